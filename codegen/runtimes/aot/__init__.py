@@ -1,0 +1,1 @@
+"""The ``aot`` runtime: each operator becomes calls of small C kernels with constant parameters."""
