@@ -1,0 +1,300 @@
+"""CONV_2D (grouped too) and DEPTHWISE_CONV_2D.
+
+Source: tensorflow/lite/kernels/internal/reference/integer_ops/{conv,depthwise_conv}.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.graph import Array, Conv2DOptions, DepthwiseConv2DOptions, DType, Graph, Operator, Tensor
+from codegen.operators import OperatorSpec, Problem, register
+from codegen.operators.arithmetic import (
+    activation_range,
+    check_types,
+    leading_padding,
+    multiply_by_quantized_multiplier,
+    multiply_int64_by_quantized_multiplier,
+    output_extent,
+    quantize_multiplier,
+    require,
+    wrap_int32,
+)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Extents of a two-dimensional convolution, in elements; padding is what precedes the first element."""
+
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_h: int
+    pad_w: int
+
+
+@dataclass(frozen=True, eq=False)
+class Requantization:
+    """Per output channel: Q31 multiplier and shift (int32 arrays of shape ``(out_c,)``), and the output's clamp."""
+
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int32]
+    output_zero_point: int
+    act_min: int
+    act_max: int
+
+
+def geometry(graph: Graph, op: Operator) -> Geometry:
+    """Return the extents of a CONV_2D or DEPTHWISE_CONV_2D."""
+    options = op.options
+    assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
+    x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    kernel_h, kernel_w = w.shape[1:3]
+    return Geometry(
+        in_h=x.shape[1],
+        in_w=x.shape[2],
+        in_c=x.shape[3],
+        out_h=y.shape[1],
+        out_w=y.shape[2],
+        out_c=y.shape[3],
+        kernel_h=kernel_h,
+        kernel_w=kernel_w,
+        stride_h=options.stride_h,
+        stride_w=options.stride_w,
+        dilation_h=options.dilation_h,
+        dilation_w=options.dilation_w,
+        pad_h=leading_padding(x.shape[1], y.shape[1], kernel_h, options.stride_h, options.dilation_h),
+        pad_w=leading_padding(x.shape[2], y.shape[2], kernel_w, options.stride_w, options.dilation_w),
+    )
+
+
+def per_channel_requantization(x: Tensor, w: Tensor, y: Tensor, channels: int) -> tuple[Array, Array]:
+    """Return multipliers and shifts (int32, shape ``(channels,)``) of a convolution, from the tensors' scales."""
+    assert w.quantization is not None
+    scales = w.quantization.scale
+    pairs = [quantize_multiplier(x.scale * s / y.scale) for s in scales]
+    if len(pairs) == 1:
+        pairs *= channels
+    return (
+        np.array([m for m, _ in pairs], dtype=np.int32),
+        np.array([s for _, s in pairs], dtype=np.int32),
+    )
+
+
+def requantization(graph: Graph, op: Operator) -> Requantization:
+    """Return how a convolution's accumulators become outputs."""
+    options = op.options
+    assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
+    x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    multiplier, shift = per_channel_requantization(x, w, y, y.shape[3])
+    low, high = activation_range(options.activation, y)
+    return Requantization(multiplier, shift, y.zero_point, low, high)
+
+
+def requantize(accumulator: Array, r: Requantization, dtype: DType) -> Array:
+    """Turn int32 or (for int16 activations) int64 accumulators, channels last, into outputs."""
+    if dtype is DType.INT16:
+        scaled = multiply_int64_by_quantized_multiplier(accumulator, r.multiplier, r.shift)
+    else:
+        scaled = multiply_by_quantized_multiplier(wrap_int32(accumulator), r.multiplier, r.shift)
+    return np.clip(wrap_int32(scaled) + r.output_zero_point, r.act_min, r.act_max).astype(dtype.value)
+
+
+def patches(x: Array, g: Geometry, zero_point: int) -> npt.NDArray[np.float64]:
+    """Return the receptive field of every output position, offset by the zero point.
+
+    Args:
+        x: Activations, shape ``(1, in_h, in_w, in_c)``.
+        g: Extents.
+        zero_point: Of ``x``; padding contributes zero.
+
+    Returns:
+        float64 of shape ``(out_h, out_w, kernel_h, kernel_w, in_c)``: products of int8 and int16 stay exact in it,
+        and numpy multiplies it fast.
+    """
+    rows = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
+    columns = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1
+    padded = np.zeros((max(rows, g.pad_h + g.in_h), max(columns, g.pad_w + g.in_w), g.in_c))
+    padded[g.pad_h : g.pad_h + g.in_h, g.pad_w : g.pad_w + g.in_w] = x[0].astype(np.float64) - zero_point
+    s0, s1, s2 = padded.strides
+    return np.lib.stride_tricks.as_strided(
+        padded,
+        (g.out_h, g.out_w, g.kernel_h, g.kernel_w, g.in_c),
+        (s0 * g.stride_h, s1 * g.stride_w, s0 * g.dilation_h, s1 * g.dilation_w, s2),
+        writeable=False,
+    )
+
+
+def _conv_accumulators(graph: Graph, op: Operator, x: Array, w: Array, bias: Array | None) -> Array:
+    g = geometry(graph, op)
+    field = patches(x, g, graph.tensor(op.inputs[0]).zero_point)
+    group_in = w.shape[3]
+    groups = g.in_c // group_in
+    group_out = g.out_c // groups
+    parts = []
+    for group in range(groups):
+        columns = field[..., group * group_in : (group + 1) * group_in].reshape(g.out_h * g.out_w, -1)
+        weights = w[group * group_out : (group + 1) * group_out].reshape(group_out, -1).astype(np.float64)
+        parts.append(columns @ weights.T)
+    accumulators = np.rint(np.concatenate(parts, axis=1)).astype(np.int64)
+    if bias is not None:
+        accumulators += bias.astype(np.int64)
+    return accumulators.reshape(1, g.out_h, g.out_w, g.out_c)
+
+
+def _conv_evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:
+    x, w, bias = (*values, None)[:3]
+    assert x is not None
+    assert w is not None
+    accumulators = _conv_accumulators(graph, op, x, w, bias)
+    return [requantize(accumulators, requantization(graph, op), graph.tensor(op.outputs[0]).dtype)]
+
+
+def _depthwise_evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:
+    x, w, bias = (*values, None)[:3]
+    assert x is not None
+    assert w is not None
+    g = geometry(graph, op)
+    multiplier = g.out_c // g.in_c
+    field = patches(x, g, graph.tensor(op.inputs[0]).zero_point)
+    weights = w.astype(np.float64).reshape(g.kernel_h, g.kernel_w, g.in_c, multiplier)
+    accumulators = np.zeros((g.out_h, g.out_w, g.in_c, multiplier))
+    for ky in range(g.kernel_h):
+        for kx in range(g.kernel_w):
+            accumulators += field[:, :, ky, kx, :, None] * weights[ky, kx]
+    total = np.rint(accumulators).astype(np.int64).reshape(1, g.out_h, g.out_w, g.out_c)
+    if bias is not None:
+        total = total + bias.astype(np.int64)
+    return [requantize(total, requantization(graph, op), graph.tensor(op.outputs[0]).dtype)]
+
+
+def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> list[Problem]:
+    """Check type, constancy, symmetry and scale count of an operator's weights and the type of its bias."""
+    x, w, bias = graph.operand(op, 0), graph.operand(op, 1), graph.operand(op, 2)
+    reconvert = "convert with full-integer quantisation (int8 weights)"
+    if x is None or w is None:
+        return require(False, op, "its input or its weights are missing", "convert the model again")
+    problems = require(w.is_constant, op, f"its weights ({w.name}) are computed at run time", "use constant weights")
+    problems += require(w.dtype is DType.INT8, op, f"its weights are {w.dtype.value}, not int8", reconvert)
+    problems += require(w.quantization is not None, op, "its weights have no scale", reconvert)
+    if w.quantization is not None:
+        problems += require(
+            not any(w.quantization.zero_point),
+            op,
+            "its weights have a zero point other than 0",
+            "convert with a current TensorFlow: int8 weights are symmetric there",
+        )
+        scales = len(w.quantization.scale)
+        problems += require(
+            scales in (1, channels),
+            op,
+            f"its weights have {scales} scales for {channels} output channels",
+            reconvert,
+        )
+        problems += require(
+            scales == 1 or w.quantization.axis == axis,
+            op,
+            f"its weights are quantised along dimension {w.quantization.axis}, not {axis}",
+            reconvert,
+        )
+    if bias is not None:
+        allowed = (DType.INT64, DType.INT32) if x.dtype is DType.INT16 else (DType.INT32,)
+        problems += require(
+            bias.dtype in allowed and bias.is_constant and bias.elements == channels,
+            op,
+            f"its bias ({bias.name}) is not {channels} constant {' or '.join(d.value for d in allowed)} values",
+            reconvert,
+        )
+    return problems
+
+
+def _spatial_problems(graph: Graph, op: Operator) -> list[Problem]:
+    options = op.options
+    assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
+    x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    remedy = "convert the model again"
+    if not (len(x.shape) == len(w.shape) == len(y.shape) == 4):
+        return require(False, op, f"has an input of shape {x.shape} and weights of shape {w.shape}", remedy)
+    strides = (options.stride_h, options.stride_w, options.dilation_h, options.dilation_w)
+    if min(strides) < 1 or min(x.shape) < 1 or min(w.shape) < 1:
+        return require(False, op, "has a stride, a dilation or a dimension below 1", remedy)
+    expected = (
+        x.shape[0],
+        output_extent(options.padding, x.shape[1], w.shape[1], options.stride_h, options.dilation_h),
+        output_extent(options.padding, x.shape[2], w.shape[2], options.stride_w, options.dilation_w),
+    )
+    return [
+        *require(x.shape[0] == 1, op, f"has batch {x.shape[0]}", "convert with batch 1"),
+        *require(
+            y.shape[:3] == expected and min(expected) > 0,
+            op,
+            f"has an output of shape {y.shape}, where {(*expected, y.shape[3])} follows from its input",
+            remedy,
+        ),
+    ]
+
+
+def _conv_check(graph: Graph, op: Operator) -> list[Problem]:
+    problems = check_types(graph, op)
+    if problems or graph.operand(op, 1) is None:
+        return problems or weights_problems(graph, op, 0, 0)
+    x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    problems = _spatial_problems(graph, op)
+    if problems:
+        return problems
+    groups_ok = x.shape[3] % w.shape[3] == 0 and w.shape[0] % (x.shape[3] // w.shape[3]) == 0
+    return [
+        *require(
+            groups_ok and y.shape[3] == w.shape[0],
+            op,
+            f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
+            "convert the model again",
+        ),
+        *weights_problems(graph, op, w.shape[0], axis=0),
+    ]
+
+
+def _depthwise_check(graph: Graph, op: Operator) -> list[Problem]:
+    problems = check_types(graph, op)
+    if problems or graph.operand(op, 1) is None:
+        return problems or weights_problems(graph, op, 0, 3)
+    x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    problems = _spatial_problems(graph, op)
+    if problems:
+        return problems
+    return [
+        *require(
+            w.shape[0] == 1 and y.shape[3] == w.shape[3] and w.shape[3] % x.shape[3] == 0,
+            op,
+            f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
+            "convert the model again",
+        ),
+        *weights_problems(graph, op, w.shape[3], axis=3),
+    ]
+
+
+def _conv_macs(graph: Graph, op: Operator) -> int:
+    w, y = graph.tensor(op.inputs[1]), graph.tensor(op.outputs[0])
+    return y.elements * w.elements // w.shape[0]
+
+
+def _depthwise_macs(graph: Graph, op: Operator) -> int:
+    w, y = graph.tensor(op.inputs[1]), graph.tensor(op.outputs[0])
+    return y.elements * w.shape[1] * w.shape[2]
+
+
+register(OperatorSpec("CONV_2D", _conv_check, _conv_evaluate, _conv_macs))
+register(OperatorSpec("DEPTHWISE_CONV_2D", _depthwise_check, _depthwise_evaluate, _depthwise_macs))
