@@ -1,0 +1,116 @@
+"""The models that travel with the package, and what ``--model`` accepts.
+
+Each lies in ``codegen/models`` as ``<name>.tflite``, ``<name>.npz`` (held-out samples with the outputs that
+the reference gives them) and ``<name>.json`` (provenance and measured accuracy), written by its script in
+``search/``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from codegen.errors import UsageError
+from codegen.resources import models_dir
+
+DEFAULT_MODEL = "digits"
+
+
+@dataclass(frozen=True, eq=False)
+class BundledModel:
+    """A model of the package.
+
+    Attributes:
+        name: What ``--model`` takes.
+        path: The ``.tflite`` file.
+        vectors: An ``.npz`` with ``input_<i>`` and ``output_<i>`` (samples first, int8) and ``labels``; samples
+            are held out from training and ordered so that any prefix covers the classes evenly.
+        title: One line for lists.
+        task: What it decides, from what.
+        accuracy: Measured on the int8 file with the reference kernels; fraction of ``samples``.
+        samples: Held-out samples behind ``accuracy``.
+        provenance: Everything that its script recorded.
+    """
+
+    name: str
+    path: Path
+    vectors: Path
+    title: str
+    task: str
+    accuracy: float
+    samples: int
+    provenance: MappingProxyType[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSource:
+    """Where a model comes from: a file of the user's, or a bundled model."""
+
+    path: Path
+    bundled: BundledModel | None = None
+
+    @property
+    def vectors(self) -> Path | None:
+        """Test vectors that come with the model."""
+        return self.bundled.vectors if self.bundled else None
+
+
+@cache
+def bundled_models() -> tuple[BundledModel, ...]:
+    """Return every model of the package, the default first, then by name."""
+    models = [_load(path) for path in sorted(models_dir().glob("*.json"))]
+    return tuple(sorted(models, key=lambda model: (model.name != DEFAULT_MODEL, model.name)))
+
+
+def _load(path: Path) -> BundledModel:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return BundledModel(
+        name=record["name"],
+        path=path.with_suffix(".tflite"),
+        vectors=path.with_suffix(".npz"),
+        title=record["title"],
+        task=record["task"],
+        accuracy=record["test"]["accuracy"],
+        samples=record["test"]["samples"],
+        provenance=MappingProxyType(record),
+    )
+
+
+def resolve_model(path_or_name: str | None = None) -> ModelSource:
+    """Return the model that a person asked for.
+
+    A bundled model's name wins over a file of that name, which can be had as ``./name``.
+
+    Args:
+        path_or_name: A ``.tflite`` file or the name of a bundled model; ``None`` for the default model.
+
+    Raises:
+        UsageError: neither a file nor a bundled model.
+    """
+    wanted = DEFAULT_MODEL if path_or_name is None else path_or_name
+    by_name = {model.name: model for model in bundled_models()}
+    if wanted in by_name:
+        return ModelSource(by_name[wanted].path, by_name[wanted])
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        return ModelSource(path)
+    if path.is_dir():
+        raise UsageError("is a folder, not a model", where=wanted, remedy=_remedy(wanted, path))
+    looks_like_path = path.suffix != "" or len(path.parts) > 1
+    what = "no such model file" if looks_like_path else "neither a model file nor a bundled model"
+    raise UsageError(what, where=wanted, remedy=_remedy(wanted, path.parent))
+
+
+def _remedy(wanted: str, folder: Path) -> str:
+    """Name the nearest thing that exists: a bundled model, or a ``.tflite`` file in ``folder``."""
+    names = [model.name for model in bundled_models()]
+    files = sorted(str(file) for file in folder.glob("*.tflite")) if folder.is_dir() else []
+    near = get_close_matches(wanted.lower(), names, n=1, cutoff=0.6) or get_close_matches(wanted, files, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"give a .tflite file or one of the bundled models: {', '.join(names)}"
