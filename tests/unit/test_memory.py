@@ -204,7 +204,7 @@ def test_names_are_those_of_the_layers() -> None:
     assert {b.name for b in net.plan((x,), (y,)).buffers} == {"t0", "op0", "op0 scratch"}
 
 
-# --- random networks ------------------------------------------------------------------------------------------------
+# --- random networks -----------------------------------------------------------------------------------
 
 
 def random_net(rng: random.Random, operators: int, *, sizes: int = 4096) -> tuple[Graph, list[LayerCode]]:
@@ -291,3 +291,145 @@ def test_random_networks_stay_close_to_their_peak() -> None:
         ratios.append(plan.size / plan.peak)
     assert sum(r <= 1.01 for r in ratios) >= 0.95 * len(ratios)
     assert max(ratios) < 1.15
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), operators=st.integers(1, 25), sizes=st.sampled_from((1, 9, 64, 4096)))
+def test_any_plan_is_proved_and_repeatable(seed: int, operators: int, sizes: int) -> None:
+    graph, layers = random_net(random.Random(seed), operators, sizes=sizes)
+    plan = plan_memory(graph, layers)
+    verify(plan, graph, layers)
+    assert plan == plan_memory(graph, layers)
+    assert max(timeline(plan, operators)) == plan.peak <= plan.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_working_in_place_never_costs_bytes(seed: int) -> None:
+    graph, layers = random_net(random.Random(seed), 12)
+    apart = [replace(layer, may_overwrite=()) for layer in layers]
+    assert plan_memory(graph, layers).peak <= plan_memory(graph, apart).peak
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_no_order_of_first_fit_beats_the_search(seed: int) -> None:
+    rng = random.Random(seed)
+    net = Net()
+    tensors = [net.tensor(4 * rng.randint(1, 64)) for _ in range(2)]
+    for _ in range(5):
+        tensors.append(net.op((rng.choice(tensors[-3:]), rng.choice(tensors)), 4 * rng.randint(1, 64)))
+    graph = net.graph(tuple(tensors[:2]), (tensors[-1],))
+    plan = plan_memory(graph, net.layers)
+    assert plan.size == best_of_all_orders(plan)
+
+
+def best_of_all_orders(plan: MemoryPlan) -> int:
+    """The optimum for buffers that are independent of each other, by trying every order."""
+    best = 1 << 30
+    for order in permutations(plan.buffers):
+        placed: list[tuple[int, int, int, int]] = []
+        top = 0
+        for b in order:
+            offset = 0
+            for low, high, first, last in sorted(placed):
+                if first <= b.last and b.first <= last and offset + b.size > low and offset < high:
+                    offset = high
+            placed.append((offset, offset + b.size, b.first, b.last))
+            top = max(top, offset + b.size)
+            if top >= best:
+                break
+        best = min(best, top)
+    return best
+
+
+def test_a_hundred_operators_take_less_than_50_ms() -> None:
+    rng = random.Random(5)
+    nets = [random_net(rng, 100) for _ in range(5)]
+    times = []
+    for graph, layers in nets:
+        start = time.process_time()
+        plan_memory(graph, layers)
+        times.append(time.process_time() - start)
+    assert sorted(times)[2] < 0.05
+
+
+# --- the proof notices what is wrong --------------------------------------------------------------------
+
+
+def planned() -> tuple[Graph, list[LayerCode], MemoryPlan]:
+    net = Net()
+    x = net.tensor(64)
+    a = net.op((x,), 64, scratch=32)
+    b = net.op((a, x), 64)
+    y = net.op((b,), 64, alias=True)
+    graph = net.graph((x,), (y,))
+    return graph, net.layers, plan_memory(graph, net.layers)
+
+
+def with_buffer(plan: MemoryPlan, tensor: int | None, **changes: int) -> MemoryPlan:
+    """The plan with one buffer changed: that of ``tensor``, or the scratch buffer."""
+    return replace(
+        plan,
+        buffers=tuple(
+            replace(b, **changes) if (tensor in b.tensors if tensor is not None else not b.tensors) else b
+            for b in plan.buffers
+        ),
+    )
+
+
+def test_proof_accepts_the_planner_s_plan() -> None:
+    graph, layers, plan = planned()
+    verify(plan, graph, layers)
+    assert plan.size == 192
+
+
+@pytest.mark.parametrize("tensor", [0, 1, 2, None])
+def test_proof_finds_a_buffer_moved_onto_another(tensor: int | None) -> None:
+    graph, layers, plan = planned()
+    (mine,) = (b for b in plan.buffers if (tensor in b.tensors if tensor is not None else not b.tensors))
+    others = [b for b in plan.buffers if b != mine and b.first <= mine.last and mine.first <= b.last]
+    assert others
+    for other in others:
+        with pytest.raises(MemoryPlanError, match="share"):
+            verify(with_buffer(plan, tensor, offset=other.offset), graph, layers)
+
+
+def test_proof_finds_tensors_that_overwrite_each_other_though_their_buffers_do_not_overlap() -> None:
+    graph, layers, plan = planned()
+    short = with_buffer(with_buffer(plan, 0, last=0), 2, offset=plan.offset_of(0))
+    live = max(timeline(short, 3))
+    with pytest.raises(MemoryPlanError, match=r"no buffer|overwrit"):
+        verify(replace(short, peak=live), graph, layers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 60}, "larger than its buffer"),
+        ({"offset": 130}, "outside|misaligned"),
+        ({"first": 3, "last": 1}, "ends before it begins"),
+        ({"last": 0}, "no buffer"),
+    ],
+)
+def test_proof_names_the_defect(changes: dict[str, int], message: str) -> None:
+    graph, layers, plan = planned()
+    broken = with_buffer(plan, 1, **changes)
+    with pytest.raises(MemoryPlanError, match=message):
+        verify(replace(broken, peak=max(timeline(broken, 3))), graph, layers)
+
+
+def test_proof_rejects_sharing_that_the_kernel_does_not_allow() -> None:
+    net = Net()
+    x = net.tensor(64)
+    y = net.op((x,), 64, over=((0, 0),))
+    graph = net.graph((x,), (y,))
+    plan = plan_memory(graph, net.layers)
+    with pytest.raises(MemoryPlanError, match="may not overwrite"):
+        verify(plan, graph, [replace(net.layers[0], may_overwrite=())])
+
+
+def test_proof_rejects_a_wrong_peak() -> None:
+    graph, layers, plan = planned()
+    with pytest.raises(MemoryPlanError, match="the peak is 192 bytes, not 100"):
+        verify(replace(plan, peak=100), graph, layers)
