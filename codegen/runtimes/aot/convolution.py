@@ -1,0 +1,298 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: kernel choice and offline packing of the weights."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.graph import Array, DType, FullyConnectedOptions, Graph, Operator
+from codegen.operators import convolution, fully_connected
+from codegen.operators.convolution import Geometry, Requantization
+from codegen.plan import Call, Constant, Field, LayerCode
+from codegen.runtimes.aot.registry import lowering
+
+_CHANNELS_LAST_EXTENTS = tuple(field.name for field in fields(Geometry))
+
+
+def ceil_to(value: int, multiple: int) -> int:
+    """Round up to a multiple."""
+    return -(-value // multiple) * multiple
+
+
+def _padded(values: Array, length: int) -> Array:
+    return np.concatenate([values, np.zeros(length - len(values), dtype=values.dtype)])
+
+
+def _bias(graph: Graph, op: Operator, channels: int) -> npt.NDArray[np.int64]:
+    tensor = graph.operand(op, 2)
+    if tensor is None or tensor.data is None:
+        return np.zeros(channels, dtype=np.int64)
+    return tensor.data.reshape(-1).astype(np.int64)
+
+
+def _folded_bias(
+    bias: npt.NDArray[np.int64], weights: Array, zero_point: int
+) -> npt.NDArray[np.int64]:
+    """Move the input's zero point into the bias: sum(w * (x - z)) = sum(w * x) - z * sum(w)."""
+    folded = bias - zero_point * weights.reshape(len(bias), -1).astype(np.int64).sum(axis=1)
+    return folded.astype(np.int32).astype(np.int64)
+
+
+def pack_pairs(weights: Array) -> npt.NDArray[np.int8]:
+    """Interleave output channels in pairs, four values of one and four of the other in turn.
+
+    Args:
+        weights: int8, shape ``(channels, depth)``.
+
+    Returns:
+        int8, shape ``(ceil(channels / 2), ceil(depth / 4), 2, 4)``, zero where there is nothing.
+    """
+    channels, depth = weights.shape
+    full = np.zeros((ceil_to(channels, 2), ceil_to(depth, 4)), dtype=np.int8)
+    full[:channels, :depth] = weights
+    return np.ascontiguousarray(full.reshape(-1, 2, full.shape[1] // 4, 4).transpose(0, 2, 1, 3))
+
+
+def pack_quads(weights: Array) -> npt.NDArray[np.int8]:
+    """Group depthwise channels by four, taps inside.
+
+    Args:
+        weights: int8, shape ``(kernel_h, kernel_w, channels)``.
+
+    Returns:
+        int8, shape ``(ceil(channels / 4), kernel_h, kernel_w, 4)``, zero where there is nothing.
+    """
+    kernel_h, kernel_w, channels = weights.shape
+    full = np.zeros((kernel_h, kernel_w, ceil_to(channels, 4)), dtype=np.int8)
+    full[:, :, :channels] = weights
+    return np.ascontiguousarray(full.reshape(kernel_h, kernel_w, -1, 4).transpose(2, 0, 1, 3))
+
+
+def _is_narrow(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], zero_point: int) -> bool:
+    """Whether ``mn_output_narrow`` is exact: see mn_output.h.
+
+    The accumulator's bound holds with the bias folded or not.
+    """
+    reach = max(127 - zero_point, zero_point + 128)
+    magnitude = np.abs(weights.reshape(len(bias), -1).astype(np.int64)).sum(axis=1)
+    bound = int((magnitude * reach + np.abs(bias)).max())
+    right = -r.shift
+    return bool(
+        bound < 2**30 and right.min() >= 1 and right.max() <= 31 and (r.act_min, r.act_max) == (-128, 127)
+    )
+
+
+def _output_fields(op: Operator, r: Requantization, narrow: bool) -> tuple[tuple[str, Field], ...]:
+    """Return the fields of ``struct mn_output_s8``, member of a kernel's parameters as ``output``."""
+    shift = -r.shift - 1 if narrow else r.shift
+    even = ceil_to(len(shift), 2)
+    return (
+        (
+            "output.multiplier",
+            Constant(
+                f"{op.name}_multiplier", "int32_t", _padded(r.multiplier, even), "quantization", "Q31, one a channel"
+            ),
+        ),
+        (
+            "output.shift",
+            Constant(
+                f"{op.name}_shift",
+                "int8_t",
+                _padded(shift, even).astype(np.int8),
+                "quantization",
+                "right shift - 1, one a channel" if narrow else "shift, positive to the left, one a channel",
+            ),
+        ),
+        ("output.zero_point", r.output_zero_point),
+        ("output.act_min", r.act_min),
+        ("output.act_max", r.act_max),
+        ("output.narrow", int(narrow)),
+    )
+
+
+def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype: str = "int32_t") -> Constant:
+    dtype = np.int32 if ctype == "int32_t" else np.int64
+    return Constant(
+        f"{op.name}_bias",
+        ctype,
+        _padded(bias, ceil_to(len(bias), multiple)).astype(dtype),
+        "bias",
+        "one a channel",
+        align=8 if ctype == "int64_t" else 4,
+    )
+
+
+def _extents(g: Geometry, *names: str) -> tuple[tuple[str, Field], ...]:
+    return tuple((name, getattr(g, name)) for name in names)
+
+
+def _grouped(
+    graph: Graph, op: Operator, g: Geometry, weights: Array, group_out: int, r: Requantization
+) -> LayerCode:
+    """Any grouping, and int16 activations.
+
+    Args:
+        weights: int8, shape ``(out_c, kernel_h, kernel_w, group_in)``.
+    """
+    x = graph.tensor(op.inputs[0])
+    bias = _bias(graph, op, g.out_c)
+    shape = (
+        *((f"shape.{name}", getattr(g, name)) for name in _CHANNELS_LAST_EXTENTS),
+        ("shape.in_zero_point", x.zero_point),
+        ("shape.group_in", weights.shape[3]),
+        ("shape.group_out", group_out),
+        (
+            "weights",
+            Constant(f"{op.name}_weights", "int8_t", weights, "weights", "output channel, row, column, input channel"),
+        ),
+    )
+    if x.dtype is DType.INT16:
+        params: tuple[tuple[str, Field], ...] = (
+            *shape,
+            ("bias", _bias_field(op, bias, 1, "int64_t")),
+            (
+                "multiplier",
+                Constant(f"{op.name}_multiplier", "int32_t", r.multiplier, "quantization", "Q31, one a channel"),
+            ),
+            (
+                "shift",
+                Constant(
+                    f"{op.name}_shift",
+                    "int8_t",
+                    r.shift.astype(np.int8),
+                    "quantization",
+                    "positive to the left, one a channel",
+                ),
+            ),
+            ("act_min", r.act_min),
+            ("act_max", r.act_max),
+        )
+        call = Call("mn_grouped_conv_s16", params, op.inputs[:1], op.outputs)
+        return LayerCode(("mn_grouped_conv_s16.c",), (call,))
+    params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, narrow=False))
+    call = Call("mn_grouped_conv_s8", params, op.inputs[:1], op.outputs)
+    return LayerCode(("mn_grouped_conv_s8.c", "mn_output.c"), (call,))
+
+
+def _conv(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requantization) -> LayerCode:
+    """Ungrouped, int8.
+
+    Args:
+        weights: int8, shape ``(out_c, kernel_h, kernel_w, in_c)``.
+    """
+    zero_point = graph.tensor(op.inputs[0]).zero_point
+    bias = _bias(graph, op, g.out_c)
+    flat = weights.reshape(g.out_c, -1)
+    narrow = _is_narrow(r, flat, bias, zero_point)
+    packed = Constant(
+        f"{op.name}_weights",
+        "int8_t",
+        pack_pairs(flat),
+        "weights",
+        f"{g.out_c} x {g.kernel_h} x {g.kernel_w} x {g.in_c}, pairs of channels interleaved by 4",
+    )
+    tail = (
+        ("weights", packed),
+        ("bias", _bias_field(op, _folded_bias(bias, flat, zero_point), 2)),
+        *_output_fields(op, r, narrow),
+    )
+    depth = ceil_to(flat.shape[1], 4)
+    pointwise = g.kernel_h == g.kernel_w == g.stride_h == g.stride_w == 1
+    if pointwise:
+        params = (("positions", g.out_h * g.out_w), *_extents(g, "in_c", "out_c"), *tail)
+        call = Call("mn_conv_1x1_s8", params, op.inputs[:1], op.outputs, scratch=True)
+        return LayerCode(("mn_conv_1x1_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=4 * depth)
+    params = (*_extents(g, *_CHANNELS_LAST_EXTENTS), ("in_zero_point", zero_point), *tail)
+    call = Call("mn_conv_s8", params, op.inputs[:1], op.outputs, scratch=True)
+    scratch = 4 * depth + (0 if g.in_c % 4 == 0 else depth)
+    return LayerCode(("mn_conv_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=scratch)
+
+
+@lowering("CONV_2D")
+def lower_conv(graph: Graph, op: Operator, simd: str) -> LayerCode:
+    """Pointwise, general or grouped."""
+    g = convolution.geometry(graph, op)
+    r = convolution.requantization(graph, op)
+    weights = graph.tensor(op.inputs[1]).data
+    assert weights is not None
+    groups = g.in_c // weights.shape[3]
+    if groups > 1 or graph.tensor(op.inputs[0]).dtype is DType.INT16:
+        return _grouped(graph, op, g, weights, g.out_c // groups, r)
+    return _conv(graph, op, g, weights, r)
+
+
+@lowering("DEPTHWISE_CONV_2D")
+def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
+    """By channel; as an ordinary convolution of one input channel; or grouped, with a depth multiplier."""
+    g = convolution.geometry(graph, op)
+    r = convolution.requantization(graph, op)
+    weights = graph.tensor(op.inputs[1]).data
+    assert weights is not None
+    x = graph.tensor(op.inputs[0])
+    multiplier = g.out_c // g.in_c
+    by_channel = weights[0].transpose(2, 0, 1)[..., None]
+    if x.dtype is DType.INT16:
+        return _grouped(graph, op, g, by_channel, multiplier, r)
+    if g.in_c == 1:
+        return _conv(graph, op, g, by_channel, r)
+    if multiplier > 1:
+        return _grouped(graph, op, g, by_channel, multiplier, r)
+    bias = _bias(graph, op, g.out_c)
+    narrow = _is_narrow(r, by_channel, bias, x.zero_point)
+    extents = tuple(n for n in _CHANNELS_LAST_EXTENTS if n not in ("in_c", "out_c"))
+    params: tuple[tuple[str, Field], ...] = (
+        *_extents(g, *extents),
+        ("channels", g.in_c),
+        ("in_zero_point", x.zero_point),
+        (
+            "weights",
+            Constant(
+                f"{op.name}_weights",
+                "int8_t",
+                pack_quads(weights[0]),
+                "weights",
+                f"{g.kernel_h} x {g.kernel_w} x {g.in_c}, channels in fours, taps inside",
+            ),
+        ),
+        ("bias", _bias_field(op, bias, 4)),
+        *_output_fields(op, r, narrow),
+    )
+    call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs)
+    return LayerCode(("mn_depthwise_s8.c", "mn_output.c"), (call,))
+
+
+@lowering("FULLY_CONNECTED")
+def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
+    """Vectors times a matrix."""
+    assert isinstance(op.options, FullyConnectedOptions)
+    x = graph.tensor(op.inputs[0])
+    weights = graph.tensor(op.inputs[1]).data
+    assert weights is not None
+    r = fully_connected.requantization(graph, op)
+    out_c, in_c = weights.shape
+    rows = x.elements // in_c
+    if x.dtype is DType.INT16:
+        g = Geometry(rows, 1, in_c, rows, 1, out_c, 1, 1, 1, 1, 1, 1, 0, 0)
+        return _grouped(graph, op, g, weights.reshape(out_c, 1, 1, in_c), out_c, r)
+    bias = _bias(graph, op, out_c)
+    params: tuple[tuple[str, Field], ...] = (
+        ("rows", rows),
+        ("in_c", in_c),
+        ("out_c", out_c),
+        (
+            "weights",
+            Constant(
+                f"{op.name}_weights",
+                "int8_t",
+                pack_pairs(weights),
+                "weights",
+                f"{out_c} x {in_c}, pairs of channels interleaved by 4",
+            ),
+        ),
+        ("bias", _bias_field(op, _folded_bias(bias, weights, x.zero_point), 2)),
+        *_output_fields(op, r, _is_narrow(r, weights, bias, x.zero_point)),
+    )
+    call = Call("mn_fully_connected_s8", params, op.inputs[:1], op.outputs)
+    return LayerCode(("mn_fully_connected_s8.c", "mn_output.c"), (call,))

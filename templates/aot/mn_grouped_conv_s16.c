@@ -1,0 +1,36 @@
+#include "mn_grouped_conv.h"
+
+static int64_t accumulate(
+    const struct mn_grouped_conv *s, const int16_t *in, const int8_t *weights, int32_t y, int32_t x, int64_t acc)
+{
+    for (int32_t ky = 0; ky < s->kernel_h; ky++, y += s->dilation_h) {
+        int32_t column = x;
+        for (int32_t kx = 0; kx < s->kernel_w; kx++, column += s->dilation_w, weights += s->group_in) {
+            if (y < 0 || y >= s->in_h || column < 0 || column >= s->in_w) {
+                continue;
+            }
+            const int16_t *from = in + (y * s->in_w + column) * s->in_c;
+            for (int32_t i = 0; i < s->group_in; i++) {
+                acc += weights[i] * from[i];
+            }
+        }
+    }
+    return acc;
+}
+
+void mn_grouped_conv_s16(const struct mn_grouped_conv_s16_params *p, const int16_t *in, int16_t *out)
+{
+    const struct mn_grouped_conv *s = &p->shape;
+    const int32_t depth = s->kernel_h * s->kernel_w * s->group_in;
+    for (int32_t oy = 0; oy < s->out_h; oy++) {
+        for (int32_t ox = 0; ox < s->out_w; ox++) {
+            const int32_t y = oy * s->stride_h - s->pad_h, x = ox * s->stride_w - s->pad_w;
+            for (int32_t c = 0; c < s->out_c; c++) {
+                const int16_t *group = in + c / s->group_out * s->group_in;
+                const int64_t acc = accumulate(s, group, p->weights + c * depth, y, x, p->bias[c]);
+                const int32_t scaled = mn_requant_s64(acc, p->multiplier[c], p->shift[c]);
+                *out++ = (int16_t)mn_clamp(scaled, p->act_min, p->act_max);
+            }
+        }
+    }
+}
