@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for hardware that may never answer. */
+#ifndef STM32_WAIT_H
+#define STM32_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Well over 100 ms at 16 MHz: an oscillator that has not started by then is not there. */
+#define WAIT_TURNS 400000u
+
+/* Returns whether `*status & mask` became `value` in time. */
+static inline bool wait_for(const volatile uint32_t *status, uint32_t mask, uint32_t value)
+{
+    for (uint32_t turn = 0; turn < WAIT_TURNS; ++turn)
+        if ((*status & mask) == value)
+            return true;
+    return false;
+}
+
+#endif
