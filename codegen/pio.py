@@ -1,0 +1,177 @@
+"""Runs PlatformIO on a project and reads what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen.errors import ToolError
+
+COMPILER = "arm-none-eabi-gcc"
+COMPILER_REMEDY = (
+    "install it: `apt install gcc-arm-none-eabi libnewlib-arm-none-eabi` on Debian and Ubuntu, "
+    "`brew install --cask gcc-arm-embedded` on macOS, "
+    "https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads elsewhere"
+)
+_COMPILER_ERROR = re.compile(r"^(?P<where>[^\s:][^:\n]*:\d+(?::\d+)?): (?:fatal )?error: (?P<what>.*)$", re.M)
+_LINKER_ERROR = re.compile(r"^\S*[/-]ld(?:\.bfd)?(?:\.exe)?: (?!warning)(?P<what>.*\S)\s*$", re.M)
+_UNDEFINED = re.compile(r"^\S.*: (?P<what>undefined reference to .*)$", re.M)
+_OTHER_ERROR = re.compile(r"^(?:\w*Error: |\*\*\* )(?P<what>.*)$", re.M)
+
+
+@dataclass(frozen=True)
+class PioRun:
+    """A finished run of PlatformIO.
+
+    Attributes:
+        output: Standard output and error, in order; empty where it was streamed.
+        log: The file that holds the output; None where it was streamed.
+    """
+
+    status: int
+    output: str
+    log: Path | None = None
+
+
+def core_dir() -> Path:
+    """Return the folder in which micronets-gen's builds keep PlatformIO's own files.
+
+    ``PLATFORMIO_CORE_DIR`` where it is set, else a folder of the user's cache, apart from ``~/.platformio``.
+    """
+    chosen = os.environ.get("PLATFORMIO_CORE_DIR")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "micronets-gen" / "platformio"
+
+
+def run_pio(
+    project: Path,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stream: bool = False,
+    check: bool = True,
+) -> PioRun:
+    """Run ``pio <arguments>`` in a project, with the PlatformIO of this Python.
+
+    Args:
+        project: Folder with ``platformio.ini``.
+        arguments: For example ``["run", "-e", "nucleo_f746zg"]``.
+        environment: Variables to add.
+        stream: Let the output go to the terminal instead of capturing it.
+        check: Raise where PlatformIO fails.
+
+    Raises:
+        ToolError: PlatformIO is not installed, or it failed and ``check`` is set.
+    """
+    project = project.resolve()
+    if not (project / "platformio.ini").is_file():
+        raise ToolError("is no PlatformIO project", where=str(project), why="it has no platformio.ini")
+    command = [sys.executable, "-m", "platformio", *arguments]
+    variables = {**os.environ, **_settings(), **(environment or {})}
+    if stream:
+        finished = subprocess.run(command, cwd=project, env=variables, check=False)
+        run = PioRun(finished.returncode, "")
+    else:
+        captured = subprocess.run(
+            command,
+            cwd=project,
+            env=variables,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        run = PioRun(captured.returncode, captured.stdout, _write_log(project, captured.stdout))
+    if check and run.status != 0:
+        raise failure(project, arguments, run)
+    return run
+
+
+def build(project: Path, environments: Sequence[str], *, stream: bool = False) -> dict[str, Path]:
+    """Compile a project.
+
+    Args:
+        project: The project's folder.
+        environments: PlatformIO environments, for example those of :func:`codegen.project.environments`.
+        stream: As in :func:`run_pio`.
+
+    Returns:
+        The ELF file of each environment.
+
+    Raises:
+        ToolError: no compiler, or it reported an error.
+    """
+    arguments = ["run"]
+    for name in environments:
+        arguments += ["-e", name]
+    run_pio(project, arguments, stream=stream)
+    images = {name: project / ".pio" / "build" / name / "firmware.elf" for name in environments}
+    for name, image in images.items():
+        if not image.is_file():
+            raise ToolError(f"PlatformIO made no image for {name}", where=str(image))
+    return images
+
+
+def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError:
+    """Return the error that tells the first thing that went wrong."""
+    log = str(run.log) if run.log else "the output above"
+    if "No module named platformio" in run.output:
+        return ToolError(
+            "PlatformIO is not installed",
+            where=sys.executable,
+            remedy=f"run `{sys.executable} -m pip install platformio scons`",
+        )
+    if not shutil.which(COMPILER) and re.search(rf"{COMPILER}|toolchain-gccarmnoneeabi", run.output):
+        return ToolError(
+            f"the cross compiler {COMPILER} is missing",
+            where=str(project),
+            why="it is not on the PATH, and PlatformIO's registry could not provide it",
+            remedy=COMPILER_REMEDY,
+        )
+    first = _first_error(run.output)
+    what = f"`pio {' '.join(arguments)}` failed" + (f": {first}" if first else f" with status {run.status}")
+    return ToolError(what, where=str(project), remedy=f"read {log}")
+
+
+def _first_error(output: str) -> str:
+    compiler = _COMPILER_ERROR.search(output)
+    if compiler:
+        return f"{compiler['where']}: {compiler['what']}"
+    for pattern in (_UNDEFINED, _LINKER_ERROR, _OTHER_ERROR):
+        match = pattern.search(output)
+        if match:
+            return match["what"].strip()
+    return ""
+
+
+def _settings() -> dict[str, str]:
+    """Return the variables that keep PlatformIO to building: own folder, no telemetry, no upgrade check."""
+    return {
+        "PLATFORMIO_CORE_DIR": str(core_dir()),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+    }
+
+
+def _write_log(project: Path, output: str) -> Path:
+    log = project / ".pio" / "micronets.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(output, encoding="utf-8")
+    return log

@@ -1,0 +1,199 @@
+"""Builds one environment of this project (SCons, run by PlatformIO)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
+
+env = DefaultEnvironment()
+platform = env.PioPlatform()
+board = env.BoardConfig()
+platform_dir = Path(platform.get_dir())
+sys.path.insert(0, str(platform_dir))
+
+PREFIX = "arm-none-eabi-"
+
+
+def find_program(name):
+    return shutil.which(name, path=env["ENV"]["PATH"])
+
+
+if not find_program(PREFIX + "gcc"):
+    sys.stderr.write(
+        "Error: arm-none-eabi-gcc is not on the PATH.\n"
+        "  Debian, Ubuntu: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi\n"
+        "  macOS:          brew install --cask gcc-arm-embedded\n"
+        "  others:         https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads\n"
+    )
+    env.Exit(1)
+
+# The compiler and the linker must agree on the core and the FPU, or the link mixes calling conventions.
+machine = board.get("build.machine_flags")
+
+env.Replace(
+    AR=PREFIX + "gcc-ar",
+    AS=PREFIX + "gcc",
+    CC=PREFIX + "gcc",
+    CXX=PREFIX + "g++",
+    GDB=PREFIX + "gdb",
+    OBJCOPY=PREFIX + "objcopy",
+    RANLIB=PREFIX + "gcc-ranlib",
+    SIZETOOL=PREFIX + "size",
+    ARFLAGS=["rcD"],
+    PROGNAME="firmware",
+    PROGSUFFIX=".elf",
+    # Berkeley's format counts every allocated section whatever its name, the arena included.
+    SIZECHECKCMD="$SIZETOOL -B -d $SOURCES",
+    SIZEPROGREGEXP=r"^(\d+)\s+(\d+)\s+\d+\s",
+    SIZEDATAREGEXP=r"^\d+\s+(\d+)\s+(\d+)\s+\d+",
+)
+env.Append(
+    ASFLAGS=[*machine, "-x", "assembler-with-cpp"],
+    CFLAGS=["-std=gnu11"],
+    CXXFLAGS=["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
+    CCFLAGS=[
+        *machine,
+        "-Os",
+        "-g",
+        "-ffunction-sections",
+        "-fdata-sections",
+        "-fno-common",
+        "-fstack-usage",
+        "-Wall",
+        "-Wextra",
+        # Two builds in two folders give the same bytes.
+        f"-ffile-prefix-map={env.subst('$PROJECT_DIR')}=.",
+    ],
+    CPPDEFINES=[("F_CPU", "$BOARD_F_CPU")],
+    LINKFLAGS=[
+        *machine,
+        "-nostartfiles",
+        "--specs=nano.specs",
+        "--specs=nosys.specs",
+        "-Wl,--gc-sections",
+        "-Wl,--fatal-warnings",
+        "-Wl,--no-warn-rwx-segments",
+        "-Wl,--build-id=none",
+        "-Wl,-Map=$BUILD_DIR/firmware.map",
+    ],
+    LIBS=["c", "m", "gcc"],
+    BUILDERS={
+        "Hex": Builder(
+            action=env.VerboseAction("$OBJCOPY -O ihex $SOURCES $TARGET", "Building $TARGET"), suffix=".hex"
+        )
+    },
+)
+env.Replace(LDSCRIPT_PATH="$PROJECT_DIR/lib/board/board.ld")
+
+if "nobuild" in COMMAND_LINE_TARGETS:
+    firmware = env.File("$BUILD_DIR/${PROGNAME}.elf")
+else:
+    firmware = env.BuildProgram()
+    env.Depends(firmware, "$LDSCRIPT_PATH")
+AlwaysBuild(env.Alias("nobuild", firmware))
+AlwaysBuild(
+    env.Alias("size", firmware, env.VerboseAction("$SIZETOOL -A -d $SOURCES", "Sections of $SOURCES"))
+)
+
+
+def emulate(target, source, env):
+    """Run the image in the board's emulator; the exit status says whether the self-test passed."""
+    return subprocess.call(
+        [env.subst("$PYTHONEXE"), str(platform_dir / "emulator.py"), str(source[0])],
+        env={**env["ENV"], "MICRONETS_BOARD": env["BOARD"]},
+    )
+
+
+def check_budget(target, source, env):
+    """Compare the image with the limits of user.ini."""
+    import budget
+
+    limits = {name: env.GetProjectOption(f"custom_{name}_budget", "") for name in ("flash", "ram")}
+    return budget.check(str(source[0]), {name: int(limit, 0) for name, limit in limits.items() if limit})
+
+
+env.AddPlatformTarget(
+    "emulate",
+    firmware,
+    emulate,
+    title="Emulate",
+    description="Run the image and its self-test without the board",
+)
+env.AddPlatformTarget(
+    "budget",
+    firmware,
+    check_budget,
+    title="Budget",
+    description="Check flash and RAM against the limits of user.ini",
+)
+
+
+def upload_command():
+    """Return the upload's sources and actions for the chosen protocol."""
+    protocol = env.subst("$UPLOAD_PROTOCOL")
+    upload = board.get("upload")
+    interfaces = {"stlink": upload.get("openocd_interface", ""), "cmsis-dap": "interface/cmsis-dap.cfg"}
+    if protocol in interfaces:
+        package = platform.get_package_dir("tool-openocd") if not find_program("openocd") else None
+        scripts = ["-s", str(Path(package) / "openocd" / "scripts")] if package else []
+        env.Replace(
+            UPLOADER="openocd",
+            UPLOADERFLAGS=[
+                *scripts,
+                *("-f", interfaces[protocol], "-f", upload["openocd_target"]),
+                *("-c", "program {$SOURCE} verify reset; shutdown"),
+            ],
+            UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
+        )
+        return firmware, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+    if protocol == "jlink":
+        script = env.subst("$BUILD_DIR/upload.jlink")
+
+        def write_script(target, source, env):
+            Path(script).write_text(f"h\nloadfile {source[0]}\nr\ng\nq\n", encoding="utf-8")
+
+        env.Replace(
+            UPLOADER="JLink.exe" if os.name == "nt" else "JLinkExe",
+            UPLOADERFLAGS=[
+                *("-device", upload["jlink_device"], "-speed", "4000", "-if", "swd"),
+                *("-autoconnect", "1", "-NoGui", "1", "-ExitOnError", "1", "-CommanderScript", script),
+            ],
+            UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
+        )
+        image = env.Hex("$BUILD_DIR/$PROGNAME", firmware)
+        return image, [write_script, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+    if protocol == "blackmagic":
+        env.Replace(
+            UPLOADER="$GDB",
+            UPLOADERFLAGS=[
+                *("-nx", "--batch", "-ex", "target extended-remote $UPLOAD_PORT"),
+                *("-ex", "monitor swdp_scan", "-ex", "attach 1", "-ex", "load", "-ex", "compare-sections"),
+                *("-ex", "kill"),
+            ],
+            UPLOADCMD="$UPLOADER $UPLOADERFLAGS $SOURCE",
+        )
+        find_port = env.VerboseAction(env.AutodetectUploadPort, "Looking for the probe...")
+        return firmware, [find_port, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+    if protocol == "custom":
+        return firmware, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+
+    def refuse(target, source, env):
+        known = ", ".join(upload.get("protocols", []))
+        reason = (
+            f"upload_protocol must be one of {known}" if known else "the board exists in the emulator only"
+        )
+        sys.stderr.write(
+            f"Error: cannot upload: {reason}; `pio run -t emulate` runs the image without one.\n"
+        )
+        return 1
+
+    return firmware, [refuse]
+
+
+image, actions = upload_command()
+env.AddPlatformTarget("upload", image, actions, title="Upload", description="Write the image to the board")
+
+Default([firmware, "size"] if "size" in COMMAND_LINE_TARGETS else [firmware])

@@ -1,0 +1,257 @@
+"""A whole project around a hand-written board (QEMU's mps2-an386) and a hand-written model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from codegen.board import Board, Emulator, Region, Uart
+from codegen.graph import DType, Graph, NoOptions, Operator, Quantization, Tensor
+from codegen.plan import Layer, MemoryPlan, Plan
+from codegen.project import Project, project_files
+from codegen.vectors import Vectors
+
+BOARD = Board(
+    name="tiny_mps2",
+    title="Tiny MPS2",
+    vendor="QEMU",
+    url="https://www.qemu.org/docs/master/system/arm/mps2.html",
+    mcu="mps2-an386",
+    core="cortex-m4",
+    fpu="fpv4-sp-d16",
+    family="mps2",
+    clock_hz=25_000_000,
+    regions=(
+        Region("FLASH", 0x00000000, 4 << 20, "flash", default=True),
+        Region("RAM", 0x20000000, 4 << 20, "ram", default=True),
+    ),
+    uart=Uart("UART0", 115200),
+    emulator=Emulator("qemu", "mps2-an386", 40, 1),
+    upload=None,
+)
+
+BOARD_H = """\
+#ifndef BOARD_H
+#define BOARD_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+void board_init(void);
+void board_write(const char *data, size_t length);
+int board_read(void);
+uint32_t board_counter(void);
+extern const char board_counter_unit[];
+extern const uint32_t board_counter_numerator, board_counter_denominator;
+uint32_t board_clock_hz(void);
+bool board_clock_fallback(void);
+_Noreturn void board_exit(int status);
+#endif
+"""
+
+BOARD_C = """\
+#include "board.h"
+
+#define UART ((volatile uint32_t *)0x40004000u)
+#define SYSTICK ((volatile uint32_t *)0xE000E010u)
+
+extern uint32_t stack_end, data_start, data_end, data_load, bss_start, bss_end;
+int main(void);
+void Reset_Handler(void);
+
+const char board_counter_unit[] = "instructions";
+const uint32_t board_counter_numerator = 40, board_counter_denominator = 1;
+
+static void park(void)
+{
+    for (;;) {
+    }
+}
+
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
+    &stack_end, (const void *)Reset_Handler, (const void *)park, (const void *)park,
+};
+
+void Reset_Handler(void)
+{
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
+    for (uint32_t *from = &data_load, *to = &data_start; to < &data_end;) {
+        *to++ = *from++;
+    }
+    for (uint32_t *to = &bss_start; to < &bss_end;) {
+        *to++ = 0;
+    }
+    board_exit(main());
+}
+
+void board_init(void)
+{
+    UART[4] = 16;
+    UART[2] = 1;
+    SYSTICK[1] = 0xFFFFFF;
+    SYSTICK[2] = 0;
+    SYSTICK[0] = 5;
+}
+
+void board_write(const char *data, size_t length)
+{
+    while (length-- != 0u) {
+        while ((UART[1] & 1u) != 0u) {
+        }
+        UART[0] = (uint8_t)*data++;
+    }
+}
+
+int board_read(void)
+{
+    return -1;
+}
+
+uint32_t board_counter(void)
+{
+    return 0xFFFFFFu - SYSTICK[2];
+}
+
+uint32_t board_clock_hz(void)
+{
+    return 25000000u;
+}
+
+bool board_clock_fallback(void)
+{
+    return false;
+}
+
+_Noreturn void board_exit(int status)
+{
+    uint32_t block[2] = {0x20026u, (uint32_t)status};
+    register uint32_t operation __asm__("r0") = 0x20;
+    register uint32_t *argument __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xAB" : "+r"(operation) : "r"(argument) : "memory");
+    for (;;) {
+    }
+}
+"""
+
+BOARD_LD = """\
+ENTRY(Reset_Handler)
+MEMORY
+{
+    FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M
+    RAM (rw) : ORIGIN = 0x20000000, LENGTH = 4M
+}
+SECTIONS
+{
+    .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); } > FLASH
+    .data : { data_start = .; *(.data*) . = ALIGN(4); data_end = .; } > RAM AT > FLASH
+    data_load = LOADADDR(.data);
+    .bss (NOLOAD) : { bss_start = .; *(.bss*) *(COMMON) . = ALIGN(4); bss_end = .; } > RAM
+    .arena (NOLOAD) : { *(.arena) } > RAM
+    .stack (NOLOAD) : { . = ALIGN(8); . += 4K; stack_end = .; } > RAM
+}
+"""
+
+MODEL_H = """\
+#ifndef MODEL_H
+#define MODEL_H
+#include <stdint.h>
+#define MODEL_NAME "tiny"
+#define MODEL_INPUTS 1
+#define MODEL_OUTPUTS 1
+#define MODEL_INPUT_0_BYTES 8
+#define MODEL_OUTPUT_0_BYTES 8
+#define MODEL_ARENA_BYTES 4096
+#define MODEL_LAYERS 1
+void model_init(void);
+int8_t *model_input_0(void);
+void model_invoke(void);
+const int8_t *model_output_0(void);
+#ifdef MODEL_PROFILE
+struct model_layer_info { const char *name; const char *op; uint32_t macs; };
+extern const struct model_layer_info model_layers[MODEL_LAYERS];
+extern uint32_t model_layer_ticks[MODEL_LAYERS];
+#endif
+#endif
+"""
+
+MODEL_C = """\
+#include "model.h"
+
+#include "board.h"
+
+static int8_t arena[MODEL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));
+
+#ifdef MODEL_PROFILE
+const struct model_layer_info model_layers[MODEL_LAYERS] = {{"relu", "RELU", 0}};
+uint32_t model_layer_ticks[MODEL_LAYERS];
+#endif
+
+void model_init(void)
+{
+    arena[0] = 0;
+}
+
+int8_t *model_input_0(void)
+{
+    return arena;
+}
+
+const int8_t *model_output_0(void)
+{
+    return arena + 8;
+}
+
+void model_invoke(void)
+{
+#ifdef MODEL_PROFILE
+    const uint32_t start = board_counter();
+#endif
+    for (uint32_t i = 0; i < 8u; i++) {
+        arena[8 + i] = arena[i] < 0 ? 0 : arena[i];
+    }
+#ifdef MODEL_PROFILE
+    model_layer_ticks[0] = board_counter() - start;
+#endif
+}
+"""
+
+
+def tiny_plan(board: Board = BOARD) -> Plan:
+    """Return the plan of one RELU over 8 elements."""
+    quantization = Quantization((0.5,), (0,))
+    graph = Graph(
+        name="tiny",
+        tensors=(
+            Tensor(0, "in", (1, 8), DType.INT8, quantization),
+            Tensor(1, "out", (1, 8), DType.INT8, quantization),
+        ),
+        operators=(Operator(0, "RELU", 1, (0,), (1,), NoOptions(), "relu"),),
+        inputs=(0,),
+        outputs=(1,),
+        sha256="5a" * 32,
+    )
+    return Plan(
+        graph,
+        board,
+        "aot",
+        (Layer(0, "relu", "RELU", 0, "mn_relu"),),
+        MemoryPlan((), 4096, 16),
+        "RAM",
+        "tiny",
+    )
+
+
+def tiny_vectors(wrong: int = 0) -> Vectors:
+    """Return three labelled vectors; ``wrong`` expected bytes of the second one are not right."""
+    generator = np.random.default_rng(1)
+    inputs = [generator.integers(-128, 128, (1, 8), dtype=np.int8) for _ in range(3)]
+    expected = [np.maximum(array, 0) for array in inputs]
+    labels = tuple(int(np.argmax(array)) for array in expected)
+    expected[1].reshape(-1)[:wrong] += 1
+    return Vectors(tuple((a,) for a in inputs), tuple((a,) for a in expected), labels, "three of a kind")
+
+
+def tiny_project(vectors: Vectors | None = None, **model_files: str) -> Project:
+    """Return the project; ``model_files`` replaces or adds files of ``lib/model`` (``__`` for ``.``)."""
+    files = {"model.h": MODEL_H, "model.c": MODEL_C}
+    files |= {name.replace("__", "."): text for name, text in model_files.items()}
+    board_files = {"board.h": BOARD_H, "board.c": BOARD_C, "board.ld": BOARD_LD}
+    return project_files(tiny_plan(), vectors or tiny_vectors(), files, board_files, board_sha256="b0" * 32)
