@@ -65,7 +65,8 @@ class LayerCode:
         calls: In order; empty where the output shares the input's bytes.
         may_overwrite: ``(input position, output position)`` pairs that may share their bytes.
         alias: Whether output 0 is input 0 (for SPLIT-like views: never) under another shape.
-        scratch_bytes: Scratch live during the layer only.
+        scratch_bytes: Scratch in the arena, live during the layer only.
+        stack_bytes: Scratch on the stack instead: what the arena has no room for.
     """
 
     sources: tuple[str, ...]
@@ -73,6 +74,7 @@ class LayerCode:
     may_overwrite: tuple[tuple[int, int], ...] = ()
     alias: bool = False
     scratch_bytes: int = 0
+    stack_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,233 @@
+"""The C of the model's library: layers, data and the kernels in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from codegen.graph import Array, Graph, Operator, Tensor
+from codegen.plan import Call, Constant, Field, Layer, MemoryPlan
+from codegen.render import render, template_text
+
+_INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
+_ELEMENTS_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int16_t": 14, "int32_t": 8, "int64_t": 4, "float": 6}
+
+
+@dataclass(frozen=True)
+class _Struct:
+    type: str
+    name: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Data:
+    ctype: str
+    name: str
+    count: int
+    align: int
+    comment: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    index: int
+    name: str
+    title: str
+    details: tuple[str, ...]
+    structs: tuple[_Struct, ...]
+    calls: tuple[str, ...]
+    stack_scratch: int
+    macs: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class _Port:
+    """A graph input or output as the API shows it."""
+
+    index: int
+    ctype: str
+    name: str
+    shape: str
+    bytes: int
+    elements: int
+    quantization: str
+    offset: int
+
+
+def kernel_files(sources: Iterable[str]) -> dict[str, str]:
+    """Return the kernels' sources with every header that they include, by file name."""
+    files: dict[str, str] = {}
+    waiting = sorted(set(sources))
+    while waiting:
+        name = waiting.pop()
+        if name in files:
+            continue
+        files[name] = template_text(f"aot/{name}")
+        waiting.extend(_INCLUDE.findall(files[name]))
+    return dict(sorted(files.items()))
+
+
+def model_files(
+    graph: Graph, layers: Sequence[Layer], memory: MemoryPlan, model_name: str, mark: str = ""
+) -> dict[str, str]:
+    """Return the files of ``lib/model``: ``model.h``, ``model.c``, ``model_data.c``, ``.h`` and kernels, by name.
+
+    Args:
+        mark: A sentence that the header repeats, for example that the model is untrained.
+    """
+    namer = _Names(graph, layers, memory)
+    constants: dict[str, Constant] = {}
+    rendered = [_layer(graph, op, layer, memory, namer, constants) for op, layer in zip(graph.operators, layers, strict=True)]
+    data = [_data(constant) for constant in constants.values()]
+    sources = {name for layer in layers if layer.code for name in layer.code.sources}
+    kernels = kernel_files(sources)
+    used = {call.function for layer in layers if layer.code for call in layer.code.calls}
+    values = {
+        "model": model_name,
+        "mark": mark,
+        "sha256": graph.sha256,
+        "layers": rendered,
+        "inputs": [_port(graph, memory, i, t) for i, t in enumerate(graph.inputs)],
+        "outputs": [_port(graph, memory, i, t) for i, t in enumerate(graph.outputs)],
+        "arena_bytes": memory.size,
+        "arena_align": memory.align,
+        "tensors": namer.offsets,
+        "headers": [name for name, text in kernels.items() if name.endswith(".h") and _declares(text, used)],
+        "data": data,
+        "weights_bytes": sum(c.data.nbytes for c in constants.values()),
+        "macs": sum(layer.macs for layer in layers),
+    }
+    files = {name: render(f"aot/{name}.j2", **values) for name in ("model.h", "model.c", "model_data.h", "model_data.c")}
+    return {**files, **kernels}
+
+
+def _declares(header: str, functions: set[str]) -> bool:
+    return any(re.search(rf"\bvoid {name}\(", header) for name in functions)
+
+
+class _Names:
+    """C names of tensors and scratch buffers in the arena."""
+
+    def __init__(self, graph: Graph, layers: Sequence[Layer], memory: MemoryPlan) -> None:
+        names: dict[int, str] = {}
+        for i, tensor in enumerate(graph.inputs):
+            names.setdefault(tensor, f"INPUT_{i}")
+        for op in graph.operators:
+            for i, tensor in enumerate(op.outputs):
+                suffix = f"_{i}" if len(op.outputs) > 1 else ""
+                names.setdefault(tensor, f"{op.name}{suffix}".upper())
+        self.tensors = names
+        self.scratch = {
+            buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors
+        }
+        placed = {tensor for buffer in memory.buffers for tensor in buffer.tensors}
+        self.offsets = [
+            (names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed
+        ] + [
+            (f"{layers[i].name}_scratch".upper(), offset, "scratch") for i, offset in sorted(self.scratch.items())
+        ]
+
+
+def describe(tensor: Tensor) -> str:
+    """Return shape, type and quantisation in a few words."""
+    text = f"{'x'.join(map(str, tensor.shape)) or 'scalar'} {tensor.dtype.value}"
+    if tensor.quantization is None:
+        return text
+    if tensor.quantization.per_channel:
+        return f"{text}, {len(tensor.quantization.scale)} scales"
+    return f"{text}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}"
+
+
+def _layer(
+    graph: Graph, op: Operator, layer: Layer, memory: MemoryPlan, names: _Names, constants: dict[str, Constant]
+) -> _Layer:
+    assert layer.code is not None
+    structs, calls = [], []
+    in_arena = layer.index in names.scratch
+    for i, call in enumerate(layer.code.calls):
+        struct_name = f"{op.name}_params" + (f"_{i}" if i else "")
+        structs.append(_Struct(f"{call.function}_params", struct_name, _fields(call, constants)))
+        arguments = [f"&{struct_name}"]
+        for t in (*call.inputs, *call.outputs):
+            tensor = graph.tensor(t)
+            if tensor.is_constant:
+                constants.setdefault(f"tensor_{t}", _tensor_constant(tensor))
+                arguments.append(f"model_tensor_{t}")
+            else:
+                arguments.append(f"at({names.tensors[t]})")
+        if call.scratch:
+            arguments.append(f"at({op.name.upper()}_SCRATCH)" if in_arena else "scratch")
+        calls.append(f"{call.function}({', '.join(arguments)});")
+    inputs = " + ".join(describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant)
+    outputs = " + ".join(describe(graph.tensor(t)) for t in op.outputs)
+    title = f"{op.kind}" + (f", {layer.macs:,} MACs" if layer.macs else "")
+    return _Layer(
+        layer.index, op.name, title, (f"in   {inputs}", f"out  {outputs}"), tuple(structs), tuple(calls),
+        layer.code.stack_bytes,
+        layer.macs, op.kind,
+    )
+
+
+def _fields(call: Call, constants: dict[str, Constant]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _value(value, constants)) for name, value in call.params)
+
+
+def _value(value: Field, constants: dict[str, Constant]) -> str:
+    if isinstance(value, Constant):
+        constants[value.name] = value
+        return f"model_{value.name}"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(map(str, value)) + "}"
+    if isinstance(value, float):
+        return _literal(np.float32(value))
+    return str(value)
+
+
+def _tensor_constant(tensor: Tensor) -> Constant:
+    assert tensor.data is not None
+    return Constant(
+        f"tensor_{tensor.index}", tensor.dtype.c, tensor.data, "weights", f"{tensor.name}: {describe(tensor)}"
+    )
+
+
+def _literal(value: np.float32) -> str:
+    text = repr(float(value))
+    return text + "f" if "inf" not in text and "nan" not in text else "(0.0f / 0.0f)"
+
+
+def _data(constant: Constant) -> _Data:
+    flat = np.ascontiguousarray(constant.data).reshape(-1)
+    per_line = _ELEMENTS_PER_LINE[constant.ctype]
+    texts = _texts(flat, constant.ctype)
+    lines = tuple(", ".join(texts[i : i + per_line]) + "," for i in range(0, len(texts), per_line))
+    return _Data(constant.ctype, f"model_{constant.name}", len(texts), constant.align, constant.comment, lines)
+
+
+def _texts(flat: Array, ctype: str) -> list[str]:
+    if ctype == "float":
+        return [_literal(v) for v in flat]
+    lowest = {"int32_t": ("INT32_MIN", -(2**31)), "int64_t": ("INT64_MIN", -(2**63))}.get(ctype)
+    values = flat.tolist()
+    if lowest is not None:
+        return [lowest[0] if v == lowest[1] else str(v) for v in values]
+    return [str(int(v)) for v in values]
+
+
+def _port(graph: Graph, memory: MemoryPlan, index: int, tensor_index: int) -> _Port:
+    tensor = graph.tensor(tensor_index)
+    return _Port(
+        index=index,
+        ctype=tensor.dtype.c,
+        name=re.sub(r"[^\x20-\x7e]|\*/|\\", "?", tensor.name),
+        shape="x".join(map(str, tensor.shape)) or "scalar",
+        bytes=tensor.nbytes,
+        elements=tensor.elements,
+        quantization=describe(tensor),
+        offset=memory.offset_of(tensor_index),
+    )
