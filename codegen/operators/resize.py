@@ -1,0 +1,70 @@
+"""RESIZE_NEAREST_NEIGHBOR: rows and columns repeated or dropped.
+
+Source: tensorflow/lite/kernels/internal/reference/resize_nearest_neighbor.h; single-precision arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.graph import Array, DType, Graph, Operator, ResizeOptions
+from codegen.operators import OperatorSpec, Problem, register
+from codegen.operators.arithmetic import require
+from codegen.operators.layout import (
+    CONVERT_AGAIN,
+    check_moved,
+    constant_ints,
+    require_constant,
+    require_shape,
+)
+
+_TYPES = frozenset({DType.INT8, DType.INT16, DType.FLOAT32})
+
+
+def nearest(size: int, resized: int, options: ResizeOptions) -> npt.NDArray[np.int64]:
+    """Return, for each of ``resized`` positions, the nearest of ``size`` (``GetNearestNeighbor``)."""
+    if options.align_corners and resized > 1:
+        scale = np.float32(size - 1) / np.float32(resized - 1)
+    else:
+        scale = np.float32(size) / np.float32(resized)
+    offset = np.float32(0.5 if options.half_pixel_centers else 0.0)
+    position = (np.arange(resized).astype(np.float32) + offset) * scale
+    if options.align_corners:
+        # std::round: ties away from zero; positions are not negative and doubles hold the sum exactly.
+        position = np.floor(position.astype(np.float64) + 0.5)
+    indices: npt.NDArray[np.int64] = np.minimum(np.floor(position).astype(np.int64), size - 1)
+    return indices
+
+
+def check(graph: Graph, op: Operator) -> Iterable[Problem]:
+    """Types, four dimensions, a constant size."""
+    problems = [*check_moved(graph, op, [0], _TYPES), *require_constant(graph, op, 1, "size")]
+    if problems:
+        return problems
+    shape, size = graph.tensor(op.inputs[0]).shape, constant_ints(graph, op, 1) or ()
+    if len(shape) != 4 or len(size) != 2 or min(size) < 1:
+        return require(
+            False,
+            op,
+            f"resizes {list(shape)} to {list(size)}; it takes an image [batch, height, width, channels] "
+            "and two sizes",
+            CONVERT_AGAIN,
+        )
+    return require_shape(graph, op, (shape[0], *size, shape[3]), because="input and size")
+
+
+def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequence[Array]:
+    """Pick the nearest rows and columns."""
+    assert isinstance(op.options, ResizeOptions)
+    value = inputs[0]
+    assert value is not None
+    _, height, width, _ = graph.tensor(op.outputs[0]).shape
+    rows = nearest(value.shape[1], height, op.options)
+    columns = nearest(value.shape[2], width, op.options)
+    return [value.take(rows, axis=1).take(columns, axis=2)]
+
+
+register(OperatorSpec("RESIZE_NEAREST_NEIGHBOR", check, evaluate))

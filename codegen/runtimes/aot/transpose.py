@@ -1,0 +1,17 @@
+"""TRANSPOSE: a strided copy; nothing at all where only dimensions of size 1 move."""
+
+from __future__ import annotations
+
+from codegen.graph import Graph, Operator
+from codegen.operators.transpose import permutation
+from codegen.plan import LayerCode
+from codegen.runtimes.aot.copying import Copy, lower_copies, nest, strides
+from codegen.runtimes.aot.registry import lowering
+
+
+@lowering("TRANSPOSE")
+def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
+    """Walk the output in order and the input by permuted strides."""
+    source, shape = strides(graph.tensor(op.inputs[0]).shape), graph.tensor(op.outputs[0]).shape
+    loops = nest(shape, [source[axis] for axis in permutation(graph, op)], strides(shape))
+    return lower_copies(graph, op, [Copy(op.inputs[0], op.outputs[0], loops)])

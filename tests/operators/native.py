@@ -1,0 +1,114 @@
+"""Runs the kernel calls of single operators on the host: many shapes a second, without compiling each.
+
+The sources are built once into a shared library; parameter structures are laid out by ctypes from the calls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+
+from codegen.graph import Array, Graph, Operator
+from codegen.operators import operator_specs
+from codegen.plan import Call, Constant, Field
+from codegen.runtimes.aot.registry import lowerings
+from tests.support.builder import ModelBuilder
+from tests.support.oracle import run_reference
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "aot"
+_GUARD = 64
+
+
+def assert_exact(builder: ModelBuilder, inputs: Sequence[Array], *, second_opinion: bool = True) -> None:
+    """Check one single-operator model: no problem found; numpy, the C kernels and TFLM give the same bytes."""
+    graph = builder.graph()
+    (op,) = graph.operators
+    assert list(operator_specs()[op.kind].check(graph, op)) == []
+    fed = dict(zip(graph.inputs, inputs, strict=True))
+    values = [None if i < 0 else fed.get(i, graph.tensor(i).data) for i in op.inputs]
+    expected = run_reference(builder.build(), inputs, second_opinion=second_opinion)
+    evaluated = operator_specs()[op.kind].evaluate(graph, op, values)
+    executed = execute(graph, op, values)
+    for index, reference, ours, native in zip(op.outputs, expected, evaluated, executed, strict=True):
+        tensor = graph.tensor(index)
+        assert (ours.shape, ours.dtype.name) == (tensor.shape, tensor.dtype.value)
+        np.testing.assert_array_equal(ours, reference.reshape(tensor.shape), err_msg="numpy against TFLM")
+        np.testing.assert_array_equal(native, ours, err_msg="C against numpy")
+
+
+def problems(builder: ModelBuilder) -> list[tuple[str, str, str]]:
+    """Return what ``check`` says about the only operator of a model."""
+    graph = builder.graph()
+    (op,) = graph.operators
+    return [(p.layer, p.reason, p.remedy) for p in operator_specs()[op.kind].check(graph, op)]
+
+
+def execute(graph: Graph, op: Operator, values: Sequence[Array | None]) -> list[Array]:
+    """Lower ``op`` and run its calls; outputs start as garbage between guard bytes that must survive."""
+    code = lowerings()[op.kind](graph, op, "c")
+    given = {
+        index: np.ascontiguousarray(value)
+        for index, value in zip(op.inputs, values, strict=True)
+        if value is not None
+    }
+    if code.alias:
+        target = graph.tensor(op.outputs[0])
+        assert not code.calls
+        assert not graph.tensor(op.inputs[0]).is_constant
+        return [given[op.inputs[0]].reshape(target.shape)]
+    buffers = {
+        index: np.full(graph.tensor(index).nbytes + 2 * _GUARD, 0xA5, dtype=np.uint8) for index in op.outputs
+    }
+    for call in code.calls:
+        assert not call.scratch
+        arguments = [given[i].ctypes.data_as(ctypes.c_void_p) for i in call.inputs]
+        arguments += [ctypes.c_void_p(buffers[i].ctypes.data + _GUARD) for i in call.outputs]
+        function = getattr(_library(code.sources), call.function)
+        function.restype = None
+        function(ctypes.byref(_parameters(call)), *arguments)
+    results = []
+    for index in op.outputs:
+        buffer, tensor = buffers[index], graph.tensor(index)
+        guards = np.concatenate([buffer[:_GUARD], buffer[len(buffer) - _GUARD :]])
+        assert (guards == 0xA5).all(), "wrote outside its output"
+        inner = buffer[_GUARD : len(buffer) - _GUARD]
+        results.append(inner.view(tensor.dtype.value).reshape(tensor.shape))
+    return results
+
+
+def _parameters(call: Call) -> ctypes.Structure:
+    kept: list[Array] = []
+
+    def field(value: Field) -> tuple[type, object]:
+        if isinstance(value, Constant):
+            kept.append(np.ascontiguousarray(value.data, dtype=value.ctype.removesuffix("_t")))
+            return ctypes.c_void_p, kept[-1].ctypes.data
+        if isinstance(value, tuple):
+            return ctypes.c_int32 * len(value), (ctypes.c_int32 * len(value))(*value)
+        if isinstance(value, str):
+            assert value == "NULL"
+            return ctypes.c_void_p, None
+        return ctypes.c_int32, ctypes.c_int32(int(value)).value
+
+    converted = [(name, *field(value)) for name, value in call.params]
+    layout = type(
+        "Parameters", (ctypes.Structure,), {"_fields_": [(name, kind) for name, kind, _ in converted]}
+    )
+    structure: ctypes.Structure = layout(*(value for _, _, value in converted))
+    structure.kept = kept  # type: ignore[attr-defined]
+    return structure
+
+
+@cache
+def _library(sources: tuple[str, ...]) -> ctypes.CDLL:
+    target = Path(mkdtemp(prefix="micronets-native-")) / "kernels.so"
+    flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-shared", "-fPIC"]
+    files = [str(TEMPLATES / source) for source in sources]
+    subprocess.run(["gcc", *flags, *files, "-o", str(target)], check=True)
+    return ctypes.CDLL(str(target))
