@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from codegen.reader import read_model_bytes
 
 SEED = 7
 EPOCHS = 120
@@ -175,20 +178,24 @@ def quantize(model: Any, representative: Floats) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    flatbuffer = bytes(converter.convert())
-    return _rename_tensor(flatbuffer, _output_name(flatbuffer), OUTPUT)
+    return _with_plain_names(bytes(converter.convert()))
 
 
-def _output_name(flatbuffer: bytes) -> str:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return str(Interpreter(model_content=flatbuffer).get_output_details()[0]["name"])
+def _with_plain_names(flatbuffer: bytes) -> bytes:
+    """Return the file with its activations named as the layers are, without the converter's plumbing."""
+    graph = read_model_bytes(flatbuffer, "digits")
+    flatbuffer = _rename_tensor(flatbuffer, graph.tensor(graph.inputs[0]).name, "image")
+    for op in graph.operators:
+        name = graph.tensor(op.outputs[0]).name
+        layer = re.match(r"digits_1/(\w+?)(?:_relu)?_1/", name)
+        flatbuffer = _rename_tensor(flatbuffer, name, layer[1] if layer else OUTPUT)
+    return flatbuffer
 
 
 def _rename_tensor(flatbuffer: bytes, old: str, new: str) -> bytes:
-    """Return the file with one tensor renamed: the converter names the output after its own plumbing.
+    """Rename one tensor in place.
 
-    A flatbuffer string is its length in 32 bits, its bytes and a zero, so that a shorter one fits in place.
+    A flatbuffer string is its length in 32 bits, its bytes and a zero, so that a shorter one fits.
     """
 
     def stored(text: str) -> bytes:
