@@ -350,6 +350,8 @@ class ModelBuilder:
             return out
         options = getattr(schema, f"{name}T")()
         for field in fields(operation.options):
+            if operation.kind == "MUL" and field.name == "pot_scale_int16":
+                continue  # ADD and SUB alone have it
             attribute = _FIELD.get(field.name, _camel(field.name))
             assert hasattr(options, attribute), (operation.kind, attribute)
             setattr(options, attribute, _value(getattr(operation.options, field.name)))
