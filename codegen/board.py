@@ -1,8 +1,9 @@
-"""A board as immutable data. Files in ``boards/`` are the only source; :mod:`codegen.board_file` validates them."""
+"""A board as immutable data, read from ``boards/`` and validated by :mod:`codegen.board_file`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -16,7 +17,7 @@ class Region:
         size: Bytes.
         kind: ``flash``, ``ram`` or ``code`` (instruction RAM, never chosen for data).
         default: Where data, bss and stack live (one RAM region), or code (one flash region).
-        vectors: Whether the core fetches its vector table here; without such a region it is the default flash.
+        vectors: Whether the core fetches its vector table here; by default it is the default flash.
         note: What to know of it: bus, speed, what reaches it.
     """
 
@@ -38,8 +39,8 @@ class Region:
 class Clock:
     """The clock tree from the oscillator to the rated frequency.
 
-    ``source_hz / pll_m * pll_n / pll_div / ahb_div`` is what the buses get; the core runs before ``ahb_div`` where
-    the family divides only the buses (STM32H7).
+    ``source_hz / pll_m * pll_n / pll_div / ahb_div`` is the AHB's; the core's is taken before ``ahb_div`` where
+    the family slows only the buses (STM32H7).
 
     Attributes:
         source: ``hse`` (a crystal), ``hse-bypass`` (a clock fed into the HSE pin) or ``msi``.
@@ -201,8 +202,8 @@ class Board:
     def ram_spans(self) -> tuple[Region, ...]:
         """Return the maximal runs of RAM regions that follow each other without a gap, in order of address.
 
-        A run of one region is that region itself; a longer one joins the names with ``+`` and is a default where
-        one of its regions is.
+        A run of one region is that region itself; a longer one joins the names with ``+`` and is a default
+        where one of its regions is.
         """
         runs: list[list[Region]] = []
         for region in self.ram:
@@ -220,7 +221,7 @@ class Board:
         """
         by_name = {region.name: region for region in self.ram}
         parts = [by_name[part] for part in name.split("+")]
-        if any(left.end != right.origin for left, right in zip(parts, parts[1:], strict=False)):
+        if any(left.end != right.origin for left, right in pairwise(parts)):
             raise KeyError(name)
         return _join(parts)
 
@@ -246,7 +247,7 @@ def load_board(name_or_path: str | Path) -> Board:
     Raises:
         BoardError: unknown name, unreadable file, or a file that does not validate.
     """
-    from codegen import board_file  # noqa: PLC0415
+    from codegen import board_file
 
     return board_file.load_board(name_or_path)
 
@@ -257,6 +258,6 @@ def load_boards() -> tuple[Board, ...]:
     Raises:
         BoardError: a bundled file does not validate.
     """
-    from codegen import board_file  # noqa: PLC0415
+    from codegen import board_file
 
     return board_file.load_boards()

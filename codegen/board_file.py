@@ -8,11 +8,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from codegen import resources, soc
-from codegen.board import Board, Clock, Emulator, Latency, Region, Upload, Uart
+from codegen.board import Board, Clock, Emulator, Latency, Region, Uart, Upload
 from codegen.errors import BoardError
 
 FPUS: Mapping[str, tuple[str, ...]] = {
@@ -134,7 +135,7 @@ def load_board(name_or_path: str | Path) -> Board:
         meant = f"Did you mean {_either(close)}? " if close else ""
         raise BoardError(
             f"there is no board '{name}'",
-            remedy=f"{meant}'micronets-gen boards' lists all boards; the path of a .toml file takes your own.",
+            remedy=f"{meant}'micronets-gen boards' lists them; the path of a .toml file works, too.",
         )
     return _load_bundled(name)
 
@@ -149,7 +150,9 @@ def _load_file(path: Path) -> Board:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BoardError(
-            "the board file does not exist", where=str(path), remedy="Check the path, or name a bundled board."
+            "the board file does not exist",
+            where=str(path),
+            remedy="Check the path, or name a bundled board.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BoardError("the board file cannot be read", where=str(path), why=str(error)) from None
@@ -183,7 +186,10 @@ def parse_board(text: str, *, name: str, where: str) -> Board:
         raise BoardError("the board has no memory", where=where, remedy="Add [[regions]] tables.")
     board = Board(
         name=name,
-        **{key: values[key] for key in ("title", "vendor", "url", "mcu", "core", "fpu", "family", "clock_hz", "notes")},
+        **{
+            key: values[key]
+            for key in ("title", "vendor", "url", "mcu", "core", "fpu", "family", "clock_hz", "notes")
+        },
         regions=tuple(_region(table, f"{where}: [[regions]] {i + 1}") for i, table in enumerate(tables)),
         clock=_optional(Clock, values["clock"], _CLOCK, f"{where}: [clock]"),
         uart=Uart(**_read(values["uart"], _UART, f"{where}: [uart]")),
@@ -219,13 +225,15 @@ def _read(table: Mapping[str, Any], schema: Mapping[str, _Key], where: str) -> d
                 f"unknown key '{key}'", where=where, remedy=f"{meant}Keys are: {', '.join(sorted(schema))}."
             )
     values = {}
-    for name, key in schema.items():
+    for name, spec in schema.items():
         if name in table:
-            values[name] = _value(table[name], key.kind, name, where)
-        elif key.default is _REQUIRED:
-            raise BoardError(f"the key '{name}' is missing", where=where, remedy=f"Add {name} = {_wanted(key.kind)}.")
+            values[name] = _value(table[name], spec.kind, name, where)
+        elif spec.default is _REQUIRED:
+            raise BoardError(
+                f"the key '{name}' is missing", where=where, remedy=f"Add {_example(name, spec)}."
+            )
         else:
-            values[name] = key.default
+            values[name] = spec.default
     return values
 
 
@@ -250,6 +258,12 @@ def _value(value: Any, kind: type | str, name: str, where: str) -> Any:
         where=where,
         why=f"it is {value!r}",
     )
+
+
+def _example(name: str, spec: _Key) -> str:
+    if spec.kind is dict:
+        return f"a table [{name}]"
+    return f"[[{name}]] tables" if spec.kind == "tables" else f"{name} = {_wanted(spec.kind)}"
 
 
 def _wanted(kind: type | str) -> str:
@@ -311,7 +325,7 @@ def _check_regions(board: Board, where: str) -> None:
         if region.origin % 32 or region.size % 32:
             raise BoardError("origin and size must be multiples of 32 bytes", where=place)
     ordered = sorted(board.regions, key=lambda region: region.origin)
-    for left, right in zip(ordered, ordered[1:], strict=False):
+    for left, right in pairwise(ordered):
         if right.origin < left.end:
             raise BoardError(
                 f"the regions {left.name} and {right.name} overlap",
@@ -346,7 +360,9 @@ def _check_clock(board: Board, where: str) -> None:
         return
     if clock is None:
         raise BoardError(
-            "the table [clock] is missing", where=where, remedy=f"{family.title} starts from a clock tree; add it."
+            "the table [clock] is missing",
+            where=where,
+            remedy=f"{family.title} starts from a clock tree; add it.",
         )
     _choice("source", clock.source, limits.sources, place)
     _within("pll_m", clock.pll_m, limits.pll_m, place)
@@ -414,7 +430,9 @@ def _check_emulator(board: Board, where: str) -> None:
     place = f"{where}: [emulator]"
     _choice("kind", emulator.kind, ("qemu", "virtual"), place)
     if emulator.kind == "qemu" and not emulator.machine:
-        raise BoardError("the key 'machine' is missing", where=place, remedy="Add QEMU's name of the machine.")
+        raise BoardError(
+            "the key 'machine' is missing", where=place, remedy="Add QEMU's name of the machine."
+        )
     if emulator.kind == "virtual" and emulator.machine:
         raise BoardError("the virtual board has no 'machine'", where=place, remedy="Remove the key.")
     if emulator.kind == "virtual" and board.core == "cortex-m55":

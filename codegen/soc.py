@@ -1,7 +1,8 @@
 """A board's start-up code, drivers and linker script, from ``templates/soc``.
 
-A family is a folder with a ``family.toml``: the cores, UARTs and clock limits of its parts (board files are checked
-against them) and the files that a project's ``lib/board`` gets. Files ending in ``.j2`` take data of the board.
+A family is a folder with a ``family.toml``: the cores, UARTs and clock limits of its parts, which board files
+are checked against, and the files that a project's ``lib/board`` gets. Files ending in ``.j2`` take data of the
+board.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str,
 
     Args:
         board: The board.
-        arena_region: RAM region of the section ``.arena``, or a span of adjacent ones written ``A+B``. Where the
-            span holds the default RAM, data, bss and stack share it with the arena.
+        arena_region: RAM region of the section ``.arena``, or a span of adjacent ones written ``A+B``. Where
+            the span holds the default RAM, data, bss and stack share it with the arena.
         stack_bytes: The linker refuses an image that leaves less for the stack.
 
     Returns:
@@ -165,15 +166,15 @@ def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str,
         raise ValueError(f"stack_bytes is {stack_bytes}, which is not positive")
     family = load_family(board.family)
     sources = {**COMMON, **family.files}
-    values = {
-        "board.ld": lambda: _linker_values(board, board.place(arena_region), stack_bytes),
-        "board_config.h": lambda: _config_values(board, family),
-        "vectors.c": lambda: {"mcu": board.mcu, "interrupts": family.interrupts},
+    values: dict[str, dict[str, Any]] = {
+        "board.ld": _linker_values(board, board.place(arena_region), stack_bytes),
+        "board_config.h": _config_values(board, family),
+        "vectors.c": {"mcu": board.mcu, "interrupts": family.interrupts},
     }
     files = {}
     for name, source in sorted(sources.items()):
         if source.endswith(".j2"):
-            files[name] = _environment().get_template(source).render(values[name]())
+            files[name] = _environment().get_template(source).render(values[name])
         else:
             files[name] = (_folder() / source).read_text(encoding="utf-8")
     return files
@@ -185,7 +186,7 @@ def _folder() -> Path:
 
 @cache
 def _environment() -> jinja2.Environment:
-    import jinja2  # noqa: PLC0415
+    import jinja2
 
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_folder()),
@@ -193,7 +194,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701
+        autoescape=False,
     )
 
 
@@ -221,9 +222,10 @@ def _clock_values(board: Board, family: Family) -> dict[str, Any] | None:
     made = frequencies(clock, core_before_ahb=limits.core_before_ahb)
     uart_hz = made.apb2 if board.uart.instance in family.apb2_uarts else made.apb1
     return {
-        "summary": f"{clock.source} {_mhz(clock.source_hz)} -> VCO {_mhz(made.vco)} -> core {_mhz(made.core)}, "
-        f"AHB {_mhz(made.ahb)}, APB1 {_mhz(made.apb1)}, APB2 {_mhz(made.apb2)}",
+        "summary": f"{clock.source} {_mhz(clock.source_hz)} -> VCO {_mhz(made.vco)} -> "
+        f"core {_mhz(made.core)}, AHB {_mhz(made.ahb)}, APB1 {_mhz(made.apb1)}, APB2 {_mhz(made.apb2)}",
         "source_macro": clock.source.replace("-", "_").upper(),
+        "pll_input_hz": made.pll_input,
         "pll_m": clock.pll_m,
         "pll_n": clock.pll_n,
         "pll_div": clock.pll_div,
@@ -303,12 +305,12 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
             f"{size_text(flash.size)}. Take a smaller model, or a board with more flash.",
         },
         {
-            "condition": f"_stack_limit + _stack_bytes <= _stack_top",
+            "condition": "_stack_limit + _stack_bytes <= _stack_top",
             "sentence": f"RAM overflow in {rw}: {holds} need more than its {size_text(data.size)}. "
             + (
                 "Take a smaller model, shrink your own variables, or take a board with more RAM."
                 if shared
-                else "Shrink your own variables, or move large ones into another region by a section attribute."
+                else "Shrink your own variables, or move large ones to another region by a section attribute."
             ),
         },
     ]
@@ -317,8 +319,8 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
             {
                 "condition": f"_arena_end <= ORIGIN({tensors}) + LENGTH({tensors})",
                 "sentence": f"RAM overflow in {tensors}: the arena of the model needs more than its "
-                f"{size_text(arena.size)}. Generate the project again to place the arena elsewhere, take a smaller "
-                "model, or a board with more RAM.",
+                f"{size_text(arena.size)}. Generate the project again to place the arena elsewhere, take a "
+                "smaller model, or a board with more RAM.",
             }
         )
     return checks

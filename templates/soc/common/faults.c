@@ -5,7 +5,6 @@
  * <what> is nmi, hard, memory, bus, usage, secure, interrupt (one that nobody handles) or stack (it overflowed).
  */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "board.h"
@@ -51,10 +50,8 @@ FAULT_HANDLER(Unhandled_Handler, FAULT_INTERRUPT)
 
 static void write_text(const char *text)
 {
-    size_t length = 0;
-    while (text[length] != '\0')
-        ++length;
-    board_write(text, length);
+    for (; *text != '\0'; ++text)
+        board_write(text, 1);
 }
 
 static void write_hex(uint32_t value)

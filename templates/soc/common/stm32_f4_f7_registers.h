@@ -3,6 +3,7 @@
 #ifndef STM32_F4_F7_REGISTERS_H
 #define STM32_F4_F7_REGISTERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct rcc {
@@ -24,6 +25,9 @@ struct pwr {
 struct flash {
     volatile uint32_t acr;
 };
+
+_Static_assert(offsetof(struct rcc, ahb1enr) == 0x30, "ahb1enr");
+_Static_assert(offsetof(struct rcc, apb2enr) == 0x44, "apb2enr");
 
 #define RCC ((struct rcc *)0x40023800u)
 #define PWR ((struct pwr *)0x40007000u)

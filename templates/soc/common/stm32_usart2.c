@@ -27,17 +27,25 @@ struct usart {
     volatile uint32_t tdr;
 };
 
+_Static_assert(offsetof(struct usart, isr) == 0x1C, "isr");
+_Static_assert(offsetof(struct usart, tdr) == 0x28, "tdr");
+
 static struct usart *const usart = (struct usart *)BOARD_UART;
 static bool ready;
 
+/* clock_hz * factor / baud, rounded, in 32 bits; the factor is 256 in the LPUART and 1 elsewhere. */
+static uint32_t uart_divider(uint32_t clock_hz)
+{
+    const uint32_t rest = clock_hz % BOARD_UART_BAUD * BOARD_UART_BRR_FACTOR;
+    return clock_hz / BOARD_UART_BAUD * BOARD_UART_BRR_FACTOR + (rest + BOARD_UART_BAUD / 2) / BOARD_UART_BAUD;
+}
+
 void uart_init(uint32_t clock_hz)
 {
-    const uint64_t clock = (uint64_t)clock_hz * SOC_UART_BRR_FACTOR;
-
     soc_uart_pins();
     BOARD_UART_ENABLE_CLOCK;
     usart->cr1 = 0;
-    usart->brr = (uint32_t)((clock + BOARD_UART_BAUD / 2) / BOARD_UART_BAUD);
+    usart->brr = uart_divider(clock_hz);
     usart->cr1 = CR1_TE | CR1_RE | CR1_UE;
     ready = true;
 }

@@ -12,13 +12,16 @@
 /* RM0385, section 2.2.2: memory map; 5.3.13 and 5.3.14: RCC_APB1ENR, RCC_APB2ENR. */
 #define SOC_USART1 0x40011000u
 #define SOC_USART1_ENABLE_CLOCK (RCC->apb2enr |= 1u << 4)
+#define SOC_USART1_BRR_FACTOR 1u
 #define SOC_USART2 0x40004400u
 #define SOC_USART2_ENABLE_CLOCK (RCC->apb1enr |= 1u << 17)
+#define SOC_USART2_BRR_FACTOR 1u
 #define SOC_USART3 0x40004800u
 #define SOC_USART3_ENABLE_CLOCK (RCC->apb1enr |= 1u << 18)
+#define SOC_USART3_BRR_FACTOR 1u
 #define SOC_USART6 0x40011400u
 #define SOC_USART6_ENABLE_CLOCK (RCC->apb2enr |= 1u << 5)
-#define SOC_UART_BRR_FACTOR 1u
+#define SOC_USART6_BRR_FACTOR 1u
 
 /* RM0385, section 3.7.1: the ART accelerator serves the ITCM address of the flash, the cache its AXI address. */
 #define FLASH_ACR_ARTEN (1u << 9)
@@ -30,6 +33,7 @@ static inline void soc_flash_accelerator_reset(void)
     FLASH->acr &= ~FLASH_ACR_ARTEN;
     FLASH->acr |= FLASH_ACR_ARTRST;
     FLASH->acr &= ~FLASH_ACR_ARTRST;
+    FLASH->acr |= FLASH_ACR_ACCELERATOR;
 }
 
 static inline void soc_caches(void)
