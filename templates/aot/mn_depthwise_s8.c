@@ -79,7 +79,7 @@ static void store(const struct mn_output_s8 *output, struct quad acc, int32_t c,
 {
     const int32_t values[4] = {acc.c0, acc.c1, acc.c2, acc.c3};
     for (int32_t i = 0; i < 4 && c + i < channels; i++) {
-        out[i] = mn_output_any(output, values[i], c + i);
+        out[i] = mn_output(output, values[i], c + i);
     }
 }
 

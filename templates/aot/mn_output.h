@@ -28,4 +28,13 @@ static inline int8_t mn_output_narrow(int32_t accumulator, int32_t multiplier, i
 
 int8_t mn_output_any(const struct mn_output_s8 *output, int32_t accumulator, int32_t channel);
 
+static inline int8_t mn_output(const struct mn_output_s8 *output, int32_t accumulator, int32_t channel)
+{
+    if (output->narrow) {
+        return mn_output_narrow(
+            accumulator, output->multiplier[channel], output->shift[channel], 2 * output->zero_point + 1);
+    }
+    return mn_output_any(output, accumulator, channel);
+}
+
 #endif

@@ -1,0 +1,213 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED: reference = TFLM, and C on every target = reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codegen.graph import (
+    Activation,
+    Array,
+    Conv2DOptions,
+    DepthwiseConv2DOptions,
+    DType,
+    FullyConnectedOptions,
+    Padding,
+)
+from codegen.operators.arithmetic import output_extent
+from codegen.reader import read_model_bytes
+from codegen.reference import evaluate
+from codegen.runtimes.aot.convolution import pack_pairs, pack_quads
+from codegen.runtimes.aot.planner import plan_layers
+from tests.support.builder import ModelBuilder
+from tests.support.harness import run_many
+from tests.support.oracle import run_tflm
+
+BATCH = 6
+SETTINGS = settings(
+    max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A one-operator model and inputs for it."""
+
+    model: bytes = field(repr=False)
+    inputs: tuple[tuple[Array, ...], ...] = field(repr=False)
+    title: str = ""
+
+
+class Draw:
+    """Random parameters of a layer: reproducible from one hypothesis integer."""
+
+    def __init__(self, seed: int, wide: bool) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.dtype = DType.INT16 if wide else DType.INT8
+        self.wide = wide
+
+    def activations(self, builder: ModelBuilder, shape: Sequence[int], scale: float, name: str) -> int:
+        zero_point = 0 if self.wide else int(self.rng.choice([-128, -1, 0, 7, 127, self.rng.integers(-128, 128)]))
+        return builder.tensor(shape, self.dtype, scale=scale, zero_point=zero_point, name=name)
+
+    def weights(self, builder: ModelBuilder, shape: Sequence[int], axis: int, per_channel: bool) -> tuple[int, Array]:
+        count = shape[axis] if per_channel else 1
+        scales = self.rng.uniform(1e-3, 2e-2, count)
+        data = self.rng.integers(-127, 128, shape)
+        if self.rng.random() < 0.2:
+            data = self.rng.choice([-127, 127], shape)
+        return builder.constant(data, DType.INT8, scale=scales.tolist(), axis=axis), scales
+
+    def bias(self, builder: ModelBuilder, scales: Array, count: int, x_scale: float) -> list[int]:
+        if self.rng.random() < 0.2:
+            return []
+        reach = int(self.rng.choice([100, 2**14, 2**28]))
+        data = self.rng.integers(-reach, reach + 1, count)
+        kind = DType.INT64 if self.wide else DType.INT32
+        return [builder.constant(data, kind, scale=[float(np.float32(x_scale) * np.float32(s)) for s in scales])]
+
+    def output_scale(self, x_scale: float, scales: Array, depth: int) -> float:
+        spread = x_scale * float(scales.mean()) * 60.0 * depth**0.5 * (256.0 if self.wide else 1.0)
+        return spread * 2.0 ** float(self.rng.choice([-6, -2, 0, 0, 0, 3, 14]))
+
+    def values(self, shape: Sequence[int], count: int = 2) -> tuple[tuple[Array, ...], ...]:
+        info = np.iinfo(self.dtype.value)
+        data = [self.rng.integers(info.min, info.max + 1, shape, dtype=self.dtype.value) for _ in range(count)]
+        return tuple((d,) for d in [*data, np.full(shape, info.min, self.dtype.value)])
+
+
+ACTIVATIONS = st.sampled_from([Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6, Activation.RELU_N1_TO_1])
+
+
+@st.composite
+def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False) -> Sample:
+    d = Draw(draw(st.integers(0, 2**32)), wide)
+    in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    in_c = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 17]))
+    kernel_h, kernel_w = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    dilation_h, dilation_w = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)]))
+    stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    if dilation_h * dilation_w > 1:
+        stride_h = stride_w = 1
+    padding = draw(st.sampled_from(list(Padding)))
+    if padding is Padding.VALID:
+        in_h = max(in_h, (kernel_h - 1) * dilation_h + 1)
+        in_w = max(in_w, (kernel_w - 1) * dilation_w + 1)
+    activation = draw(ACTIVATIONS)
+    per_channel = draw(st.booleans())
+    builder = ModelBuilder()
+    x_scale = 0.05
+    x = d.activations(builder, (1, in_h, in_w, in_c), x_scale, "x")
+    if depthwise:
+        multiplier = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        out_c, depth, axis = in_c * multiplier, kernel_h * kernel_w, 3
+        shape = (1, kernel_h, kernel_w, out_c)
+    else:
+        groups = draw(st.sampled_from([g for g in (2, 3, 4) if in_c % g == 0] or [1])) if grouped else 1
+        out_c = groups * draw(st.sampled_from([1, 2, 3, 6, 9]))
+        depth, axis = kernel_h * kernel_w * in_c // groups, 0
+        shape = (out_c, kernel_h, kernel_w, in_c // groups)
+    w, scales = d.weights(builder, shape, axis, per_channel)
+    bias = d.bias(builder, scales, out_c, x_scale)
+    out_h = output_extent(padding, in_h, kernel_h, stride_h, dilation_h)
+    out_w = output_extent(padding, in_w, kernel_w, stride_w, dilation_w)
+    y = d.activations(builder, (1, out_h, out_w, out_c), d.output_scale(x_scale, scales, depth), "y")
+    if depthwise:
+        options = DepthwiseConv2DOptions(
+            padding, stride_h, stride_w, out_c // in_c, dilation_h, dilation_w, activation
+        )
+        builder.operator("DEPTHWISE_CONV_2D", [x, w, *bias], [y], options)
+    else:
+        conv = Conv2DOptions(padding, stride_h, stride_w, dilation_h, dilation_w, activation)
+        builder.operator("CONV_2D", [x, w, *bias], [y], conv)
+    graph = builder.graph()
+    return Sample(builder.build(), d.values((1, in_h, in_w, in_c)), f"{shape} {graph.operators[0]}")
+
+
+@st.composite
+def dense(draw: st.DrawFn, wide: bool) -> Sample:
+    d = Draw(draw(st.integers(0, 2**32)), wide)
+    rows = draw(st.sampled_from([1, 1, 1, 2, 5]))
+    in_c, out_c = draw(st.integers(1, 70)), draw(st.integers(1, 9))
+    builder = ModelBuilder()
+    shape = (1, rows, in_c) if rows > 1 else (1, in_c)
+    x = d.activations(builder, shape, 0.05, "x")
+    w, scales = d.weights(builder, (out_c, in_c), 0, draw(st.booleans()))
+    bias = d.bias(builder, scales, out_c, 0.05)
+    y = d.activations(builder, (*shape[:-1], out_c), d.output_scale(0.05, scales, in_c), "y")
+    options = FullyConnectedOptions(draw(ACTIVATIONS), keep_num_dims=rows > 1)
+    builder.operator("FULLY_CONNECTED", [x, w, *bias], [y], options)
+    return Sample(builder.build(), d.values(shape), f"{shape} x {out_c}")
+
+
+KINDS = {
+    "conv": spatial(depthwise=False, wide=False),
+    "grouped": spatial(depthwise=False, wide=False, grouped=True),
+    "depthwise": spatial(depthwise=True, wide=False),
+    "dense": dense(wide=False),
+    "conv16": spatial(depthwise=False, wide=True),
+    "depthwise16": spatial(depthwise=True, wide=True),
+    "dense16": dense(wide=True),
+}
+
+
+def same(a: Sequence[Array], b: Sequence[Array]) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reference_is_tflm(kind: str) -> None:
+    @given(KINDS[kind])
+    @settings(SETTINGS, max_examples=60)
+    def check(sample: Sample) -> None:
+        graph = read_model_bytes(sample.model, "sample")
+        for values in sample.inputs:
+            assert same(evaluate(graph, values), run_tflm(sample.model, values))
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", ["host", "m4", "m55"])
+def test_kernels_are_the_reference(kind: str, target: str) -> None:
+    @given(st.lists(KINDS[kind], min_size=BATCH, max_size=BATCH))
+    @settings(SETTINGS, max_examples=5)
+    def check(samples: list[Sample]) -> None:
+        outputs = run_many(target, [(s.model, s.inputs) for s in samples])
+        for sample, runs in zip(samples, outputs, strict=True):
+            graph = read_model_bytes(sample.model, "sample")
+            for values, got in zip(sample.inputs, runs, strict=True):
+                assert same(got, evaluate(graph, values))
+
+    check()
+
+
+def test_both_ways_to_requantise_are_exercised() -> None:
+    """The draws above reach the narrow outputs and the general ones."""
+    seen = set()
+
+    @given(KINDS["conv"])
+    @settings(SETTINGS, max_examples=60)
+    def collect(sample: Sample) -> None:
+        layers, _ = plan_layers(read_model_bytes(sample.model, "sample"), "dsp")
+        assert layers[0].code is not None
+        seen.add(dict(layers[0].code.calls[0].params)["output.narrow"])
+
+    collect()
+    assert seen == {0, 1}
+
+
+def test_pairs_are_interleaved_by_four() -> None:
+    packed = pack_pairs(np.arange(15, dtype=np.int8).reshape(3, 5))
+    assert packed.reshape(-1)[:16].tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 4, 0, 0, 0, 9, 0, 0, 0]
+    assert packed.shape == (2, 2, 2, 4)
+
+
+def test_depthwise_channels_come_in_fours() -> None:
+    packed = pack_quads(np.arange(10, dtype=np.int8).reshape(1, 2, 5))
+    assert packed.reshape(-1).tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 4, 0, 0, 0, 9, 0, 0, 0]
