@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -25,21 +26,45 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "aot"
 _GUARD = 64
 
 
-def assert_exact(builder: ModelBuilder, inputs: Sequence[Array], *, second_opinion: bool = True) -> None:
-    """Check one single-operator model: no problem found; numpy, the C kernels and TFLM give the same bytes."""
-    graph = builder.graph()
+@dataclass(frozen=True)
+class Sample:
+    """A model of one operator and what to feed it.
+
+    Attributes:
+        second_opinion: Whether LiteRT can run it too.
+    """
+
+    builder: ModelBuilder
+    inputs: Sequence[Array]
+    second_opinion: bool = True
+
+
+def evaluate(sample: Sample) -> list[Array]:
+    """Run the operator's reference semantics in numpy."""
+    graph = sample.builder.graph()
+    (op,) = graph.operators
+    return list(operator_specs()[op.kind].evaluate(graph, op, _operands(sample, graph, op)))
+
+
+def assert_exact(sample: Sample) -> None:
+    """Check that no problem is found and that numpy, the C kernels and TFLM give the same bytes."""
+    graph = sample.builder.graph()
     (op,) = graph.operators
     assert list(operator_specs()[op.kind].check(graph, op)) == []
-    fed = dict(zip(graph.inputs, inputs, strict=True))
-    values = [None if i < 0 else fed.get(i, graph.tensor(i).data) for i in op.inputs]
-    expected = run_reference(builder.build(), inputs, second_opinion=second_opinion)
-    evaluated = operator_specs()[op.kind].evaluate(graph, op, values)
+    expected = run_reference(sample.builder.build(), sample.inputs, second_opinion=sample.second_opinion)
+    evaluated = evaluate(sample)
+    values = _operands(sample, graph, op)
     executed = execute(graph, op, values)
     for index, reference, ours, native in zip(op.outputs, expected, evaluated, executed, strict=True):
         tensor = graph.tensor(index)
         assert (ours.shape, ours.dtype.name) == (tensor.shape, tensor.dtype.value)
         np.testing.assert_array_equal(ours, reference.reshape(tensor.shape), err_msg="numpy against TFLM")
         np.testing.assert_array_equal(native, ours, err_msg="C against numpy")
+
+
+def _operands(sample: Sample, graph: Graph, op: Operator) -> list[Array | None]:
+    fed = dict(zip(graph.inputs, sample.inputs, strict=True))
+    return [None if i < 0 else fed.get(i, graph.tensor(i).data) for i in op.inputs]
 
 
 def problems(builder: ModelBuilder) -> list[tuple[str, str, str]]:
@@ -97,11 +122,10 @@ def _parameters(call: Call) -> ctypes.Structure:
         return ctypes.c_int32, ctypes.c_int32(int(value)).value
 
     converted = [(name, *field(value)) for name, value in call.params]
-    layout = type(
-        "Parameters", (ctypes.Structure,), {"_fields_": [(name, kind) for name, kind, _ in converted]}
-    )
+    fields = [(name, kind) for name, kind, _ in converted]
+    layout = type("Parameters", (ctypes.Structure,), {"_fields_": fields})
     structure: ctypes.Structure = layout(*(value for _, _, value in converted))
-    structure.kept = kept  # type: ignore[attr-defined]
+    structure.kept = kept
     return structure
 
 

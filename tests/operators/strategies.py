@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codegen.graph import Array, DType
 
-bounded = settings(derandomize=True, deadline=None, max_examples=60)
+bounded = settings(derandomize=True, deadline=None, max_examples=100)
 
 QUANTIZED = (DType.INT8, DType.INT16)
 

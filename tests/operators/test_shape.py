@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codegen.graph import DType
 from codegen.runtimes.aot.registry import lowerings
-from tests.operators.native import assert_exact, execute, problems
+from tests.operators.native import Sample, assert_exact, execute, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder
 
@@ -28,23 +28,41 @@ def moved(
     return b
 
 
-@bounded
-@given(shape=shapes(), dtype=st.sampled_from([*FEW, DType.INT32]), data=st.data())
-def test_reshape(shape: tuple[int, ...], dtype: DType, data: st.DataObject) -> None:
-    cut = data.draw(st.integers(0, len(shape)))
+@st.composite
+def reshapes(draw: st.DrawFn) -> Sample:
+    shape, dtype = draw(shapes()), draw(st.sampled_from([*FEW, DType.INT32]))
+    cut = draw(st.integers(0, len(shape)))
     after = (prod(shape[:cut]), prod(shape[cut:]))
-    assert_exact(moved("RESHAPE", shape, after, dtype), [values(shape, dtype)])
+    return Sample(moved("RESHAPE", shape, after, dtype), [values(shape, dtype)])
 
 
-@bounded
-@given(shape=shapes(), dtype=st.sampled_from(FEW), data=st.data())
-def test_squeeze_undoes_expand_dims(shape: tuple[int, ...], dtype: DType, data: st.DataObject) -> None:
-    axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
+@st.composite
+def expansions(draw: st.DrawFn, *, squeeze: bool) -> Sample:
+    shape, dtype = draw(shapes()), draw(st.sampled_from(FEW))
+    axis = draw(st.integers(-len(shape) - 1, len(shape)))
     at = axis % (len(shape) + 1)
     expanded = (*shape[:at], 1, *shape[at:])
-    x = values(shape, dtype)
-    assert_exact(moved("EXPAND_DIMS", shape, expanded, dtype, axis), [x])
-    assert_exact(moved("SQUEEZE", expanded, shape, dtype), [x.reshape(expanded)])
+    if squeeze:
+        return Sample(moved("SQUEEZE", expanded, shape, dtype), [values(expanded, dtype)])
+    return Sample(moved("EXPAND_DIMS", shape, expanded, dtype, axis), [values(shape, dtype)])
+
+
+@bounded
+@given(sample=reshapes())
+def test_reshape(sample: Sample) -> None:
+    assert_exact(sample)
+
+
+@bounded
+@given(sample=expansions(squeeze=False))
+def test_expand_dims(sample: Sample) -> None:
+    assert_exact(sample)
+
+
+@bounded
+@given(sample=expansions(squeeze=True))
+def test_squeeze(sample: Sample) -> None:
+    assert_exact(sample)
 
 
 def test_constant_is_copied_into_the_arena() -> None:
