@@ -1,0 +1,88 @@
+"""A run as plain text and as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from .result import RunResult
+
+
+def summary(result: RunResult) -> str:
+    """What a person wants to know of a run, the layers as a table where the build was profiled."""
+    lines = [f"{result.board}: {result.model} ({result.runtime}) in {result.emulator}"]
+    if result.clock_note:
+        lines.append(f"clock: {result.clock_note}")
+    if result.layers:
+        lines += ["", *_table(result), ""]
+    lines.append(f"one inference: {result.count:,} {result.unit}; start-up: {result.startup:,}")
+    if result.granularity > 1:
+        lines.append(f"(the counter advances by {result.granularity:g} {result.unit})")
+    if result.labelled:
+        lines.append(f"accuracy: {result.correct} of {result.labelled} labelled vectors")
+    passed = sum(vector.passed for vector in result.vectors)
+    for vector in result.vectors:
+        if not vector.passed:
+            lines.append(
+                f"vector {vector.index}: {vector.mismatches} bytes differ, the first at "
+                f"{vector.first_offset}: expected 0x{vector.expected:02x}, got 0x{vector.got:02x}"
+            )
+    lines.append(
+        f"{'PASS' if result.passed else 'FAIL'}: {passed} of {len(result.vectors)} vectors byte-exact"
+    )
+    return "\n".join(lines)
+
+
+def _table(result: RunResult) -> list[str]:
+    unit = result.unit
+    rows = [("layer", "operator", "MACs", unit, f"{unit}/MAC", "share")]
+    for layer in result.layers:
+        rows.append(
+            (
+                layer.name,
+                layer.op,
+                f"{layer.macs:,}",
+                f"{layer.count:,}",
+                f"{layer.count / layer.macs:.2f}" if layer.macs else "",
+                f"{100 * layer.count / result.count:.1f} %" if result.count else "",
+            )
+        )
+    macs, count = sum(layer.macs for layer in result.layers), sum(layer.count for layer in result.layers)
+    share = f"{100 * count / result.count:.1f} %" if result.count else ""
+    rows.append(("all layers", "", f"{macs:,}", f"{count:,}", f"{count / macs:.2f}" if macs else "", share))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * max(map(len, text))
+    return [text[0], rule, *text[1:-1], rule, text[-1]]
+
+
+def as_json(result: RunResult) -> dict[str, Any]:
+    """The run as data; counts are under the name of their unit (``instructions`` or ``cycles``)."""
+    unit = result.unit
+    return {
+        "passed": result.passed,
+        unit: result.count,
+        f"startup_{unit}": result.startup,
+        "unit": unit,
+        "granularity": result.granularity,
+        "emulator": result.emulator,
+        "board": result.board,
+        "runtime": result.runtime,
+        "model": result.model,
+        "clock_hz": result.clock_hz,
+        "clock_note": result.clock_note,
+        "correct": result.correct,
+        "labelled": result.labelled,
+        "vectors": [dataclasses.asdict(vector) for vector in result.vectors],
+        "layers": [
+            {"index": layer.index, "name": layer.name, "op": layer.op, "macs": layer.macs, unit: layer.count}
+            for layer in result.layers
+        ],
+        "output": result.output,
+    }

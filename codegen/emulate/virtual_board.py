@@ -1,0 +1,331 @@
+"""A board made of a unicorn core, the board's memory map and the registers its firmware touches.
+
+It boots the exact image that goes into a real board. There are no interrupts: the firmware polls, as the
+generated one does. Instructions are counted exactly; DWT CYCCNT answers with their number.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .counting import BlockCounter
+from .errors import EmulationError
+from .image import Image
+from .peripherals import COUNTING, WINDOWS, Peripherals, Terminal
+from .protocol import ProtocolReader
+from .thumb import BRANCH_TO_SELF, HINTS, count_instructions, uses_fpu
+
+#: What RAM holds after power-up here: nothing a program could mistake for zeros.
+RAM_PATTERN = 0xA5
+_PAGE = 0x1000
+_NOWHERE = 0xFFFFFFFE
+_BKPT, _SVC = 7, 2
+_SEMIHOSTING = b"\xab\xbe"
+_MODELS = {
+    "cortex-m0": "CORTEX_M0",
+    "cortex-m0plus": "CORTEX_M0",
+    "cortex-m3": "CORTEX_M3",
+    "cortex-m4": "CORTEX_M4",
+    "cortex-m7": "CORTEX_M7",
+    "cortex-m33": "CORTEX_M33",
+}
+
+Progress = Callable[[int], None]
+
+
+class VirtualBoard:
+    """One board with one image, ready to boot.
+
+    Args:
+        image: What is in the flash.
+        board: The board's data (:func:`.run.describe`).
+        reader: Takes what the firmware writes.
+        hse: Whether the external oscillator starts; without it the firmware has to fall back.
+
+    Raises:
+        EmulationError: Unicorn is missing or lacks the core, or the image does not fit the memory map.
+    """
+
+    def __init__(
+        self, image: Image, board: Mapping[str, Any], reader: ProtocolReader, *, hse: bool = True
+    ) -> None:
+        self._image = image
+        self._board = board
+        self._reader = reader
+        self._fault = ""
+        self._parked = False
+        self._engine = _engine(board["core"])
+        uart = board.get("uart") or {}
+        self._counter = BlockCounter(self._engine, self._measure)
+        self._peripherals = Peripherals(
+            board["core"],
+            board.get("family", ""),
+            Terminal(uart.get("instance", ""), uart.get("tx", ""), uart.get("alternate", 0)),
+            executed=self._executed,
+            emit=self._emit,
+            hse=hse,
+        )
+        self._map_memory()
+        self._load()
+        self._hook()
+
+    @property
+    def instructions(self) -> int:
+        """Executed since reset."""
+        return self._counter.entered
+
+    def run(self, *, timeout: float, progress: Progress | None = None) -> None:
+        """Executes from reset until the reader is finished.
+
+        Args:
+            timeout: Seconds of the host's time.
+            progress: Called a few times a second with the instructions executed so far.
+
+        Raises:
+            EmulationError: The firmware crashed, went to sleep or took longer.
+        """
+        import unicorn
+
+        pc = self._reset()
+        done, late = threading.Event(), threading.Event()
+        watch = threading.Thread(target=self._watch, args=(done, late, timeout, progress), daemon=True)
+        watch.start()
+        try:
+            while True:
+                try:
+                    self._engine.emu_start(pc | 1, _NOWHERE)
+                except unicorn.UcError as error:
+                    pc = self._resume_or_raise(error)
+                    continue
+                if self._counter.error is not None:
+                    raise self._counter.error
+                if self._reader.finished:
+                    return
+                if late.is_set():
+                    raise self._too_late(timeout)
+                raise self._asleep()
+        except EmulationError as error:
+            if not error.where:
+                error.where = self._image.locate(self._pc())
+            raise
+        finally:
+            done.set()
+            watch.join()
+            self._reader.close()
+
+    def _watch(
+        self, done: threading.Event, late: threading.Event, timeout: float, progress: Progress | None
+    ) -> None:
+        deadline = time.monotonic() + timeout
+        while not done.wait(max(0.0, min(0.25, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                late.set()
+                self._engine.emu_stop()
+            if progress is not None:
+                progress(self.instructions)
+
+    def _map_memory(self) -> None:
+        import unicorn
+
+        for start, size in _pages([region for region in self._board["regions"] if region["kind"] != "flash"]):
+            self._engine.mem_map(start, size)
+            self._engine.mem_write(start, bytes((RAM_PATTERN,)) * size)
+        for start, size in _pages([region for region in self._board["regions"] if region["kind"] == "flash"]):
+            self._engine.mem_map(start, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+            self._engine.mem_write(start, b"\xff" * size)
+        for base, size in WINDOWS:
+            self._engine.mmio_map(
+                base,
+                size,
+                lambda _uc, offset, width, base: self._peripherals.read(base + offset, width),
+                base,
+                lambda _uc, offset, width, value, base: self._peripherals.write(base + offset, width, value),
+                base,
+            )
+
+    def _load(self) -> None:
+        flash = [region for region in self._board["regions"] if region["kind"] == "flash"]
+        for segment in self._image.segments:
+            end = segment.address + len(segment.data)
+            if not any(r["origin"] <= segment.address and end <= r["origin"] + r["size"] for r in flash):
+                raise EmulationError(
+                    f"0x{segment.address:08x} to 0x{end:08x} is not in the flash of {self._board['name']}",
+                    where=str(self._image.path),
+                    remedy="build the image for this board, with its linker script",
+                )
+            self._engine.mem_write(segment.address, segment.data)
+
+    def _hook(self) -> None:
+        import unicorn
+
+        # An access that is hooked, if only by nothing, brings unicorn's PC up to date within its block.
+        for first, last in COUNTING:
+            self._engine.hook_add(
+                unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, lambda *_: None, begin=first, end=last
+            )
+        self._engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid_access)
+        self._engine.hook_add(unicorn.UC_HOOK_INTR, self._exception)
+
+    def _reset(self) -> int:
+        from unicorn.arm_const import UC_ARM_REG_SP
+
+        regions = self._board["regions"]
+        table = next((region for region in regions if region.get("vectors")), None) or next(
+            (region for region in regions if region["kind"] == "flash" and region.get("default")),
+            next(region for region in regions if region["kind"] == "flash"),
+        )
+        stack, reset = struct.unpack("<II", self._engine.mem_read(table["origin"], 8))
+        if (
+            not reset & 1
+            or not _within(reset & ~1, regions, ("flash", "code"))
+            or not _within(stack - 4, regions, ("ram",))
+        ):
+            raise EmulationError(
+                f"no vector table at 0x{table['origin']:08x}: stack 0x{stack:08x}, reset 0x{reset:08x}",
+                where=str(self._image.path),
+                remedy="the image must begin with the vector table (section .isr_vector)",
+            )
+        self._engine.reg_write(UC_ARM_REG_SP, stack)
+        return int(reset)
+
+    def _measure(self, address: int, size: int) -> int:
+        code = self._engine.mem_read(address, size)
+        if code == BRANCH_TO_SELF:
+            self._parked = True
+            self._engine.emu_stop()
+        if not self._peripherals.fpu_enabled and uses_fpu(code):
+            raise EmulationError(
+                "the firmware uses the FPU before it enables it",
+                where=self._image.locate(address),
+                remedy="set CP10 and CP11 in CPACR at the start of Reset_Handler, then DSB and ISB",
+            )
+        return count_instructions(code)
+
+    def _executed(self) -> int:
+        return self._counter.before(self._pc())
+
+    def _pc(self) -> int:
+        from unicorn.arm_const import UC_ARM_REG_PC
+
+        return int(self._engine.reg_read(UC_ARM_REG_PC)) & ~1
+
+    def _emit(self, data: bytes) -> None:
+        self._reader.feed(data)
+        if self._reader.finished:
+            self._engine.emu_stop()
+
+    def _invalid_access(self, _uc: Any, kind: int, address: int, size: int, _value: int, _data: Any) -> bool:
+        import unicorn
+
+        what = {
+            unicorn.UC_MEM_READ_UNMAPPED: f"reads {size} bytes at 0x{address:08x}, where there is nothing",
+            unicorn.UC_MEM_WRITE_UNMAPPED: f"writes {size} bytes at 0x{address:08x}, where there is nothing",
+            unicorn.UC_MEM_WRITE_PROT: f"writes {size} bytes at 0x{address:08x}, into the flash",
+        }
+        self._fault = what.get(kind, f"jumps to 0x{address:08x}, where there is no code")
+        return False
+
+    def _resume_or_raise(self, error: Any) -> int:
+        """Where to go on after a hint that unicorn does not know; anything else ends the run."""
+        import unicorn
+
+        pc = self._pc()
+        address, size = self._counter.block
+        if error.errno == unicorn.UC_ERR_INSN_INVALID:
+            if pc == address + size and bytes(self._engine.mem_read(pc - 2, 2)) in HINTS:
+                return pc
+            code = bytes(self._engine.mem_read(pc, 4)).hex(" ", 2)
+            raise EmulationError(
+                f"the firmware executes an instruction that a {self._board['core']} lacks ({code})"
+            )
+        if self._fault:
+            raise EmulationError(f"the firmware {self._fault}", why=self._said())
+        raise EmulationError(f"the emulated core stopped: {error}", why=self._said())
+
+    def _exception(self, _uc: Any, number: int, _data: Any) -> None:
+        from unicorn import arm_const
+
+        pc = self._pc()
+        if number == _BKPT and bytes(self._engine.mem_read(pc, 2)) == _SEMIHOSTING:
+            operation = self._engine.reg_read(arm_const.UC_ARM_REG_R0)
+            argument = self._engine.reg_read(arm_const.UC_ARM_REG_R1)
+            self._engine.reg_write(arm_const.UC_ARM_REG_R0, self._semihosting(operation, argument))
+            self._engine.reg_write(arm_const.UC_ARM_REG_PC, pc + 2 | 1)
+            return
+        what = {_BKPT: "stops at a breakpoint (BKPT)", _SVC: "calls the supervisor (SVC)"}.get(
+            number, f"takes exception {number}"
+        )
+        raise EmulationError(f"the firmware {what}, and the virtual board takes no exceptions")
+
+    def _semihosting(self, operation: int, argument: int) -> int:
+        """Arm "Semihosting for AArch32 and AArch64": output and exit; -1 for the rest."""
+        if operation == 0x03:  # SYS_WRITEC
+            self._emit(bytes(self._engine.mem_read(argument, 1)))
+            return 0
+        if operation == 0x04:  # SYS_WRITE0
+            while (byte := bytes(self._engine.mem_read(argument, 1))) != b"\0":
+                self._emit(byte)
+                argument += 1
+            return 0
+        if operation == 0x05:  # SYS_WRITE
+            _, buffer, length = struct.unpack("<III", self._engine.mem_read(argument, 12))
+            self._emit(bytes(self._engine.mem_read(buffer, length)))
+            return 0
+        if operation in (0x18, 0x20) and not self._reader.finished:  # SYS_EXIT, SYS_EXIT_EXTENDED
+            raise EmulationError("the firmware left through semihosting before MN,end", why=self._said())
+        return 0xFFFFFFFF
+
+    def _asleep(self) -> EmulationError:
+        what = "stops in an endless loop" if self._parked else "sleeps (WFI), and nothing can wake it"
+        return EmulationError(f"the firmware {what} before MN,end", why=self._said())
+
+    def _too_late(self, timeout: float) -> EmulationError:
+        return EmulationError(
+            f"the firmware was still running after {timeout:g} s and {self.instructions:,} instructions",
+            why=self._said(),
+            remedy="give it longer (--timeout), or look for a loop that waits for hardware that is not there",
+        )
+
+    def _said(self) -> str:
+        return "; ".join(filter(None, [self._reader.unfinished().why, *self._peripherals.hints()]))
+
+
+def _engine(core: str) -> Any:
+    try:
+        import unicorn
+        from unicorn import arm_const
+    except ImportError:
+        raise EmulationError(
+            "the virtual board needs unicorn", remedy="install it: pip install unicorn"
+        ) from None
+    if core not in _MODELS:
+        raise EmulationError(
+            f"the virtual board has no {core}",
+            why=f"unicorn emulates {', '.join(sorted(_MODELS))}",
+            remedy="run the image in QEMU or on the board (--port)",
+        )
+    # UC_MODE_MCLASS would choose a Cortex-M33, whatever the model asked for.
+    engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+    engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{_MODELS[core]}"))
+    return engine
+
+
+def _pages(regions: list[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """The regions as (address, size) in whole pages, those that share or touch a page joined."""
+    joined: list[tuple[int, int]] = []
+    for region in sorted(regions, key=lambda region: int(region["origin"])):
+        start = region["origin"] // _PAGE * _PAGE
+        end = -(-(region["origin"] + region["size"]) // _PAGE) * _PAGE
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return [(start, end - start) for start, end in joined]
+
+
+def _within(address: int, regions: list[Mapping[str, Any]], kinds: tuple[str, ...]) -> bool:
+    return any(r["kind"] in kinds and r["origin"] <= address < r["origin"] + r["size"] for r in regions)
