@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class Region:
 class Clock:
     """The clock tree from the oscillator to the rated frequency.
 
-    ``source_hz / pll_m * pll_n / pll_div / ahb_div`` is the AHB's; the core's is taken before ``ahb_div`` where
-    the family slows only the buses (STM32H7).
+    The AHB gets ``source_hz / pll_m * pll_n / pll_div / ahb_div``, and so does the core, except in families
+    where ``ahb_div`` slows the buses only (STM32H7).
 
     Attributes:
         source: ``hse`` (a crystal), ``hse-bypass`` (a clock fed into the HSE pin) or ``msi``.
@@ -140,6 +140,7 @@ class Board:
         clock: None where the clock is fixed.
         latency: None where nobody measured.
         notes: For people: what is peculiar to the board.
+        path: File that the board was read from; empty for a text. No part of its identity.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Board:
     clock: Clock | None = None
     latency: Latency | None = None
     notes: tuple[str, ...] = ()
+    path: str = field(default="", compare=False)
 
     @property
     def simd(self) -> str:

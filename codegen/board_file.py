@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -156,7 +156,7 @@ def _load_file(path: Path) -> Board:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BoardError("the board file cannot be read", where=str(path), why=str(error)) from None
-    return parse_board(text, name=path.stem, where=path.name)
+    return replace(parse_board(text, name=path.stem, where=path.name), path=str(path))
 
 
 def parse_board(text: str, *, name: str, where: str) -> Board:

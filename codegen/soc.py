@@ -1,8 +1,7 @@
 """A board's start-up code, drivers and linker script, from ``templates/soc``.
 
 A family is a folder with a ``family.toml``: the cores, UARTs and clock limits of its parts, which board files
-are checked against, and the files that a project's ``lib/board`` gets. Files ending in ``.j2`` take data of the
-board.
+are checked against, and the files that a project's ``lib/board`` gets. Those ending in ``.j2`` take board data.
 """
 
 from __future__ import annotations
@@ -32,6 +31,11 @@ COMMON = {
     "vectors.c": "common/vectors.c.j2",
 }
 """Files of every board: name in ``lib/board`` to path in ``templates/soc``."""
+
+STACK_GUARD_BYTES = 128
+"""What the MPU locks below the stack of an ARMv7-M core; ARMv8-M checks the stack pointer instead."""
+
+_ARMV7M = ("cortex-m3", "cortex-m4", "cortex-m7")
 
 
 @dataclass(frozen=True)
@@ -289,6 +293,8 @@ def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, A
         "data": _identifier(data),
         "arena": _identifier(arena),
         "spare": [_identifier(r) for r in memory if r.kind == "ram" and r not in (data, arena)],
+        "below_stack": "_arena_end" if arena == data else "_bss_end",
+        "stack_guard": STACK_GUARD_BYTES if board.core in _ARMV7M else 0,
         "stack_bytes": stack_bytes,
         "checks": _linker_checks(board, flash, data, arena),
     }

@@ -51,7 +51,7 @@
 #define MPU_RBAR REG32(0xE000ED9Cu)
 #define MPU_RASR REG32(0xE000EDA0u)
 #define MPU_RASR_ENABLE (1u << 0)
-#define MPU_RASR_SIZE_32 (4u << 1)
+#define MPU_RASR_SIZE_128 (6u << 1)
 #define MPU_RASR_XN (1u << 28)
 
 /* Data Watchpoint and Trace */

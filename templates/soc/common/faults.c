@@ -14,13 +14,13 @@
 #define CFSR_DACCVIOL (1u << 1)
 #define CFSR_MMARVALID (1u << 7)
 #define CFSR_STKOF (1u << 20) /* ARMv8-M */
-#define GUARD_BYTES 32u
+#define GUARD_BYTES 128u
 
 enum fault { FAULT_NMI, FAULT_HARD, FAULT_MEMORY, FAULT_BUS, FAULT_USAGE, FAULT_SECURE, FAULT_INTERRUPT, FAULT_STACK };
 
 static const char *const names[] = {"nmi", "hard", "memory", "bus", "usage", "secure", "interrupt", "stack"};
 
-extern uint32_t _stack_top[], _stack_limit[];
+extern uint32_t _stack_top[], _stack_limit[], _stack_guard[]; /* the guard: on ARMv7-M */
 
 void fault_report(enum fault what, const uint32_t *frame);
 
@@ -69,21 +69,21 @@ static bool stack_overflowed(void)
     return (SCB_CFSR & CFSR_STKOF) != 0;
 #else
     const uint32_t status = SCB_CFSR;
-    const uint32_t guard = (uint32_t)_stack_limit;
     const bool in_guard = (status & (CFSR_DACCVIOL | CFSR_MMARVALID)) == (CFSR_DACCVIOL | CFSR_MMARVALID) &&
-                          SCB_MMFAR - guard < GUARD_BYTES;
+                          SCB_MMFAR - (uint32_t)_stack_guard < GUARD_BYTES;
     return in_guard || (status & CFSR_MSTKERR) != 0;
 #endif
 }
 
 __attribute__((used)) void fault_report(enum fault what, const uint32_t *frame)
 {
-    const bool readable =
-        frame >= _stack_limit && frame + 8 <= _stack_top && ((uint32_t)frame & 3u) == 0;
+    const bool readable = frame >= _stack_limit && frame + 8 <= _stack_top && ((uint32_t)frame & 3u) == 0;
     const uint32_t address = readable ? frame[6] : 0; /* r0-r3, r12, lr, pc, xpsr */
 
+    if (stack_overflowed())
+        what = FAULT_STACK;
     write_text("MN,fault,");
-    write_text(names[stack_overflowed() ? FAULT_STACK : what]);
+    write_text(names[what]);
     write_text(",");
     write_hex(address);
     write_text("\n");

@@ -9,7 +9,9 @@
 struct vector_table;
 extern const struct vector_table board_vectors;
 extern const uint32_t _data_load[];
-extern uint32_t _data_start[], _data_end[], _bss_start[], _bss_end[], _stack_limit[];
+extern uint32_t _data_start[], _data_end[], _bss_start[], _bss_end[];
+extern uint32_t _stack_limit[]; /* ARMv8-M */
+extern uint32_t _stack_guard[]; /* ARMv7-M */
 typedef void (*constructor)(void);
 extern const constructor _init_array_start[], _init_array_end[];
 
@@ -36,7 +38,7 @@ __attribute__((naked, used)) void Reset_Handler(void)
         ".ltorg");
 }
 
-/* An overflow of the stack stops at its limit: in the core itself (ARMv8-M), or at 32 bytes the MPU locks (ARMv7-M). */
+/* An overflow of the stack stops at its limit: in the core itself (ARMv8-M), or at 128 bytes that the MPU locks (ARMv7-M). */
 static void guard_stack(void)
 {
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
@@ -44,8 +46,8 @@ static void guard_stack(void)
 #else
     if (MPU_TYPE != 0) {
         MPU_RNR = 0;
-        MPU_RBAR = (uint32_t)_stack_limit;
-        MPU_RASR = MPU_RASR_XN | MPU_RASR_SIZE_32 | MPU_RASR_ENABLE; /* AP = 0: no access */
+        MPU_RBAR = (uint32_t)_stack_guard;
+        MPU_RASR = MPU_RASR_XN | MPU_RASR_SIZE_128 | MPU_RASR_ENABLE; /* AP = 0: no access */
         MPU_CTRL = MPU_CTRL_PRIVDEFENA | MPU_CTRL_ENABLE;
         cortex_m_barrier();
     }
