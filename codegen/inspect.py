@@ -49,7 +49,7 @@ class OperatorSummary:
     Attributes:
         inputs: Activations read, in order.
         outputs: Activations written, in order.
-        macs: Multiply-accumulates; 0 for an operator without products.
+        macs: Multiply-accumulates; 0 for an operator without products, or one that cannot be executed.
         parameters: Elements of its quantised constants, such as weights and biases; shapes and axes are none.
         weight_bytes: Bytes of these parameters. One that operators share counts at the first.
         live_bytes: Activations alive while it runs.
@@ -228,7 +228,6 @@ def _at_most(values: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _operator(graph: Graph, op: Operator, seen: set[int], live: int) -> OperatorSummary:
-    spec = operator_specs().get(op.kind)
     weights = [t for t in _parameters(graph, op) if t.index not in seen]
     seen.update(t.index for t in weights)
     return OperatorSummary(
@@ -240,11 +239,17 @@ def _operator(graph: Graph, op: Operator, seen: set[int], live: int) -> Operator
             _tensor(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
         ),
         outputs=tuple(_tensor(graph.tensor(t)) for t in op.outputs),
-        macs=spec.macs(graph, op) if spec else 0,
+        macs=_macs(graph, op),
         parameters=sum(t.elements for t in weights),
         weight_bytes=sum(t.nbytes for t in weights),
         live_bytes=live,
     )
+
+
+def _macs(graph: Graph, op: Operator) -> int:
+    # Shapes make sense only where the operator's check passes.
+    spec = operator_specs().get(op.kind)
+    return spec.macs(graph, op) if spec and not any(True for _ in spec.check(graph, op)) else 0
 
 
 def _parameters(graph: Graph, op: Operator) -> tuple[Tensor, ...]:
