@@ -62,6 +62,8 @@ _OPTIONAL_INPUTS = {
 _SHAPE_INPUT = {"RESHAPE": 1, "TRANSPOSE_CONV": 0}
 _CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "WHILE"})
 _CUSTOM = 32
+# Keeps ratios of scales within single precision. Weights that are all 0 may have a scale near 0.
+_LARGEST_SCALE = 1e30
 
 _FULL_INTEGER = (
     "set converter.optimizations = [tf.lite.Optimize.DEFAULT], "
@@ -561,6 +563,8 @@ class _Model:
             yield f"it has {len(scales)} scales and {len(zero_points)} zero points"
         if bad := [s for s in scales if not (math.isfinite(s) and s > 0)]:
             yield f"its scale is {bad[0]}; it must be finite and greater than 0"
+        if max(scales) > _LARGEST_SCALE or (t not in self.constants and min(scales) < 1 / _LARGEST_SCALE):
+            yield f"its scale is {max(scales):g}; no real quantity has such a range"
         low, high = _RANGES[dtype]
         if outside := [z for z in zero_points if not low <= z <= high]:
             yield f"its zero point is {outside[0]}; {dtype.value} holds {low} to {high}"

@@ -604,6 +604,8 @@ def graph(**values: Any) -> Callable[[Any], None]:
         (quantization(3, scale=[float("nan")]), "its scale is nan; it must be finite and greater than 0"),
         (quantization(3, scale=[float("inf")]), "its scale is inf; it must be finite and greater than 0"),
         (quantization(3, scale=[-1.0]), "its scale is -1.0; it must be finite and greater than 0"),
+        (quantization(3, scale=[1e-40]), "its scale is 9.99995e-41; no real quantity has such a range"),
+        (quantization(1, scale=[1.0, 1e35, 1.0]), "its scale is 1e+35; no real quantity has such a range"),
         (quantization(3, scale=None), "it is int8 without a scale"),
         (quantization(3, zeroPoint=[128]), "its zero point is 128; int8 holds -128 to 127"),
         (quantization(3, zeroPoint=None), "it has 1 scales and 0 zero points"),
