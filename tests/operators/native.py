@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,21 @@ class Sample:
     builder: ModelBuilder
     inputs: Sequence[Array]
     second_opinion: bool = True
+
+
+def deployable(sample: Sample) -> tuple[bytes, list[list[Array]]]:
+    """Return the model and its inputs with batch 1, as firmware takes them: others are reshaped in the model."""
+    builder, graph = deepcopy(sample.builder), sample.builder.graph()
+    fed = []
+    for index, value in zip(graph.inputs, sample.inputs, strict=True):
+        tensor, q = graph.tensor(index), graph.tensor(index).quantization
+        shape = (1, tensor.elements)
+        scale, zero_point = (q.scale, q.zero_point) if q else (None, 0)
+        flat = builder.tensor(shape, tensor.dtype, scale=scale, zero_point=zero_point)
+        builder.operator("RESHAPE", [flat], [index])
+        builder._operations.insert(0, builder._operations.pop())
+        fed.append(value.reshape(shape))
+    return builder.build(), [fed]
 
 
 def evaluate(sample: Sample) -> list[Array]:
