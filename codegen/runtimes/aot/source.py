@@ -13,7 +13,7 @@ from codegen.plan import Call, Constant, Field, Layer, MemoryPlan
 from codegen.render import render, template_text
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
-_ELEMENTS_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int16_t": 14, "int32_t": 8, "int64_t": 4, "float": 6}
+_ELEMENTS_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int16_t": 14, "uint16_t": 16, "int32_t": 8, "int64_t": 4, "float": 6}
 
 
 @dataclass(frozen=True)
