@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 from codegen.errors import ToolError
 
 COMPILER = "arm-none-eabi-gcc"
+TOOLCHAIN = "toolchain-gccarmnoneeabi"
+REGISTRY = "https://api.registry.platformio.org/"
 COMPILER_REMEDY = (
     "install it: `apt install gcc-arm-none-eabi libnewlib-arm-none-eabi` on Debian and Ubuntu, "
     "`brew install --cask gcc-arm-embedded` on macOS, "
@@ -22,7 +26,7 @@ COMPILER_REMEDY = (
 _COMPILER_ERROR = re.compile(r"^(?P<where>[^\s:][^:\n]*:\d+(?::\d+)?): (?:fatal )?error: (?P<what>.*)$", re.M)
 _LINKER_ERROR = re.compile(r"^\S*[/-]ld(?:\.bfd)?(?:\.exe)?: (?!warning)(?P<what>.*\S)\s*$", re.M)
 _UNDEFINED = re.compile(r"^\S.*: (?P<what>undefined reference to .*)$", re.M)
-_OTHER_ERROR = re.compile(r"^(?:\w*Error: |\*\*\* )(?P<what>.*)$", re.M)
+_OTHER_ERROR = re.compile(r"^(?:\w+(?:Error|Exception|Board|Platform): |Error: |\*\*\* )(?P<what>.*)$", re.M)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,34 @@ def run_pio(
     return run
 
 
+def require_compiler() -> None:
+    """Check that there is a cross compiler, or that PlatformIO can download one.
+
+    PlatformIO itself tries for a minute before it says that it cannot.
+
+    Raises:
+        ToolError: neither.
+    """
+    installed = core_dir() / "packages" / TOOLCHAIN
+    if shutil.which(COMPILER) or installed.is_dir() or _registry_answers():
+        return
+    raise ToolError(
+        f"the cross compiler {COMPILER} is missing",
+        why="it is not on the PATH, and PlatformIO's registry, which has it, cannot be reached",
+        remedy=COMPILER_REMEDY,
+    )
+
+
+def _registry_answers() -> bool:
+    try:
+        with urllib.request.urlopen(REGISTRY, timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
 def build(project: Path, environments: Sequence[str], *, stream: bool = False) -> dict[str, Path]:
     """Compile a project.
 
@@ -117,6 +149,7 @@ def build(project: Path, environments: Sequence[str], *, stream: bool = False) -
     Raises:
         ToolError: no compiler, or it reported an error.
     """
+    require_compiler()
     arguments = ["run"]
     for name in environments:
         arguments += ["-e", name]
@@ -137,11 +170,11 @@ def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError:
             where=sys.executable,
             remedy=f"run `{sys.executable} -m pip install platformio scons`",
         )
-    if not shutil.which(COMPILER) and re.search(rf"{COMPILER}|toolchain-gccarmnoneeabi", run.output):
+    if not shutil.which(COMPILER) and re.search(rf"{COMPILER} is not on|the download failed", run.output):
         return ToolError(
             f"the cross compiler {COMPILER} is missing",
             where=str(project),
-            why="it is not on the PATH, and PlatformIO's registry could not provide it",
+            why="it is not on the PATH, and PlatformIO could not download it",
             remedy=COMPILER_REMEDY,
         )
     first = _first_error(run.output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from codegen import __version__
 from codegen.board import Board
+from codegen.emulate.run import describe
 from codegen.errors import UsageError
 from codegen.graph import Tensor
 from codegen.lock import Inputs, content_hash
@@ -135,36 +135,23 @@ def platform_files(board: Board) -> dict[str, str]:
         if path.suffix in (".py", ".json")
     }
     files[f"boards/{board.name}.json"] = board_manifest(board)
+    files["board.json"] = _json(describe(board))
     files.update(emulator_files())
     return files
 
 
 def emulator_files() -> dict[str, str]:
-    """Return a copy of :mod:`codegen.emulate` as the package ``emulate``, free of micronets-gen."""
+    """Return a copy of :mod:`codegen.emulate`, which depends on nothing of micronets-gen, as ``emulate``."""
     package = Path(__file__).resolve().parent
-    copied = {f"emulate/{path.name}": path for path in sorted((package / "emulate").glob("*.py"))}
-    # What the emulators share with the generator comes along under their package.
-    shared = {f"emulate/{name}.py": package / f"{name}.py" for name in ("board", "errors")}
-    files = {}
-    for name, path in {**copied, **shared}.items():
-        text = path.read_text(encoding="utf-8")
-        text = text.replace("codegen.emulate", "emulate")
-        for module in ("board", "errors"):
-            text = text.replace(f"codegen.{module} ", f"emulate.{module} ").replace(
-                f"`codegen.{module}`", f"`emulate.{module}`"
-            )
-        files[name] = text
-    return files
+    return {
+        path.relative_to(package).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted((package / "emulate").rglob("*.py"))
+    }
 
 
 def board_manifest(board: Board) -> str:
-    """Return ``boards/<board>.json``: PlatformIO's description of the board, and ours under ``micronets``."""
+    """Return ``boards/<board>.json``: PlatformIO's description of the board."""
     upload = board.upload
-    ours = {
-        key: value
-        for key, value in dataclasses.asdict(board).items()
-        if key not in ("latency", "notes", "upload", "vendor", "url")
-    }
     return _json(
         {
             "name": board.title,
@@ -186,7 +173,6 @@ def board_manifest(board: Board) -> str:
                 "openocd_target": upload.openocd_target if upload else "",
                 "jlink_device": upload.jlink_device if upload else "",
             },
-            "micronets": ours,
         }
     )
 

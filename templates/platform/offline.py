@@ -1,8 +1,8 @@
 """Gives PlatformIO the build tool SCons where PlatformIO's registry cannot be reached.
 
-PlatformIO downloads SCons as the package ``tool-scons``. The same SCons is on PyPI: once PlatformIO's Python has
-it (``pip install scons``), this module copies it into PlatformIO's core folder as that package. The platform does
-so by itself; to do it by hand, run this file with PlatformIO's Python:
+PlatformIO downloads SCons as the package ``tool-scons``. The same SCons is on PyPI: once PlatformIO's Python
+has it (``pip install scons``), this module copies it into PlatformIO's core folder as that package. The
+platform does so by itself; to do it by hand, run this file with PlatformIO's Python:
 
     python pio/micronets/offline.py
 """

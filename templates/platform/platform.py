@@ -5,15 +5,25 @@ Uses the system's compiler and uploader; where there are none, PlatformIO's pack
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
+import click
 from platformio.exception import UserSideException
-from platformio.package.exception import PackageException
 from platformio.platform.base import PlatformBase
 
 COMPILER = "arm-none-eabi-gcc"
 TOOLCHAIN = "toolchain-gccarmnoneeabi"
 OPENOCD = "tool-openocd"
+ADVICE = {
+    TOOLCHAIN: """\
+  compiler: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi  (Debian, Ubuntu)
+            brew install --cask gcc-arm-embedded                   (macOS)
+            https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads""",
+    OPENOCD: """\
+  uploader: apt install openocd  (Debian, Ubuntu)
+            brew install openocd (macOS)""",
+}
 
 
 def _sibling(name):
@@ -27,7 +37,11 @@ def _sibling(name):
 class MicronetsPlatform(PlatformBase):
     def configure_default_packages(self, options, targets):
         super().configure_default_packages(options, targets)
-        _sibling("offline").prepare(quiet=True)
+        if not _sibling("offline").prepare(quiet=True):
+            click.echo(
+                f"PlatformIO downloads SCons; without its registry: {sys.executable} -m pip install scons",
+                err=True,
+            )
 
         chosen = " ".join(self._custom_packages or [])
         if TOOLCHAIN not in chosen:
@@ -46,20 +60,21 @@ class MicronetsPlatform(PlatformBase):
             self.packages[OPENOCD]["optional"] = not (uploads and by_openocd and not shutil.which("openocd"))
 
     def install_required_packages(self, force=False):
+        missing = [name for name in ADVICE if self._is_missing(name)]
+        advice = "\n".join(ADVICE[name] for name in missing)
+        if missing:
+            click.echo(
+                f"This system lacks what PlatformIO downloads now. To install it yourself:\n{advice}",
+                err=True,
+            )
         try:
             super().install_required_packages(force=force)
-        except (PackageException, UserSideException, OSError) as error:
-            raise UserSideException(f"{error}\n{self._advice()}") from error
+        except (UserSideException, OSError) as error:
+            reason = str(error).strip() or type(error).__name__
+            raise UserSideException(
+                f"the download failed: {reason}\nInstall it yourself:\n{advice}"
+            ) from error
 
-    def _advice(self):
-        missing = [name for name, package in self.packages.items() if not package.get("optional")]
-        lines = ["PlatformIO could not download what this system lacks. Install it and try again:"]
-        if TOOLCHAIN in missing:
-            lines.append(
-                "  compiler: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi  (Debian, Ubuntu)"
-            )
-            lines.append("            brew install --cask gcc-arm-embedded                   (macOS)")
-            lines.append("            https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads")
-        if OPENOCD in missing:
-            lines.append("  uploader: apt install openocd   or   brew install openocd")
-        return "\n".join(lines)
+    def _is_missing(self, name):
+        package = self.packages.get(name, {"optional": True})
+        return not package.get("optional") and not self.get_package(name)

@@ -4,7 +4,6 @@ In the emulator, or on the board where a port is given (`upload_port` or `test_p
 `--upload-port` or `--test-port` on the command line).
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,12 +57,10 @@ class CustomTestRunner(TestRunnerBase):
     def emulate(self):
         click.secho("Testing in the emulator...", bold=True)
         build_dir = Path(self.project_config.get("platformio", "build_dir"))
-        board = self.project_config.get(self.environment, "board")
         emulator = Path(self.platform.get_dir()) / "emulator.py"
         image = build_dir / self.test_suite.env_name / "firmware.elf"
         result = subprocess.run(
             [sys.executable, str(emulator), str(image)],
-            env={**os.environ, "MICRONETS_BOARD": board},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

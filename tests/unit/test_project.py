@@ -1,0 +1,233 @@
+"""What a generated project holds, and the golden vectors in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codegen.board import Upload
+from codegen.errors import ModelError, UsageError
+from codegen.project import environments, project_files
+from codegen.resources import data_dir
+from codegen.selftest import literals, protocol_field, selftest_files
+from codegen.vectors import Vectors, vectors_for
+from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
+
+
+def test_same_inputs_give_the_same_bytes() -> None:
+    first, second = tiny_project(), tiny_project()
+    assert first.files == second.files
+    assert first.user_files == second.user_files
+    assert first.inputs == second.inputs
+
+
+def test_the_user_owns_main_and_settings() -> None:
+    assert sorted(tiny_project().user_files) == ["src/main.c", "user.ini"]
+
+
+def test_nothing_leads_out_of_the_project() -> None:
+    repository = str(Path(__file__).resolve().parents[2])
+    for name, content in {**tiny_project().files, **tiny_project().user_files}.items():
+        assert not name.startswith("/")
+        assert repository.encode() not in content, name
+        assert not re.search(rb"^\s*(import|from) codegen\b", content, re.M), name
+
+
+def test_two_environments_that_differ_in_profiling_alone() -> None:
+    ini = ConfigParser()
+    ini.read_string(tiny_project().files["platformio.ini"].decode())
+    release, profile = environments(BOARD)
+    assert ini["platformio"]["default_envs"] == release
+    assert dict(ini[f"env:{release}"]) == {}
+    assert dict(ini[f"env:{profile}"]) == {"build_flags": "-D MODEL_PROFILE"}
+
+
+def test_board_manifest_says_what_platformio_asks() -> None:
+    upload = Upload(("stlink", "jlink"), "interface/stlink.cfg", "target/stm32f7x.cfg", "STM32F746ZG")
+    plan = tiny_plan(dataclasses.replace(BOARD, upload=upload))
+    files = project_files(plan, tiny_vectors(), {}, {}, board_sha256="00").files
+    board = json.loads(files["pio/micronets/boards/tiny_mps2.json"])
+    assert {"name", "url", "vendor"} <= set(board)
+    assert board["build"]["machine_flags"] == [
+        "-mcpu=cortex-m4",
+        "-mthumb",
+        "-mfpu=fpv4-sp-d16",
+        "-mfloat-abi=hard",
+    ]
+    assert board["upload"] == {
+        "maximum_size": 4 << 20,
+        "maximum_ram_size": 4 << 20,
+        "protocol": "stlink",
+        "protocols": ["stlink", "jlink"],
+        "openocd_interface": "interface/stlink.cfg",
+        "openocd_target": "target/stm32f7x.cfg",
+        "jlink_device": "STM32F746ZG",
+    }
+    assert "pio run -t upload" in files["README.md"].decode()
+
+
+def test_platform_counts_as_embedded() -> None:
+    # PlatformIO looks for a package of this type; without one `pio test` runs the image on the host.
+    packages = json.loads(tiny_project().files["pio/micronets/platform.json"])["packages"]
+    assert [package["type"] for package in packages.values()].count("uploader") == 1
+    assert all(package["optional"] for package in packages.values())
+
+
+@pytest.mark.parametrize(
+    "emulator", [BOARD.emulator, dataclasses.replace(BOARD.emulator, kind="virtual"), None]
+)
+def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) -> None:
+    plan = tiny_plan(dataclasses.replace(BOARD, emulator=emulator))  # type: ignore[arg-type]
+    files = project_files(plan, tiny_vectors(), {}, {}, board_sha256="00").files
+    workflow, readme = files[".github/workflows/firmware.yml"].decode(), files["README.md"].decode()
+    kind = plan.board.emulator.kind if plan.board.emulator else ""
+    assert ("qemu-system-arm" in workflow) == (kind == "qemu") == ("qemu-system-arm" in readme)
+    assert ("unicorn" in workflow) == (kind == "virtual") == ("unicorn" in readme)
+    assert ("-t emulate" in workflow) == bool(kind) == ("-t emulate" in readme)
+    assert not re.search(r"\n{3,}|[ \t]\n", readme + workflow)
+
+
+def test_emulator_package_stands_alone(tmp_path: Path) -> None:
+    for name, content in tiny_project().files.items():
+        if name.startswith("pio/micronets/emulate/"):
+            path = tmp_path / name.removeprefix("pio/micronets/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    code = "import sys, emulate.__main__; assert not [m for m in sys.modules if m.startswith('codegen')]"
+    subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"], check=True
+    )
+
+
+def test_selftest_has_no_accuracy_without_labels() -> None:
+    unlabelled = dataclasses.replace(tiny_vectors(), labels=None)
+    with_labels, without = (selftest_files(tiny_plan(), vectors) for vectors in (tiny_vectors(), unlabelled))
+    assert "MN,accuracy" in with_labels["selftest.c"]
+    assert "accuracy" not in without["selftest.c"]
+    assert not any("label" in text or "predicted" in text for text in without.values())
+
+
+def test_vectors_of_another_model_are_refused() -> None:
+    vectors = tiny_vectors()
+    wrong = dataclasses.replace(
+        vectors, expected=tuple((row[0].astype(np.int16),) for row in vectors.expected)
+    )
+    with pytest.raises(ModelError, match="golden outputs are"):
+        selftest_files(tiny_plan(), wrong)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([[-128, 127]], np.int8), ["-128", "127"]),
+        (np.array([-(2**31), 1], np.int32), ["INT32_MIN", "1"]),
+        (np.array([-(2**63), 2**62], np.int64), ["INT64_MIN", "4611686018427387904LL"]),
+        (np.array([True, False]), ["1", "0"]),
+        (np.array([0.1, -0.0], np.float32), ["0x1.99999a0000000p-4f", "-0x0.0p+0f"]),
+        (
+            np.array([np.inf, -np.inf, np.nan], np.float32),
+            ["__builtin_inff()", "-__builtin_inff()", '__builtin_nanf("")'],
+        ),
+    ],
+)
+def test_literals_are_exact(array: np.ndarray, expected: list[str]) -> None:
+    assert literals(array) == expected
+
+
+def test_names_cannot_break_the_protocol() -> None:
+    assert protocol_field('a,b"c\\d\né??') == "a_b_c_d____"
+
+
+def save(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((2, 8), np.int8)}, "lacks 'input_0'"),
+        ({"input_0": np.zeros((2, 8), np.float32)}, r"'input_0' has shape \(2, 8\) and type float32"),
+        ({"input_0": np.zeros((2, 9), np.int8)}, r"'input_0' has shape \(2, 9\)"),
+        ({"input_0": np.zeros((0, 8), np.int8)}, r"its inputs hold \[0\] vectors"),
+        (
+            {"input_0": np.zeros((2, 8), np.int8), "labels": np.zeros(3, np.int32)},
+            "'labels' must be 2 integers",
+        ),
+        ({"input_0": np.zeros((2, 8), np.int8), "labels": np.zeros(2)}, "'labels' must be 2 integers"),
+    ],
+)
+def test_vector_files_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    pytest.importorskip("codegen.reference")
+    with pytest.raises(UsageError, match=message):
+        vectors_for(tiny_plan().graph, save(tmp_path / "v.npz", **arrays))
+
+
+def test_vector_file_that_is_none(tmp_path: Path) -> None:
+    pytest.importorskip("codegen.reference")
+    (tmp_path / "v.npz").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(UsageError, match="cannot be read as golden vectors"):
+        vectors_for(tiny_plan().graph, tmp_path / "v.npz")
+
+
+def test_vectors_of_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("codegen.reference")
+    inputs = np.arange(-12, 12, dtype=np.int8).reshape(3, 8)
+    path = save(tmp_path / "v.npz", input_0=inputs, labels=np.array([7, -1, 0]))
+    vectors = vectors_for(tiny_plan().graph, path, count=2)
+    assert vectors.labels == (7, -1)
+    assert vectors.source == "v.npz"
+    np.testing.assert_array_equal(np.concatenate([row[0] for row in vectors.inputs]), inputs[:2])
+    np.testing.assert_array_equal(
+        np.concatenate([row[0] for row in vectors.expected]), np.maximum(inputs[:2], 0)
+    )
+
+
+def test_random_vectors_follow_from_model_and_seed() -> None:
+    pytest.importorskip("codegen.reference")
+    graph = tiny_plan().graph
+
+    def first(vectors: Vectors) -> list[int]:
+        return vectors.inputs[0][0].reshape(-1).tolist()
+
+    assert first(vectors_for(graph)) == first(vectors_for(graph))
+    assert first(vectors_for(graph)) != first(vectors_for(graph, seed=1))
+    assert first(vectors_for(graph)) != first(vectors_for(dataclasses.replace(graph, sha256="ff" * 32)))
+    many = np.concatenate([row[0].reshape(-1) for row in vectors_for(graph, count=400).inputs])
+    assert (many.min(), many.max()) == (-128, 127)
+
+
+def monitor() -> object:
+    pytest.importorskip("platformio")
+    path = data_dir("templates") / "platform" / "monitor" / "filter_micronets.py"
+    spec = importlib.util.spec_from_file_location("filter_micronets", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.MicronetsFilter({"environment": "any"})
+
+
+SPOKEN = (
+    "hello\r\nMN,begin,1\r\nMN,counter,cycles,40,1\r\nMN,invoke,25\r\n"
+    "MN,vector,0,FAIL,1,7,1,2\r\nMN,odd\r\nMN> "
+)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_monitor_speaks_in_sentences(chunk: int) -> None:
+    view = monitor()
+    shown = "".join(view.rx(SPOKEN[i : i + chunk]) for i in range(0, len(SPOKEN), chunk))  # type: ignore[attr-defined]
+    assert shown == (
+        "hello\r\n--- self-test\r\ncounter   cycles, steps of 40\r\ninvoke    1,000 cycles\r\n"
+        "vector 0: FAIL, 1 bytes differ, first at byte 7: expected 1, got 2\r\nMN,odd\r\nMN> "
+    )
