@@ -1,0 +1,165 @@
+"""From the generator's own types to the report's."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from codegen.board import Board
+from codegen.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport, SectionReport
+from codegen.graph import Graph, Operator, Tensor
+from codegen.plan import Plan
+from codegen.report.report import (
+    BoardInfo,
+    Frame,
+    ImageInfo,
+    LayerInfo,
+    ModelInfo,
+    Part,
+    RegionUse,
+    Section,
+    StackInfo,
+    Symbol,
+    TensorInfo,
+)
+from codegen.stack import StackReport
+
+_LARGEST_SYMBOLS = 24
+_LABELS = {CODE: "code", RODATA: "constants", DATA: "data", BSS: "bss", ARENA: "tensor arena"}
+
+
+def describe_model(graph: Graph) -> ModelInfo:
+    """Return what a report says of ``graph``."""
+    return ModelInfo(
+        name=graph.name,
+        sha256=graph.sha256,
+        file_bytes=graph.file_bytes,
+        inputs=tuple(_tensor(graph.tensor(index)) for index in graph.inputs),
+        outputs=tuple(_tensor(graph.tensor(index)) for index in graph.outputs),
+    )
+
+
+def describe_board(board: Board) -> BoardInfo:
+    """Return what a report says of ``board``."""
+    return BoardInfo(
+        name=board.name,
+        title=board.title,
+        mcu=board.mcu,
+        core=board.core,
+        clock_hz=board.clock_hz,
+        simd=board.simd,
+    )
+
+
+def describe_layers(plan: Plan) -> tuple[LayerInfo, ...]:
+    """Return the layers of ``plan``, which are the graph's operators in order, with their shapes."""
+    graph = plan.graph
+    return tuple(
+        LayerInfo(
+            index=layer.index,
+            name=layer.name,
+            op=layer.kind,
+            input_shape=_first_activation(graph, graph.operators[layer.index]),
+            output_shape=graph.tensor(graph.operators[layer.index].outputs[0]).shape,
+            macs=layer.macs,
+            kernel=layer.kernel,
+        )
+        for layer in plan.layers
+    )
+
+
+def describe_image(image: ImageReport) -> ImageInfo:
+    """Return what a report says of ``image``; the parts of a region add up to its ``used`` and ``stack``."""
+    return ImageInfo(
+        flash_bytes=image.flash_bytes,
+        ram_bytes=image.ram_bytes,
+        arena_bytes=image.arena_bytes,
+        regions=tuple(
+            RegionUse(region.name, region.kind, region.origin, region.size, _parts(image, region))
+            for region in image.regions
+        ),
+        sections=tuple(Section(s.name, s.region, s.size) for s in image.sections),
+        symbols=tuple(
+            Symbol(s.name, s.section, s.category, s.size) for s in image.symbols[:_LARGEST_SYMBOLS]
+        ),
+    )
+
+
+def _parts(image: ImageReport, region: RegionReport) -> tuple[Part, ...]:
+    stored = [section for section in image.sections if section.load_region]
+    loaded = sum(_overlap(section.load_address, section.size, region) for section in stored)
+    if loaded == image.flash_bytes:
+        parts = [Part(category.name, category.flash_bytes) for category in image.categories]
+    else:
+        parts = _stored_parts(image, region, loaded)
+    running = Counter[str]()
+    for section in image.sections:
+        if not section.load_region or section.address != section.load_address:
+            running[_LABELS.get(section.kind, section.kind)] += _overlap(
+                section.address, section.size, region
+            )
+    parts += [Part(label, size) for label, size in running.items()]
+    if region.stack:
+        parts.append(Part("stack, worst case", region.stack))
+    return tuple(part for part in parts if part.size)
+
+
+def _stored_parts(image: ImageReport, region: RegionReport, loaded: int) -> list[Part]:
+    """Split what ``region`` stores by its symbols' categories, where several regions store something."""
+    sections = {section.name: section for section in image.sections}
+    sizes = Counter[str]()
+    for symbol in image.symbols:
+        home = sections.get(symbol.section)
+        if home and home.load_region and _stored_in(home, symbol.address, region):
+            sizes[symbol.category] += symbol.size
+    sizes[OTHER] += loaded - sizes.total()
+    return [Part(category, size) for category, size in sizes.most_common()]
+
+
+def _stored_in(section: SectionReport, address: int, region: RegionReport) -> bool:
+    at = address - section.address + section.load_address
+    return region.origin <= at < region.origin + region.size
+
+
+def _overlap(start: int, size: int, region: RegionReport) -> int:
+    return max(0, min(start + size, region.origin + region.size) - max(start, region.origin))
+
+
+def describe_stack(stack: StackReport, reserved: int | None = None) -> StackInfo:
+    """Return what a report says of ``stack``.
+
+    Args:
+        stack: The analysis of the call graph.
+        reserved: Bytes that the linker script keeps for it.
+    """
+    notes = []
+    if stack.handler_path:
+        depth = sum(frame.bytes for frame in stack.handler_path)
+        notes.append(f"An exception at the deepest point is counted: {depth} bytes.")
+    if stack.unknown:
+        notes.append(f"Calls through pointers without known targets: {', '.join(stack.unknown)}.")
+    notes += [f"Recursive, counted once round: {' → '.join(cycle)}." for cycle in stack.recursive]
+    if stack.dynamic:
+        notes.append(f"Frames without a fixed bound: {', '.join(stack.dynamic)}.")
+    return StackInfo(
+        worst_bytes=stack.worst_bytes,
+        reserved_bytes=reserved,
+        path=tuple(Frame(frame.function, frame.bytes) for frame in (*stack.path, *stack.handler_path)),
+        at_least=stack.at_least,
+        notes=tuple(notes),
+    )
+
+
+def _first_activation(graph: Graph, op: Operator) -> tuple[int, ...]:
+    operands = (graph.operand(op, position) for position in range(len(op.inputs)))
+    return next((tensor.shape for tensor in operands if tensor and not tensor.is_constant), ())
+
+
+def _tensor(tensor: Tensor) -> TensorInfo:
+    quantized = tensor.quantization is not None
+    return TensorInfo(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=tensor.dtype.value,
+        scale=tensor.scale if quantized else None,
+        zero_point=tensor.zero_point if quantized else None,
+    )

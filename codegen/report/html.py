@@ -1,0 +1,54 @@
+"""``report.html``: one self-contained file, without scripts and without anything to fetch."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from codegen.report import numbers
+from codegen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
+from codegen.report.report import Report
+from codegen.report.summary import circumstances, headline, key_figures
+from codegen.resources import data_dir
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(data_dir("templates") / "report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for function in (
+        numbers.grouped,
+        numbers.ratio,
+        numbers.percent,
+        numbers.size,
+        numbers.shape,
+        numbers.plural,
+    ):
+        environment.filters[function.__name__] = function
+    return environment
+
+
+def to_html(report: Report) -> str:
+    """Return the page; sections whose facts are not known are left out."""
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            headline=headline(report),
+            circumstances=circumstances(report.run) if report.run else "",
+            figures=key_figures(report),
+            memory=memory_picture(report.memory, report.layers) if report.memory else None,
+            bars=layer_bars(report),
+            regions=region_pictures(report.image) if report.image else (),
+            frames=stack_bars(report.stack) if report.stack else (),
+            clock=numbers.frequency(report.board.clock_hz),
+        )
+    )

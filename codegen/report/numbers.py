@@ -1,0 +1,54 @@
+"""Numbers as reports write them."""
+
+from __future__ import annotations
+
+MISSING = "–"
+
+
+def grouped(value: int | None) -> str:
+    """Return ``12,345``; a dash for ``None``."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def ratio(value: float | None) -> str:
+    """Return two or, below ten, three digits after the point; a dash for ``None``."""
+    if value is None:
+        return MISSING
+    return f"{value:,.3f}" if value < 10 else f"{value:,.1f}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Return ``12.3 %``; what is there but small is ``<0.1 %``."""
+    if not whole:
+        return MISSING
+    share = 100 * part / whole
+    return "<0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
+
+
+def size(value: int) -> str:
+    """Return bytes at a glance: ``512 B``, ``61.4 KiB``, ``2 MiB``."""
+    for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if abs(value) >= scale:
+            text = f"{value / scale:.1f}".removesuffix(".0")
+            return f"{text} {unit}"
+    return f"{value} B"
+
+
+def frequency(hertz: int) -> str:
+    """Return ``216 MHz``."""
+    return f"{hertz / 1e6:g} MHz"
+
+
+def duration(seconds: float) -> str:
+    """Return milliseconds, or microseconds below one."""
+    return f"{seconds * 1e3:,.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.1f} µs"
+
+
+def shape(dimensions: tuple[int, ...]) -> str:
+    """Return ``1×8×8×16``; ``scalar`` for no dimensions."""
+    return "×".join(map(str, dimensions)) if dimensions else "scalar"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return ``1 layer``, ``1,234 layers``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,225 @@
+"""What a report says, as data: facts of one image on one board, and of one run of it.
+
+Assembled from artefacts (ELF, stack usage, the run's output) after ``pio run``; every picture, table and JSON
+document is a function of a :class:`Report`. What is not known yet (not compiled, not run, not profiled) is
+``None`` or empty, and is left out of what is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from codegen.emulate.result import RunResult
+from codegen.plan import MemoryPlan
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A graph input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that the image holds."""
+
+    name: str
+    sha256: str
+    file_bytes: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True)
+class BoardInfo:
+    """The board that the image is linked for; ``simd`` is ``c``, ``dsp`` or ``mve``."""
+
+    name: str
+    title: str
+    mcu: str
+    core: str
+    clock_hz: int
+    simd: str
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One operator in execution order; shapes are those of the first activation input and output."""
+
+    index: int
+    name: str
+    op: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    macs: int
+    kernel: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of one category (weights, kernels, arena, ...) in one region."""
+
+    category: str
+    size: int
+
+
+@dataclass(frozen=True)
+class RegionUse:
+    """A memory region of the part and what the image puts there.
+
+    Attributes:
+        kind: ``flash`` or ``ram``.
+        parts: Disjoint, in the order in which they are drawn.
+    """
+
+    name: str
+    kind: str
+    origin: int
+    size: int
+    parts: tuple[Part, ...]
+
+    @property
+    def used(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    @property
+    def free(self) -> int:
+        """Bytes left; negative where the image does not fit."""
+        return self.size - self.used
+
+
+@dataclass(frozen=True)
+class Section:
+    """An ELF section that occupies memory."""
+
+    name: str
+    region: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One of the largest symbols."""
+
+    name: str
+    section: str
+    category: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """Where every byte of the linked image lies.
+
+    Attributes:
+        flash_bytes: Load size: code, constants and the initial values of data.
+        ram_bytes: Static RAM: data, bss and arena, without the stack.
+        arena_bytes: Tensors' share of ``ram_bytes``.
+        symbols: The largest first; need not be all.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    arena_bytes: int
+    regions: tuple[RegionUse, ...]
+    sections: tuple[Section, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A function on the deepest call path and the stack it takes, in bytes."""
+
+    function: str
+    size: int
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """The worst case that the compiler's stack usage and the call graph give.
+
+    Attributes:
+        worst_bytes: Including what an exception adds.
+        reserved_bytes: What the linker script keeps free; ``None`` where it keeps nothing.
+        path: From the entry point to the deepest function, then an exception and its handler.
+        at_least: Whether something on the way has no known bound.
+        notes: What the bound rests on, for example an indirect call.
+    """
+
+    worst_bytes: int
+    reserved_bytes: int | None
+    path: tuple[Frame, ...]
+    at_least: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the layer table: a layer and, in a profiled run, its count."""
+
+    layer: LayerInfo
+    count: int | None
+
+    @property
+    def per_mac(self) -> float | None:
+        """Counts per MAC; ``None`` where either is not known or there are no MACs."""
+        if self.count is None or not self.layer.macs:
+            return None
+        return self.count / self.layer.macs
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything known about one project.
+
+    Attributes:
+        runtime: ``aot`` or ``tflm``.
+        runtime_reason: Why this runtime.
+        layers: In execution order.
+        memory: The arena's layout over time.
+        lock: Inputs, versions and hashes as (name, value).
+    """
+
+    model: ModelInfo
+    board: BoardInfo
+    runtime: str
+    runtime_reason: str
+    generator: str
+    layers: tuple[LayerInfo, ...]
+    memory: MemoryPlan | None = None
+    image: ImageInfo | None = None
+    stack: StackInfo | None = None
+    run: RunResult | None = None
+    lock: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def profiled(self) -> bool:
+        return self.run is not None and bool(self.run.layers)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        counts = {layer.index: layer.count for layer in self.run.layers} if self.run else {}
+        return tuple(Row(layer, counts.get(layer.index)) for layer in self.layers)
+
+    @property
+    def layers_count(self) -> int:
+        """Sum over the layers of a profiled run."""
+        return sum(row.count or 0 for row in self.rows)
+
+    @property
+    def outside_layers(self) -> int | None:
+        """What an invoke counts outside its layers: calls, and reading the counter itself."""
+        return self.run.count - self.layers_count if self.run and self.profiled else None
+
+    def with_run(self, run: RunResult) -> Report:
+        """Return the report of the same image with ``run``."""
+        return replace(self, run=run)

@@ -1,0 +1,91 @@
+"""The few sentences and figures that every form of the report begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.emulate.result import RunResult
+from codegen.report.numbers import duration, grouped, percent, plural, ratio, size
+from codegen.report.report import ImageInfo, RegionUse, Report
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict: ``state`` is ``pass``, ``fail`` or ``open``."""
+
+    state: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number worth a glance."""
+
+    label: str
+    value: str
+    unit: str
+    note: str = ""
+
+
+def headline(report: Report) -> Headline:
+    """Return what there is to know first."""
+    run = report.run
+    if run is None:
+        state = "Built; it has not run yet." if report.image else "Generated; it is not compiled yet."
+        return Headline("open", "Not run", state)
+    passed = sum(vector.passed for vector in run.vectors)
+    text = f"{passed:,} of {plural(len(run.vectors), 'golden vector')} byte-exact"
+    if run.labelled:
+        text += f"; {run.correct:,} of {run.labelled:,} labelled samples classified correctly"
+    return Headline("pass" if run.passed else "fail", "Pass" if run.passed else "Fail", f"{text}.")
+
+
+def circumstances(run: RunResult) -> str:
+    """Return where the run took place and what its numbers are."""
+    unit = run.unit if run.granularity != 1 else run.unit.removesuffix("s")
+    sentences = [
+        f"Run on {run.emulator}.",
+        f"Initialising the model takes {grouped(run.startup)} {run.unit}.",
+        f"The counter resolves {run.granularity:g} {unit}.",
+        run.clock_note,
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def key_figures(report: Report) -> tuple[Figure, ...]:
+    """Return the figures of the head: speed first, then memory."""
+    figures = []
+    if report.run:
+        figures.append(_speed(report.run))
+        if report.macs:
+            per_mac = ratio(report.run.count / report.macs)
+            figures.append(Figure("Per MAC", per_mac, "", f"of {plural(report.macs, 'MAC')}"))
+    if report.image:
+        figures.append(_region_figure("Flash", report.image.flash_bytes, _of_kind(report.image, "flash")))
+        figures.append(_region_figure("Static RAM", report.image.ram_bytes, _of_kind(report.image, "ram")))
+    if report.memory:
+        peak = f"live at most {report.memory.peak:,}"
+        figures.append(Figure("Tensor arena", grouped(report.memory.size), "B", peak))
+    if report.stack:
+        reserved = report.stack.reserved_bytes
+        note = f"of {reserved:,} reserved" if reserved is not None else ""
+        worst = ("≥ " if report.stack.at_least else "") + grouped(report.stack.worst_bytes)
+        figures.append(Figure("Stack, worst case", worst, "B", note))
+    return tuple(figures)
+
+
+def _speed(run: RunResult) -> Figure:
+    if run.unit == "cycles" and run.clock_hz:
+        return Figure("Cycles", grouped(run.count), "", f"{duration(run.count / run.clock_hz)} an inference")
+    return Figure(run.unit.capitalize(), grouped(run.count), "", "an inference")
+
+
+def _of_kind(image: ImageInfo, kind: str) -> tuple[RegionUse, ...]:
+    return tuple(region for region in image.regions if region.kind == kind)
+
+
+def _region_figure(label: str, used: int, regions: tuple[RegionUse, ...]) -> Figure:
+    whole = sum(region.size for region in regions)
+    note = f"{percent(used, whole)} of {size(whole)}" if whole else ""
+    return Figure(label, grouped(used), "B", note)

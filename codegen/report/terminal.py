@@ -1,0 +1,137 @@
+"""Reports for a terminal, as rich renderables; the caller prints them."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from codegen.report.numbers import frequency, grouped, percent, plural, ratio, shape, size
+from codegen.report.report import ImageInfo, RegionUse, Report
+from codegen.report.summary import circumstances, headline
+
+BAR_CELLS = 12
+WIDE = 100
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_STATE_STYLES = {"pass": "bold green", "fail": "bold red", "open": "bold"}
+
+
+def bar(share: float, cells: int = BAR_CELLS) -> str:
+    """Return a horizontal bar of ``share`` (0 to 1) of ``cells`` characters, in eighths, padded."""
+    eighths = round(max(0.0, min(share, 1.0)) * cells * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
+
+
+def verdict(report: Report) -> Text:
+    """Return the one line that matters."""
+    head = headline(report)
+    return Text.assemble((head.word.upper(), _STATE_STYLES[head.state]), "  ", head.text)
+
+
+def _table(gap: int) -> Table:
+    return Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
+
+
+def run_table(report: Report, width: int = WIDE) -> RenderableType:
+    """Return the layer table with totals; without counts where the run was not profiled.
+
+    Numbers are never cut. In fewer than ``WIDE`` columns the bars go, then the ends of names.
+    """
+    bars = report.profiled and width >= WIDE
+    unit = report.run.unit if report.run else ""
+    table = _table(2 if bars else 1)
+    table.add_column("layer", overflow="ellipsis")
+    table.add_column("operator", style="dim", overflow="ellipsis")
+    table.add_column("output", style="dim", no_wrap=True)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    if report.profiled:
+        table.add_column(unit, justify="right", no_wrap=True)
+        table.add_column("per MAC", justify="right", no_wrap=True)
+        table.add_column("share", justify="right", no_wrap=True)
+    if bars:
+        table.add_column("", style="cyan", no_wrap=True)
+    total = report.run.count if report.run else 0
+    longest = max((row.count or 0 for row in report.rows), default=0) or 1
+    for row in report.rows:
+        layer = row.layer
+        cells: list[Text | str] = [Text(layer.name), layer.op, shape(layer.output_shape), grouped(layer.macs)]
+        if report.profiled:
+            count = row.count or 0
+            cells += [grouped(row.count), ratio(row.per_mac), percent(count, total)]
+        if bars:
+            cells.append(bar(row.count / longest if row.count else 0.0))
+        table.add_row(*cells)
+    if report.profiled:
+        outside = report.outside_layers or 0
+        table.add_row(
+            Text("outside layers", style="dim"), "", "", "", grouped(outside), "", percent(outside, total)
+        )
+    totals = [grouped(report.macs)]
+    if report.profiled:
+        per_mac = ratio(total / report.macs if report.macs else None)
+        totals += [grouped(total), per_mac, percent(total, total)]
+    table.add_row("total", "", "", *totals, style="bold")
+    return table
+
+
+def memory_table(image: ImageInfo) -> RenderableType:
+    """Return how full every region is."""
+    table = _table(2)
+    table.add_column("region", no_wrap=True)
+    table.add_column("used", justify="right", no_wrap=True)
+    table.add_column("of", justify="right", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("largest", style="dim", overflow="ellipsis")
+    for region in image.regions:
+        over = region.free < 0
+        style = "red" if over else "cyan"
+        table.add_row(
+            Text(region.name),
+            grouped(region.used),
+            size(region.size),
+            Text(percent(region.used, region.size), style="bold red" if over else ""),
+            Text(bar(region.used / region.size, 16), style=f"{style} on grey23"),
+            Text(_largest(region)),
+        )
+    return table
+
+
+def _largest(region: RegionUse) -> str:
+    parts = sorted(region.parts, key=lambda part: (-part.size, part.category))[:3]
+    return ", ".join(f"{part.category} {size(part.size)}" for part in parts)
+
+
+def build_summary(report: Report) -> RenderableType:
+    """Return what was built and how full the board is."""
+    board = report.board
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(style="dim", no_wrap=True)
+    lines.add_column()
+    lines.add_row(
+        "model", Text(f"{report.model.name}: {plural(len(report.layers), 'layer')}, {report.macs:,} MACs")
+    )
+    lines.add_row("board", Text(f"{board.title} ({board.mcu}, {board.core} at {frequency(board.clock_hz)})"))
+    reason = f": {report.runtime_reason}" if report.runtime_reason else ""
+    lines.add_row("runtime", Text(report.runtime + reason))
+    if report.memory:
+        lines.add_row("arena", f"{report.memory.size:,} bytes, at most {report.memory.peak:,} live")
+    if report.stack:
+        bound = "at least " if report.stack.at_least else ""
+        lines.add_row("stack", f"{bound}{plural(report.stack.worst_bytes, 'byte')} in the worst case")
+    if report.image is None:
+        return lines
+    return Group(lines, Text(), memory_table(report.image))
+
+
+def run_summary(report: Report, width: int = WIDE) -> RenderableType:
+    """Return the verdict, the layer table and how the numbers came about."""
+    if report.run is None:
+        return verdict(report)
+    run = report.run
+    parts: list[RenderableType] = [run_table(report, width), Text()]
+    if not report.profiled:
+        parts.append(Text(f"{run.count:,} {run.unit} an inference"))
+    parts += [verdict(report), Text(circumstances(run), style="dim")]
+    return Group(*parts)
