@@ -1,0 +1,225 @@
+"""What ``inspect`` and ``check`` say of a model, and the reference that runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from codegen.check import BoardFit, CheckResult, Problem, RegionUse, check_model, problem_text
+from codegen.errors import UsageError
+from codegen.graph import (
+    BinaryOptions,
+    DType,
+    FullyConnectedOptions,
+    Graph,
+    NoOptions,
+    Operator,
+    Quantization,
+    Tensor,
+)
+from codegen.inspect import inspect_model, live_bytes, render, sparkline
+from codegen.reader import read_model, read_model_bytes
+from codegen.reference import evaluate, evaluate_all
+from tests.support.builder import ModelBuilder
+
+SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+
+
+def residual() -> Graph:
+    """Two dense layers with shared weights, then the sum of input and second; 8 bytes each."""
+    b = ModelBuilder()
+    x, h, y, z = (
+        b.tensor((1, 8), DType.INT8, scale=0.5, name=f"model/{name}/BiasAdd")
+        for name in ("x", "dense", "dense_1", "add")
+    )
+    w = b.constant(np.eye(8) * 2, DType.INT8, scale=0.5)
+    bias = b.constant([4] * 8, DType.INT32, scale=0.25)
+    b.operator("FULLY_CONNECTED", [x, w, bias], [h], FullyConnectedOptions())
+    b.operator("FULLY_CONNECTED", [h, w, bias], [y], FullyConnectedOptions())
+    b.operator("ADD", [x, y], [z], BinaryOptions())
+    return read_model_bytes(b.build(), "residual.tflite")
+
+
+def chain(sizes: list[int]) -> Graph:
+    """Tensors of ``sizes`` bytes, each made of the one before by a RELU; never executed."""
+    quantization = Quantization((0.5,), (0,))
+    tensors = tuple(Tensor(i, f"t{i}", (1, n), DType.INT8, quantization) for i, n in enumerate(sizes))
+    operators = tuple(
+        Operator(i, "RELU", 1, (i,), (i + 1,), NoOptions(), f"relu_{i}") for i in range(len(sizes) - 1)
+    )
+    return Graph("chain", tensors, operators, (0,), (len(sizes) - 1,))
+
+
+def printed(graph: Graph, width: int = 100) -> str:
+    out = io.StringIO()
+    render(inspect_model(graph), Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_totals_of_a_residual_model() -> None:
+    summary = inspect_model(residual())
+    assert summary.kinds == (("FULLY_CONNECTED", 2), ("ADD", 1))
+    assert summary.macs == 128
+    assert summary.parameters == 64 + 8
+    assert summary.weight_bytes == 64 + 32
+    assert [op.weight_bytes for op in summary.operators] == [96, 0, 0], "shared weights count once"
+    assert [op.live_bytes for op in summary.operators] == [16, 24, 24], "the input lives until the sum"
+    assert (summary.peak_bytes, summary.peak_operator) == (24, 1)
+    assert [op.name for op in summary.operators] == ["dense", "dense_1", "add"]
+
+
+def test_memory_of_a_chain() -> None:
+    assert live_bytes(chain([100, 10, 1, 50])) == (110, 11, 51)
+
+
+def test_memory_counts_unread_results_and_early_outputs() -> None:
+    base = chain([4, 2, 1])
+    operators = (
+        base.operators[0],
+        Operator(1, "SPLIT", 1, (1,), (2, 3), NoOptions(), "split"),
+        Operator(2, "RELU", 1, (2,), (4,), NoOptions(), "relu"),
+    )
+    tensors = (*base.tensors, Tensor(3, "unread", (1, 1000), DType.INT8), Tensor(4, "y", (1, 1), DType.INT8))
+    graph = Graph("g", tensors, operators, (0,), (1, 4))
+    assert live_bytes(graph) == (6, 1003, 4)
+
+
+def test_a_thousand_operators_render() -> None:
+    text = printed(chain([*range(1, 1000), 7]))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "memory over time: peak 1,997 bytes of activations at 997 relu_997" in text
+
+
+def test_json_is_plain() -> None:
+    value = json.loads(json.dumps(inspect_model(residual()).to_json()))
+    assert value["kinds"] == {"FULLY_CONNECTED": 2, "ADD": 1}
+    assert value["operators"][0]["outputs"] == [
+        {
+            "index": 1,
+            "name": "model/dense/BiasAdd",
+            "shape": [1, 8],
+            "dtype": "int8",
+            "bytes": 8,
+            "scale": 0.5,
+            "zero_point": 0,
+            "channels": 1,
+        }
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_rendering(width: int) -> None:
+    text = printed(residual(), width)
+    assert max(map(len, text.splitlines())) <= width
+    for part in (
+        "residual   ",
+        "input  1×8  int8, scale 0.5, zero point 0",
+        "128 MACs   72 parameters   96 bytes of weights",
+        "3 operators: 2 FULLY_CONNECTED, 1 ADD",
+        "memory over time: peak 24 bytes of activations at 1 dense_1",
+        "▆▆▆██████",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [((), ""), ((0, 0), "  "), ((1, 1000), "▁█"), ((4, 5, 8), "▄▅█")]
+)
+def test_sparkline(values: tuple[int, ...], expected: str) -> None:
+    assert sparkline(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "macs", "peak", "operator"),
+    [
+        ("kws_ref_model.tflite", 2_656_768, 16_000, "depthwise_conv2d"),
+        ("pretrainedResnet_quant.tflite", 12_501_632, 49_152, "conv2d_2"),
+        ("ad01_int8.tflite", 264_192, 768, "dense"),
+    ],
+)
+def test_reference_models(file: str, macs: int, peak: int, operator: str) -> None:
+    path = SHARED / "models" / file
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    graph = read_model(path)
+    summary = inspect_model(graph)
+    assert check_model(graph) == ()
+    assert (summary.macs, summary.peak_bytes) == (macs, peak)
+    assert summary.operators[summary.peak_operator].name == operator
+
+
+# Check.
+
+
+def test_check_names_an_operator_without_meaning() -> None:
+    graph = chain([4, 4])
+    strange = Operator(0, "ABS", 1, (0,), (1,), NoOptions(), "odd")
+    problems = check_model(Graph("g", graph.tensors, (strange,), (0,), (1,)))
+    assert [(p.layer, p.reason) for p in problems] == [("odd (ABS)", "the operator is not supported")]
+    assert "FULLY_CONNECTED" in problems[0].remedy
+
+
+def test_check_passes_a_good_model() -> None:
+    assert check_model(residual()) == ()
+
+
+def test_check_finds_every_problem() -> None:
+    graph = residual()
+    tensors = tuple(
+        Tensor(t.index, t.name, (1, 9), t.dtype, t.quantization) if t.index == 3 else t for t in graph.tensors
+    )
+    broken = Graph("g", tensors, graph.operators, graph.inputs, graph.outputs)
+    assert {p.layer for p in check_model(broken)} == {"add (ADD)"}
+    assert inspect_model(broken).macs == 128
+
+
+def test_check_result_as_json() -> None:
+    fit = BoardFit(
+        "nucleo",
+        False,
+        (RegionUse("SRAM", "ram", 100, 130),),
+        (Problem("SRAM", "30 bytes short", "shrink it"),),
+    )
+    assert fit.regions[0].margin == -30
+    result = CheckResult("m", (), (fit,))
+    assert not result.passed
+    value = json.loads(json.dumps(result.to_json()))
+    assert value["fits"][0]["problems"] == [
+        {"layer": "SRAM", "reason": "30 bytes short", "remedy": "shrink it"}
+    ]
+    assert CheckResult("m", ()).passed
+    assert not CheckResult("m", (Problem("a", "b", "c"),)).passed
+    assert problem_text(fit.problems[0]) == "SRAM: 30 bytes short\n  what to do: shrink it"
+
+
+# Reference.
+
+
+def test_evaluates_a_residual_model() -> None:
+    graph = residual()
+    x = np.arange(-4, 4, dtype=np.int8).reshape(1, 8)
+    # Each dense layer multiplies by 1 and adds 1.0, two steps of 0.5; the sum is 2x + 4 steps.
+    (y,) = evaluate(graph, [x])
+    np.testing.assert_array_equal(y, 2 * x + 4)
+    every = evaluate_all(graph, [x])
+    assert sorted(every) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(every[1], x + 2)
+    np.testing.assert_array_equal(every[3], y)
+
+
+def test_evaluate_wants_the_models_inputs() -> None:
+    graph = residual()
+    with pytest.raises(UsageError) as error:
+        evaluate(graph, [np.zeros((8,), np.uint8)])
+    assert str(error.value) == (
+        "residual: input 0 is uint8 of shape (8,); the model takes int8 of shape (1, 8)\n"
+        "  what to do: quantise and reshape the sample as the model's input asks"
+    )
+    with pytest.raises(UsageError, match="the model has 1 inputs; 2 were given"):
+        evaluate(graph, [np.zeros((1, 8), np.int8)] * 2)
