@@ -126,7 +126,7 @@ def find_placement(
 def smallest_board(
     boards: Iterable[Board], arena_bytes: int, other_ram_bytes: int, flash_bytes: int
 ) -> Board | None:
-    """The board with the least RAM, then flash, that holds the model; an emulated one only for want of a real."""
+    """The board with the least RAM, then flash, that holds the model; real boards before emulated ones."""
     fitting = [b for b in boards if find_placement(b, arena_bytes, other_ram_bytes, flash_bytes)]
     return min(fitting, key=lambda b: (b.upload is None, b.ram_bytes, b.flash_bytes, b.name), default=None)
 
