@@ -28,7 +28,7 @@ class BundledModel:
     Attributes:
         name: What ``--model`` takes.
         path: The ``.tflite`` file.
-        vectors: An ``.npz`` with ``input_<i>`` and ``output_<i>`` (samples first, int8) and ``labels``; samples
+        vectors: An ``.npz`` with ``input_<i>``, ``output_<i>`` (samples first, int8) and ``labels``; samples
             are held out from training and ordered so that any prefix covers the classes evenly.
         title: One line for lists.
         task: What it decides, from what.
