@@ -1,7 +1,7 @@
 """Writes real ``.tflite`` files for tests, tensor by tensor.
 
-The same description gives the file's bytes (:meth:`ModelBuilder.build`) and the typed graph that the reader should
-make of them (:meth:`ModelBuilder.graph`).
+The same description gives the file's bytes (:meth:`ModelBuilder.build`) and the typed graph that the reader
+should make of them (:meth:`ModelBuilder.graph`).
 """
 
 from __future__ import annotations
@@ -176,10 +176,14 @@ class ModelBuilder:
         """Add a tensor and return its index.
 
         Args:
-            scale: One value, or one per slice along ``axis``; ``None`` for an unquantised tensor. Rounded to float32,
-                as the file stores it.
+            shape: Sizes; empty for a scalar.
+            dtype: The element type, or its numpy name.
+            scale: One value, or one per slice along ``axis``; ``None`` for an unquantised tensor. Rounded to
+                float32, as the file stores it.
             zero_point: One value, or as many as ``scale``.
+            axis: The dimension of per-channel scales.
             data: Set for a constant; reshaped to ``shape``.
+            name: ``t<index>`` by default.
         """
         kind = DType(dtype)
         quantization = None
@@ -268,8 +272,8 @@ class ModelBuilder:
     def graph(self, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None) -> Graph:
         """Return the typed graph.
 
-        ``inputs`` defaults to the tensors that no operator writes and that hold no data, ``outputs`` to those that
-        are written and never read.
+        ``inputs`` defaults to the tensors that no operator writes and that hold no data, ``outputs`` to those
+        that are written and never read.
         """
         graph_inputs, graph_outputs = self._ends(inputs, outputs)
         taken: set[str] = set()

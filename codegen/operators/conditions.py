@@ -1,0 +1,94 @@
+"""Conditions that several operators put on their tensors, for ``check`` functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+
+from codegen.graph import DType, Graph, Operator, Tensor
+from codegen.operators import Problem
+from codegen.operators.arithmetic import require
+
+FULL_INTEGER = (
+    "convert with full-integer quantisation (a representative dataset, and inference_input_type = "
+    "inference_output_type = tf.int8)"
+)
+CONVERT_AGAIN = "convert the model again with a current TensorFlow; a converter does not write this"
+
+
+def arity(graph: Graph, op: Operator, inputs: int, outputs: int = 1) -> list[Problem]:
+    """Check the number of inputs, all present, and of outputs."""
+    present = all(graph.operand(op, i) is not None for i in range(len(op.inputs)))
+    return require(
+        len(op.inputs) == inputs and len(op.outputs) == outputs and present,
+        op,
+        f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it must have {inputs} and {outputs}",
+        CONVERT_AGAIN,
+    )
+
+
+def type_pair(graph: Graph, op: Operator, allowed: Collection[tuple[DType, DType]]) -> list[Problem]:
+    """Check that (first input's type, first output's type) is one of ``allowed``."""
+    x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    names = ", ".join(
+        f"{a.value} to {b.value}" for a, b in sorted(allowed, key=lambda p: [t.value for t in p])
+    )
+    return require(
+        (x.dtype, y.dtype) in allowed,
+        op,
+        f"maps {x.dtype.value} to {y.dtype.value}; TFLM and this generator know {names}",
+        FULL_INTEGER,
+    )
+
+
+def same_type(op: Operator, tensors: Iterable[Tensor], allowed: Collection[DType]) -> list[Problem]:
+    """Check that all ``tensors`` have one type of ``allowed``."""
+    found = list(dict.fromkeys(t.dtype for t in tensors))
+    names = " or ".join(sorted(d.value for d in allowed))
+    return require(
+        len(found) == 1 and found[0] in allowed,
+        op,
+        f"works on {' and '.join(d.value for d in found)}; all its tensors must be {names}",
+        FULL_INTEGER,
+    )
+
+
+def quantized(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
+    """Check that each tensor has exactly one scale, positive and finite."""
+    problems = []
+    for tensor in tensors:
+        q = tensor.quantization
+        good = q is not None and len(q.scale) == 1 == len(q.zero_point)
+        problems += require(
+            good and math.isfinite(tensor.scale) and tensor.scale > 0,
+            op,
+            f"tensor '{tensor.name}' does not have one positive scale and one zero point",
+            FULL_INTEGER,
+        )
+    return problems
+
+
+def symmetric_if_int16(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
+    """Check that int16 tensors have zero point 0."""
+    return [
+        problem
+        for tensor in tensors
+        for problem in require(
+            tensor.dtype is not DType.INT16 or tensor.zero_point == 0,
+            op,
+            f"int16 tensor '{tensor.name}' has zero point {tensor.zero_point}; it must be 0",
+            "convert with EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, which quantises int16 "
+            "symmetrically",
+        )
+    ]
+
+
+def same_shape(graph: Graph, op: Operator) -> list[Problem]:
+    """Check that output 0 has as many elements as input 0, and at least one."""
+    x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    return require(
+        x.elements == y.elements > 0,
+        op,
+        f"maps shape {list(x.shape)} to {list(y.shape)}; they must have the same, not empty, elements",
+        CONVERT_AGAIN,
+    )

@@ -1,0 +1,97 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D.
+
+Source: tensorflow/lite/micro/kernels/pooling_common.cc and
+tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from codegen.graph import Array, DType, Graph, Operator, Pool2DOptions
+from codegen.operators import OperatorSpec, Problem, register
+from codegen.operators.arithmetic import activation_range, leading_padding, output_extent, require
+from codegen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
+
+
+def _window(size: int, output: int, window: int, stride: int) -> tuple[Array, int]:
+    """Return input coordinates [output, window] along one dimension, and the leading padding."""
+    padding = leading_padding(size, output, window, stride)
+    return np.arange(output)[:, None] * stride - padding + np.arange(window), padding
+
+
+def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:
+    x, y = values[0], graph.tensor(op.outputs[0])
+    options = op.options
+    assert isinstance(options, Pool2DOptions)
+    assert x is not None
+    _, height, width, _ = x.shape
+    _, out_h, out_w, _ = y.shape
+    rows, _ = _window(height, out_h, options.filter_h, options.stride_h)
+    columns, _ = _window(width, out_w, options.filter_w, options.stride_w)
+    row_inside, column_inside = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
+    average = op.kind == "AVERAGE_POOL_2D"
+    result = np.full(
+        (x.shape[0], out_h, out_w, x.shape[3]), 0 if average else np.iinfo(x.dtype).min, dtype=np.int64
+    )
+    for i in range(options.filter_h):
+        for j in range(options.filter_w):
+            inside = (row_inside[:, i, None] & column_inside[None, :, j])[None, :, :, None]
+            taken = x[:, np.clip(rows[:, i], 0, height - 1)][:, :, np.clip(columns[:, j], 0, width - 1)]
+            if average:
+                result += np.where(inside, taken, 0)
+            else:
+                result = np.where(inside, np.maximum(result, taken), result)
+    if average:
+        count = (row_inside.sum(axis=1)[:, None] * column_inside.sum(axis=1)[None, :])[None, :, :, None]
+        result = np.sign(result) * ((np.abs(result) + count // 2) // count)
+    low, high = activation_range(options.activation, y)
+    return [np.clip(result, low, high).astype(y.dtype.value)]
+
+
+def _check(graph: Graph, op: Operator) -> list[Problem]:
+    problems = arity(graph, op, 1)
+    if problems:
+        return problems
+    x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    problems = same_type(op, [x, y], {DType.INT8, DType.INT16}) or quantized(op, [x, y])
+    if problems:
+        return problems
+    options = op.options
+    assert isinstance(options, Pool2DOptions)
+    problems = require(
+        abs(x.scale - y.scale) <= 1e-6 and x.zero_point == y.zero_point,
+        op,
+        f"its input (scale {x.scale:g}, zero point {x.zero_point}) and output (scale {y.scale:g}, zero point "
+        f"{y.zero_point}) are quantised differently",
+        CONVERT_AGAIN,
+    )
+    problems += require(
+        len(x.shape) == 4 == len(y.shape)
+        and min(options.stride_h, options.stride_w, options.filter_h, options.filter_w) > 0,
+        op,
+        f"its input has shape {list(x.shape)} (it must be NHWC), window "
+        f"{options.filter_h}x{options.filter_w}, stride {options.stride_h}x{options.stride_w}",
+        CONVERT_AGAIN,
+    )
+    if problems:
+        return problems
+    expected = (
+        x.shape[0],
+        output_extent(options.padding, x.shape[1], options.filter_h, options.stride_h),
+        output_extent(options.padding, x.shape[2], options.filter_w, options.stride_w),
+        x.shape[3],
+    )
+    return require(
+        y.shape == expected and y.elements > 0 and x.elements > 0,
+        op,
+        f"its output has shape {list(y.shape)}; a {options.filter_h}x{options.filter_w} window over "
+        f"{list(x.shape)} gives {list(expected)}",
+        CONVERT_AGAIN,
+    )
+
+
+register(OperatorSpec("AVERAGE_POOL_2D", _check, _evaluate))
+register(OperatorSpec("MAX_POOL_2D", _check, _evaluate))
