@@ -195,7 +195,7 @@ def _apply_usage(functions: Mapping[int, _Function], usage: Iterable[Usage]) -> 
         candidates = same_file or entries
         if candidates:
             worst = max(candidates, key=lambda e: e.bytes)
-            # Inline assembly and clones may take more than the compiler says of the function they come from.
+            # GCC leaves out the argument registers that a function pushes, and what inline assembly does.
             if worst.bytes >= function.frame:
                 function.frame, function.source = worst.bytes, "compiler"
             function.dynamic = any(e.unbounded for e in candidates)
