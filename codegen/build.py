@@ -1,0 +1,208 @@
+"""The main job: a model and a board become a project, an image and a report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codegen import __version__
+from codegen.board import Board, load_board, load_boards
+from codegen.bundled import ModelSource, resolve_model
+from codegen.check import check_model
+from codegen.errors import FitError, ModelError
+from codegen.graph import Graph
+from codegen.operators import Problem
+from codegen.placement import biggest_tensors, place_arena
+from codegen.plan import Plan
+from codegen.reader import read_model
+from codegen.report.report import Report
+from codegen.runtimes.base import Footprint
+from codegen.runtimes.choose import choose_runtime
+from codegen.vectors import Vectors, vectors_for
+
+REPORT_JSON = "report.json"
+REPORT_HTML = "report.html"
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks of ``build``.
+
+    Attributes:
+        model: Name of a bundled model or path of a ``.tflite`` file; None for the default model.
+        out: The project's folder; None for ``build/<board>-<model>``.
+        vectors: A ``.npz`` of golden inputs; None for the model's own, or random ones.
+        vector_count: How many golden vectors at most.
+    """
+
+    board: str
+    model: str | None = None
+    runtime: str = "auto"
+    out: Path | None = None
+    compile: bool = True
+    force: bool = False
+    vectors: Path | None = None
+    vector_count: int = 8
+
+
+@dataclass(frozen=True)
+class Built:
+    """What ``build`` made.
+
+    Attributes:
+        elf: The release image; None without compilation.
+    """
+
+    project: Path
+    elf: Path | None
+    report: Report
+
+
+def build(request: Request, notify: Notify = lambda _step: None) -> Built:
+    """Turn a model into a project, and compile it.
+
+    Raises:
+        MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is untouched
+            unless the project was complete.
+    """
+    from codegen.image import describe_image
+    from codegen.pio import build as compile_project
+    from codegen.project import Library, environments, project_files
+    from codegen.report.describe import describe_board, describe_layers, describe_model
+    from codegen.soc import soc_files
+
+    notify("reading the model")
+    board = load_board(request.board)
+    source = resolve_model(request.model)
+    graph = read_model(source.path)
+    require_supported(graph)
+    choice = choose_runtime(request.runtime)
+
+    notify("planning")
+    name = source.bundled.name if source.bundled else graph.name
+    plan = choice.runtime.plan(graph, board, name)
+    footprint = choice.runtime.footprint(plan)
+    vectors = vectors_for(graph, request.vectors or _own_vectors(source), count=request.vector_count)
+    plan = place(plan, footprint, _vector_bytes(vectors), load_boards())
+
+    notify("writing the project")
+    sources = choice.runtime.sources(plan, _mark(source))
+    project = project_files(
+        plan,
+        vectors,
+        sources.files,
+        soc_files(board, arena_region=plan.arena_region, stack_bytes=footprint.stack),
+        pins=sources.pins,
+        library=Library(flags=sources.flags),
+        language=sources.language,
+    )
+    folder = request.out or Path("build") / f"{board.name}-{name}"
+    project.write(folder, force=request.force)
+    report = Report(
+        model=describe_model(graph),
+        board=describe_board(board),
+        runtime=plan.runtime,
+        runtime_reason=choice.reason,
+        generator=f"micronets-gen {__version__}",
+        layers=describe_layers(plan),
+        memory=plan.memory,
+        lock=(("model sha256", graph.sha256), ("vectors", vectors.source)),
+    )
+    elf = None
+    if request.compile:
+        notify("compiling")
+        images = compile_project(folder, environments(board))
+        notify("analysing the image")
+        elf = images[environments(board)[0]]
+        image, stack = describe_image(elf, board)
+        report = replace(report, image=image, stack=stack)
+        _require_stack(report)
+    write_report(folder, report)
+    return Built(folder, elf, report)
+
+
+def require_supported(graph: Graph) -> None:
+    """Raise one error that lists every reason why the model cannot be executed.
+
+    Raises:
+        ModelError: there is one.
+    """
+    problems = check_model(graph)
+    if problems:
+        raise ModelError(
+            f"{len(problems)} of its uses of operators cannot be executed"
+            if len(problems) > 1
+            else "it holds an operator that cannot be executed",
+            where=graph.name,
+            why="; ".join(f"{p.layer} {p.reason}" for p in problems),
+            remedy="; ".join(dict.fromkeys(p.remedy for p in problems)),
+        )
+
+
+def place(plan: Plan, footprint: Footprint, vector_bytes: int, boards: Sequence[Board]) -> Plan:
+    """Return the plan with the arena's region.
+
+    Raises:
+        FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
+    """
+    placement = place_arena(
+        plan.board,
+        plan.memory.size,
+        footprint.static_ram + footprint.stack,
+        footprint.constants + footprint.code + vector_bytes,
+        tensors=biggest_tensors(plan.memory),
+        boards=boards,
+    )
+    return replace(plan, arena_region=placement.region)
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write ``report.json`` and ``report.html`` into the project."""
+    from codegen.report.document import to_json
+    from codegen.report.html import to_html
+
+    for name, text in ((REPORT_JSON, to_json(report)), (REPORT_HTML, to_html(report))):
+        _replace(folder / name, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
+
+
+def _own_vectors(source: ModelSource) -> Path | None:
+    return source.bundled.vectors if source.bundled else None
+
+
+def _vector_bytes(vectors: Vectors) -> int:
+    return sum(array.nbytes for row in (*vectors.inputs, *vectors.expected) for array in row)
+
+
+def _mark(source: ModelSource) -> str:
+    return ""
+
+
+def _require_stack(report: Report) -> None:
+    stack = report.stack
+    if stack is None or stack.reserved_bytes is None or stack.worst_bytes <= stack.reserved_bytes:
+        return
+    deepest = ", ".join(f"{frame.function} {frame.size:,}" for frame in stack.path)
+    raise FitError(
+        f"the worst-case stack is {stack.worst_bytes:,} bytes, and only {stack.reserved_bytes:,} are left for it",
+        where=report.board.name,
+        why=f"deepest path: {deepest}",
+        remedy="take a board with more RAM, or make the deepest functions' frames smaller",
+    )
+
+
+def problems_text(problems: Sequence[Problem]) -> str:
+    """Return problems as lines for a terminal."""
+    return "\n".join(f"{p.layer}: {p.reason}\n  what to do: {p.remedy}" for p in problems)

@@ -1,0 +1,356 @@
+"""The command line: verbs, options and help; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codegen import __version__
+from codegen.errors import MicronetsError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+app = typer.Typer(
+    name="micronets-gen",
+    help="Turn a quantised .tflite model into Cortex-M firmware that proves itself.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: micronets-gen build --board nucleo_f746zg && "
+    "micronets-gen run build/nucleo_f746zg-digits",
+)
+boards_app = typer.Typer(help="The boards that firmware can be built for.", no_args_is_help=False)
+app.add_typer(boards_app, name="boards", invoke_without_command=True)
+
+
+class RuntimeName(str, Enum):
+    """Values of ``--runtime``."""
+
+    AUTO = "auto"
+    TFLM = "tflm"
+    AOT = "aot"
+
+
+def _complete_board(incomplete: str) -> list[str]:
+    from codegen.board import load_boards
+
+    return [board.name for board in load_boards() if board.name.startswith(incomplete)]
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    from codegen.bundled import bundled_models
+
+    return [model.name for model in bundled_models() if model.name.startswith(incomplete)]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+BoardOption = Annotated[
+    str,
+    typer.Option("--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=_complete_board),
+]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(help="A .tflite file, or a bundled model's name.", autocompletion=_complete_model),
+]
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one message on stderr and an exit code, never a traceback."""
+    try:
+        app()
+    except MicronetsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"micronets-gen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def build(
+    board: BoardOption,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A .tflite file, or a bundled model's name. [default: the bundled digits classifier]",
+            autocompletion=_complete_model,
+        ),
+    ] = None,
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "-r", help="tflm: TensorFlow Lite Micro; aot: generated C.")
+    ] = RuntimeName.AUTO,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The project's folder. [default: build/<board>-<model>]"),
+    ] = None,
+    no_compile: Annotated[bool, typer.Option("--no-compile", help="Write the project only.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite generated files that were edited; use any folder.")
+    ] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="Golden inputs: a .npz with input_0, ... and optionally labels. [default: the model's]"),
+    ] = None,
+    vector_count: Annotated[int, typer.Option(min=1, help="How many golden vectors to embed, at most.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Turn a model into a PlatformIO project and compile it."""
+    from codegen.build import Request
+    from codegen.build import build as build_project
+
+    request = Request(
+        board=board,
+        model=model,
+        runtime=runtime.value,
+        out=out,
+        compile=not no_compile,
+        force=force,
+        vectors=vectors,
+        vector_count=vector_count,
+    )
+    with _status(as_json) as notify:
+        built = build_project(request, notify)
+    report = built.report
+    image, stack = report.image, report.stack
+    if as_json:
+        _print_json(
+            {
+                "project": str(built.project),
+                "elf": str(built.elf) if built.elf else None,
+                "board": report.board.name,
+                "runtime": report.runtime,
+                "runtime_reason": report.runtime_reason,
+                "model": report.model.name,
+                "macs": report.macs,
+                "flash_bytes": image.flash_bytes if image else None,
+                "runtime_bytes": image.runtime_bytes if image else None,
+                "ram_bytes": image.ram_bytes if image else None,
+                "arena_bytes": report.memory.size if report.memory else None,
+                "peak_live_bytes": report.memory.peak if report.memory else None,
+                "stack_bytes": stack.worst_bytes if stack else None,
+                "regions": [
+                    {"name": r.name, "kind": r.kind, "size": r.size, "used": r.used, "free": r.free}
+                    for r in (image.regions if image else ())
+                ],
+                "report": str(built.project / "report.html"),
+            }
+        )
+        return
+    from codegen.report.terminal import build_summary
+
+    _print(build_summary(report))
+    if built.elf:
+        _print(
+            f"\nrun it:   micronets-gen run {built.project}\n"
+            f"upload:   cd {built.project} && pio run -t upload\n"
+            f"report:   {built.project / 'report.html'}"
+        )
+    else:
+        _print(f"\ncompile:  cd {built.project} && pio run")
+
+
+@app.command()
+def run(
+    project: Annotated[Path, typer.Argument(help="A project that build made.", metavar="PROJECT_DIR")],
+    port: Annotated[
+        str | None, typer.Option("--port", "-p", help="Read a real board on this serial port instead.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each image.")] = 300.0,
+    hse: Annotated[
+        bool, typer.Option("--hse/--no-hse", help="Whether the virtual board's external oscillator starts.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
+    from codegen.execute import run_project
+
+    with _status(as_json) as notify:
+        report = run_project(
+            project,
+            timeout=timeout,
+            port=port,
+            hse=hse,
+            progress=lambda name, count: notify(f"{name}: {count / 1e6:,.1f} M instructions"),
+        )
+    result = report.run
+    assert result is not None
+    if as_json:
+        _print_json(
+            {
+                "passed": result.passed,
+                result.unit: result.count,
+                "unit": result.unit,
+                "granularity": result.granularity,
+                "startup": result.startup,
+                "emulator": result.emulator,
+                "board": report.board.name,
+                "runtime": report.runtime,
+                "model": report.model.name,
+                "clock_hz": result.clock_hz,
+                "clock_note": result.clock_note,
+                "vectors": len(result.vectors),
+                "vectors_passed": sum(v.passed for v in result.vectors),
+                "correct": result.correct,
+                "labelled": result.labelled,
+                "macs": report.macs,
+                "layers": [
+                    {"name": row.layer.name, "op": row.layer.op, "macs": row.layer.macs, result.unit: row.count}
+                    for row in report.rows
+                ],
+                "report": str(project / "report.html"),
+            }
+        )
+    else:
+        from codegen.report.terminal import run_summary
+
+        _print(run_summary(report))
+        _print(f"report:   {project / 'report.html'}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@boards_app.callback(invoke_without_command=True)
+def boards(context: typer.Context, as_json: Json = False) -> None:
+    """List the boards."""
+    if context.invoked_subcommand is None:
+        _list_boards(as_json)
+
+
+@boards_app.command("list")
+def boards_list(as_json: Json = False) -> None:
+    """List the boards with core, memory and emulator."""
+    _list_boards(as_json)
+
+
+def _list_boards(as_json: bool) -> None:
+    from codegen.board import load_boards
+    from codegen.listing import board_list, board_table
+
+    found = load_boards()
+    if as_json:
+        _print_json({"boards": board_list(found)})
+    else:
+        _print(board_table(found))
+
+
+@boards_app.command("show")
+def boards_show(
+    name: Annotated[str, typer.Argument(help="A board's name or file.", autocompletion=_complete_board)],
+    as_json: Json = False,
+) -> None:
+    """Show one board: memory regions, clock, UART, upload, emulator."""
+    from codegen.board import load_board
+    from codegen.listing import board_details, board_value
+
+    board = load_board(name)
+    if as_json:
+        _print_json(board_value(board))
+    else:
+        _print(board_details(board))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the bundled models."""
+    from codegen.bundled import bundled_models
+    from codegen.listing import model_list, model_table
+
+    found = bundled_models()
+    if as_json:
+        _print_json({"models": model_list(found)})
+    else:
+        _print(model_table(found))
+
+
+@app.command()
+def inspect(model: ModelArgument, as_json: Json = False) -> None:
+    """Show a model: operators, shapes, quantisation, MACs, weights, memory over time."""
+    from codegen.bundled import resolve_model
+    from codegen.inspect import inspect_model, render
+    from codegen.reader import read_model
+
+    summary = inspect_model(read_model(resolve_model(model).path))
+    if as_json:
+        _print_json(summary.to_json())
+    else:
+        render(summary, _console())
+
+
+@app.command()
+def check(
+    model: ModelArgument,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", "-b", help="Check this board only.", autocompletion=_complete_board),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that every operator works and where the model fits; exit 1 if something does not."""
+    from codegen.board import load_board, load_boards
+    from codegen.bundled import resolve_model
+    from codegen.fit import check_on_boards
+    from codegen.listing import check_table
+    from codegen.reader import read_model
+
+    graph = read_model(resolve_model(model).path)
+    result = check_on_boards(graph, [load_board(board)] if board else load_boards())
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        _print(check_table(result))
+    fits = all(f.fits for f in result.fits) if board else any(f.fits for f in result.fits)
+    if result.problems or not fits:
+        raise typer.Exit(1)
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def _print(what: RenderableType) -> None:
+    _console().print(what, markup=False) if isinstance(what, str) else _console().print(what)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+@contextmanager
+def _status(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show what goes on, on stderr; nothing where a program reads."""
+    console = _console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(text)

@@ -1,0 +1,56 @@
+"""The ``aot`` runtime as the generator sees it."""
+
+from __future__ import annotations
+
+from codegen.board import Board
+from codegen.graph import Graph
+from codegen.plan import Constant, Plan
+from codegen.runtimes.aot.planner import plan_layers
+from codegen.runtimes.aot.source import model_files
+from codegen.runtimes.base import Footprint, Sources
+
+# The smallest image that the tests build, less its constants: no model can do with less.
+_LEAST_CODE = 3 * 1024
+_STATIC_RAM = 512
+_STACK = 2 * 1024
+
+
+class AotRuntime:
+    """C generated for the one model; nothing is downloaded."""
+
+    name = "aot"
+
+    def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
+        """Choose kernels and lay out the arena for the board's instruction set."""
+        layers, memory = plan_layers(graph, board.simd)
+        return Plan(graph, board, self.name, layers, memory, "", model_name)
+
+    def footprint(self, plan: Plan) -> Footprint:
+        """Sum the constants; the rest are bounds."""
+        codes = [layer.code for layer in plan.layers if layer.code]
+        constants = {
+            value.name: value.data.nbytes
+            for code in codes
+            for call in code.calls
+            for _, value in call.params
+            if isinstance(value, Constant)
+        }
+        operands = {
+            t: plan.graph.tensor(t).nbytes
+            for code in codes
+            for call in code.calls
+            for t in call.inputs
+            if plan.graph.tensor(t).is_constant
+        }
+        scratch = max((code.stack_bytes for code in codes), default=0)
+        return Footprint(
+            constants=sum(constants.values()) + sum(operands.values()),
+            code=_LEAST_CODE,
+            static_ram=_STATIC_RAM,
+            stack=_STACK + scratch,
+        )
+
+    def sources(self, plan: Plan, mark: str) -> Sources:
+        """Render the layers, the constants and the kernels in use."""
+        files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark)
+        return Sources(files, flags=("-O2", "-Werror"))

@@ -1,0 +1,37 @@
+"""Which runtime a build takes, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.errors import UsageError
+from codegen.runtimes.base import Runtime
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime and the reason for it, as a sentence."""
+
+    runtime: Runtime
+    reason: str
+
+
+def choose_runtime(wanted: str) -> Choice:
+    """Return the runtime for ``auto``, ``aot`` or ``tflm``.
+
+    Raises:
+        UsageError: there is none of that name, or it is not available.
+    """
+    from codegen.runtimes.aot.runtime import AotRuntime
+
+    if wanted == "aot":
+        return Choice(AotRuntime(), "as asked for")
+    if wanted == "auto":
+        return Choice(AotRuntime(), "the tflm runtime is not part of this version yet")
+    if wanted == "tflm":
+        raise UsageError(
+            "the tflm runtime is not part of this version yet",
+            where="--runtime tflm",
+            remedy="use --runtime aot: the same bytes, nothing to download",
+        )
+    raise UsageError(f"there is no runtime '{wanted}'", where="--runtime", remedy="use auto, aot or tflm")
