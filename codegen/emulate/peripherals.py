@@ -75,7 +75,7 @@ class Peripherals:
         terminal: The UART whose bytes are the output.
         executed: Instructions executed before the one that accesses a register.
         emit: Takes each byte that leaves the UART.
-        hse: Whether the external oscillator starts.
+        clock_fails: Neither the external oscillator nor a PLL starts.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Peripherals:
         *,
         executed: Callable[[], int],
         emit: Callable[[bytes], None],
-        hse: bool = True,
+        clock_fails: bool = False,
     ) -> None:
         self._words: dict[int, int] = {}
         self._reads: dict[int, Callable[[], int]] = {}
@@ -101,7 +101,7 @@ class Peripherals:
         model = FAMILIES.get(family)
         if model is not None:
             self._words.update(model.reset)
-            self._clocks(model, hse)
+            self._clocks(model, clock_fails)
             self._serial(model, terminal)
 
     def read(self, address: int, size: int) -> int:
@@ -177,21 +177,20 @@ class Peripherals:
             raise EmulationError("the firmware resets the processor (AIRCR.SYSRESETREQ)")
         self._words[_AIRCR] = value & 0xFFFF
 
-    def _clocks(self, family: Family, hse: bool) -> None:
+    def _clocks(self, family: Family, clock_fails: bool) -> None:
         clocks = family.oscillators
 
         def status() -> int:
             value = self.word(clocks.register)
-            pairs = list(clocks.ready)
-            if hse:
-                pairs.append(clocks.hse)
-            register, mask = clocks.pll_source
-            if hse or self.word(register) & mask != clocks.pll_hse:
-                pairs += clocks.plls
-            for _, ready in (*clocks.ready, clocks.hse, *clocks.plls):
-                value &= ~(1 << ready)
-            for enable, ready in pairs:
-                value |= (value >> enable & 1) << ready
+            for enable, ready in (*clocks.ready, clocks.hse, *clocks.plls):
+                value = value & ~(1 << ready) | (value >> enable & 1) << ready
+            if clock_fails:
+                value &= ~(1 << clocks.hse[1])
+            source, mask = clocks.pll_source
+            oscillator = clocks.pll_sources.get(self.word(source) & mask)
+            if clock_fails or oscillator is None or not value >> oscillator & 1:
+                for _, ready in clocks.plls:
+                    value &= ~(1 << ready)
             return value
 
         register, wanted, used = clocks.switch

@@ -41,7 +41,7 @@ def run_elf(
     timeout: float = 120.0,
     progress: Progress | None = None,
     on_line: OnLine | None = None,
-    hse: bool = True,
+    clock_fails: bool = False,
 ) -> RunResult:
     """Runs an image in its board's emulator.
 
@@ -51,7 +51,7 @@ def run_elf(
         timeout: Seconds of the host's time.
         progress: Told a few times a second how many instructions were executed (virtual board).
         on_line: Told each line the firmware writes.
-        hse: False: the external oscillator of the virtual board does not start.
+        clock_fails: On the virtual board, neither the external oscillator nor a PLL starts.
 
     Raises:
         EmulationError: The firmware did not run to its end, or an emulator is missing.
@@ -65,13 +65,13 @@ def run_elf(
         )
     kind, image, reader = emulator["kind"], read_image(elf), ProtocolReader(on_line)
     if kind == "qemu":
-        if not hse:
-            raise EmulationError("QEMU has no oscillators that could fail", where=board["name"])
+        if clock_fails:
+            raise EmulationError("QEMU has no clock that could fail", where=board["name"])
         qemu.run(elf, emulator["machine"], reader, timeout=timeout)
         cycle = Fraction(emulator["instructions_numerator"], emulator["instructions_denominator"])
         return reader.result(f"QEMU {emulator['machine']}", cycle=cycle, locate=image.locate)
     if kind == "virtual":
-        VirtualBoard(image, board, reader, hse=hse).run(timeout=timeout, progress=progress)
+        VirtualBoard(image, board, reader, clock_fails=clock_fails).run(timeout=timeout, progress=progress)
         return reader.result("virtual board (unicorn)", cycle=Fraction(1), locate=image.locate)
     raise EmulationError(f"no emulator of kind {kind!r}", where=board["name"], remedy="use qemu or virtual")
 

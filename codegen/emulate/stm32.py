@@ -30,11 +30,12 @@ class Oscillators:
     """The clock sources and the switch between them.
 
     Attributes:
-        ready: (enable, ready) of each source, the HSE apart.
+        register: Holds every enable and ready bit.
+        ready: (enable, ready) of each internal source.
         hse: (enable, ready).
         plls: (enable, ready) of each PLL.
         pll_source: Register and mask of the PLLs' source.
-        pll_hse: Its value for the HSE.
+        pll_sources: Ready bit of each source, by the masked value.
         switch: Register with the wanted source, lowest bit, and lowest bit of the field with the one in use.
         switch_mask: Mask of either field at bit 0.
         sources: Ready bits in the order of the switch's values.
@@ -45,7 +46,7 @@ class Oscillators:
     hse: tuple[int, int]
     plls: tuple[tuple[int, int], ...]
     pll_source: tuple[int, int]
-    pll_hse: int
+    pll_sources: dict[int, int]
     switch: tuple[int, int, int]
     switch_mask: int
     sources: tuple[int, ...]
@@ -134,7 +135,7 @@ _F4_F7_OSCILLATORS = Oscillators(
     hse=(16, 17),
     plls=((24, 25), (26, 27), (28, 29)),
     pll_source=(_F4_F7_RCC + 0x04, 1 << 22),
-    pll_hse=1 << 22,
+    pll_sources={0: 1, 1 << 22: 17},
     switch=(_F4_F7_RCC + 0x08, 0, 2),
     switch_mask=3,
     sources=(1, 17, 25),
@@ -172,7 +173,7 @@ _L4 = Family(
         hse=(16, 17),
         plls=((24, 25), (26, 27), (28, 29)),
         pll_source=(_L4_RCC + 0x0C, 3),
-        pll_hse=3,
+        pll_sources={1: 1, 2: 10, 3: 17},
         switch=(_L4_RCC + 0x08, 0, 2),
         switch_mask=3,
         sources=(1, 10, 17, 25),
@@ -206,7 +207,7 @@ _H7 = Family(
         hse=(16, 17),
         plls=((24, 25), (26, 27), (28, 29)),
         pll_source=(_H7_RCC + 0x28, 3),
-        pll_hse=2,
+        pll_sources={0: 2, 1: 8, 2: 17},
         switch=(_H7_RCC + 0x10, 0, 3),
         switch_mask=7,
         sources=(2, 8, 17, 25),

@@ -44,14 +44,14 @@ class VirtualBoard:
         image: What is in the flash.
         board: The board's data (:func:`.run.describe`).
         reader: Takes what the firmware writes.
-        hse: Whether the external oscillator starts; without it the firmware has to fall back.
+        clock_fails: Neither the external oscillator nor a PLL starts: the firmware has to fall back.
 
     Raises:
         EmulationError: Unicorn is missing or lacks the core, or the image does not fit the memory map.
     """
 
     def __init__(
-        self, image: Image, board: Mapping[str, Any], reader: ProtocolReader, *, hse: bool = True
+        self, image: Image, board: Mapping[str, Any], reader: ProtocolReader, *, clock_fails: bool = False
     ) -> None:
         self._image = image
         self._board = board
@@ -67,7 +67,7 @@ class VirtualBoard:
             Terminal(uart.get("instance", ""), uart.get("tx", ""), uart.get("alternate", 0)),
             executed=self._executed,
             emit=self._emit,
-            hse=hse,
+            clock_fails=clock_fails,
         )
         self._map_memory()
         self._load()
