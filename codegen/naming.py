@@ -28,6 +28,10 @@ _NODES = frozenset(
     """.split()  # noqa: SIM905
 )
 
+_KERAS_3_NODES = frozenset(
+    {"conv_transpose", "convolution", "depthwise", "resize", "separable_conv2d", "separable_conv"}
+)
+
 _WORDS = {
     "CONV_2D": ("conv", "pointwise", "expand", "project", "dense"),
     "DEPTHWISE_CONV_2D": ("depthwise", "dwconv", "dw"),
@@ -128,7 +132,7 @@ def label(raw: bytes | None) -> str:
 
 
 def _candidate(part: str) -> str:
-    segments = [re.sub(r":\d+$", "", segment) for segment in part.split("/")]
+    segments = re.sub(r"(:\d+)?(_int8|_int16)?$", "", part).split("/")
     while segments and _is_node(segments):
         segments.pop()
     return identifier(segments[-1], "") if segments else ""
@@ -136,5 +140,12 @@ def _candidate(part: str) -> str:
 
 def _is_node(segments: list[str]) -> bool:
     """Whether the last segment names a node of the graph, as in ``conv2d/BiasAdd`` or ``add_1/add``."""
-    node = re.sub(r"(_int8)?(_\d+)?$", "", segments[-1])
-    return not node or node in _NODES or (len(segments) > 1 and segments[-2].startswith(node))
+    node = re.sub(r"_?\d*$", "", segments[-1])
+    return (
+        not node
+        or segments[-1] in _NODES
+        or node in _NODES
+        or node.startswith("serving_default_")
+        or (len(segments) > 1 and segments[-2].startswith(node))
+        or (len(segments) > 2 and node in _KERAS_3_NODES)
+    )

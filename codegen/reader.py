@@ -61,6 +61,10 @@ _OPTIONAL_INPUTS = {
 }
 _SHAPE_INPUT = {"RESHAPE": 1, "TRANSPOSE_CONV": 0}
 _CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "WHILE"})
+_HINTS = {
+    "TILE": "keras.layers.UpSampling2D converts to TILE: use "
+    'keras.layers.Resizing(height, width, interpolation="nearest"), which every runtime has',
+}
 _CUSTOM = 32
 # Keeps ratios of scales within single precision. Weights that are all 0 may have a scale near 0.
 _LARGEST_SCALE = 1e30
@@ -302,7 +306,8 @@ class _Model:
             f"unsupported operator{'s' * (len(kinds) > 1)}: {names}",
             where=self.file,
             why=f"layers: {layers}",
-            remedy="replace these layers by supported ones: " + ", ".join(sorted(KINDS)),
+            remedy=_HINTS.get(names)
+            or "replace these layers by supported ones: " + ", ".join(sorted(KINDS)),
         )
 
     # Floating point.
