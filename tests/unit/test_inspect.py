@@ -27,6 +27,7 @@ from codegen.inspect import inspect_model, live_bytes, render, sparkline
 from codegen.reader import read_model, read_model_bytes
 from codegen.reference import evaluate, evaluate_all
 from tests.support.builder import ModelBuilder
+from tests.support.oracle import run_tflm
 
 SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 
@@ -223,3 +224,17 @@ def test_evaluate_wants_the_models_inputs() -> None:
     )
     with pytest.raises(UsageError, match="the model has 1 inputs; 2 were given"):
         evaluate(graph, [np.zeros((1, 8), np.int8)] * 2)
+
+
+@pytest.mark.parametrize(
+    "file", ["kws_ref_model.tflite", "pretrainedResnet_quant.tflite", "ad01_int8.tflite"]
+)
+def test_evaluates_reference_models_as_tflm_does(file: str) -> None:
+    path = SHARED / "models" / file
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    graph = read_model(path)
+    x = np.random.default_rng(3).integers(-128, 128, graph.tensor(graph.inputs[0]).shape).astype(np.int8)
+    (expected,) = run_tflm(path.read_bytes(), [x])
+    (result,) = evaluate(graph, [x])
+    np.testing.assert_array_equal(result, expected)
