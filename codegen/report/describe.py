@@ -73,6 +73,7 @@ def describe_image(image: ImageReport) -> ImageInfo:
         flash_bytes=image.flash_bytes,
         ram_bytes=image.ram_bytes,
         arena_bytes=image.arena_bytes,
+        runtime_bytes=image.runtime_bytes,
         regions=tuple(
             RegionUse(region.name, region.kind, region.origin, region.size, _parts(image, region))
             for region in image.regions

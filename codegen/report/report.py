@@ -120,12 +120,14 @@ class ImageInfo:
         flash_bytes: Load size: code, constants and the initial values of data.
         ram_bytes: Static RAM: data, bss and arena, without the stack.
         arena_bytes: Tensors' share of ``ram_bytes``.
+        runtime_bytes: Flash without weights, biases and golden vectors.
         symbols: The largest first; need not be all.
     """
 
     flash_bytes: int
     ram_bytes: int
     arena_bytes: int
+    runtime_bytes: int
     regions: tuple[RegionUse, ...]
     sections: tuple[Section, ...] = ()
     symbols: tuple[Symbol, ...] = ()
@@ -217,8 +219,17 @@ class Report:
 
     @property
     def outside_layers(self) -> int | None:
-        """What an invoke counts outside its layers: calls, and reading the counter itself."""
+        """What an inference counts beyond the sum of its layers.
+
+        Negative where the layers were counted in a profiled image, whose counter reads cost something, and
+        the inference in the release image.
+        """
         return self.run.count - self.layers_count if self.run and self.profiled else None
+
+    @property
+    def outside_label(self) -> str:
+        """What :attr:`outside_layers` is."""
+        return "outside layers" if (self.outside_layers or 0) >= 0 else "cost of measuring"
 
     def with_run(self, run: RunResult) -> Report:
         """Return the report of the same image with ``run``."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -33,11 +36,25 @@ def _table(gap: int) -> Table:
     return Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
 
 
-def run_table(report: Report, width: int = WIDE) -> RenderableType:
+@dataclass(frozen=True)
+class _ByWidth:
+    """A renderable that depends on the columns there are."""
+
+    draw: Callable[[int], RenderableType]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.draw(options.max_width)
+
+
+def run_table(report: Report) -> RenderableType:
     """Return the layer table with totals; without counts where the run was not profiled.
 
     Numbers are never cut. In fewer than ``WIDE`` columns the bars go, then the ends of names.
     """
+    return _ByWidth(lambda width: _layer_table(report, width))
+
+
+def _layer_table(report: Report, width: int) -> Table:
     bars = report.profiled and width >= WIDE
     unit = report.run.unit if report.run else ""
     table = _table(2 if bars else 1)
@@ -65,7 +82,7 @@ def run_table(report: Report, width: int = WIDE) -> RenderableType:
     if report.profiled:
         outside = report.outside_layers or 0
         table.add_row(
-            Text("outside layers", style="dim"), "", "", "", grouped(outside), "", percent(outside, total)
+            Text(report.outside_label, style="dim"), "", "", "", grouped(outside), "", percent(outside, total)
         )
     totals = [grouped(report.macs)]
     if report.profiled:
@@ -125,12 +142,12 @@ def build_summary(report: Report) -> RenderableType:
     return Group(lines, Text(), memory_table(report.image))
 
 
-def run_summary(report: Report, width: int = WIDE) -> RenderableType:
+def run_summary(report: Report) -> RenderableType:
     """Return the verdict, the layer table and how the numbers came about."""
     if report.run is None:
         return verdict(report)
     run = report.run
-    parts: list[RenderableType] = [run_table(report, width), Text()]
+    parts: list[RenderableType] = [run_table(report), Text()]
     if not report.profiled:
         parts.append(Text(f"{run.count:,} {run.unit} an inference"))
     parts += [verdict(report), Text(circumstances(run), style="dim")]
