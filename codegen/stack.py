@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from codegen.errors import ToolError
-from codegen.thumb import Code, Instruction, branches, instructions, is_indirect, stack_growth
+from codegen.thumb import (
+    Code,
+    Instruction,
+    branches,
+    instructions,
+    is_indirect,
+    sets_stack_pointer,
+    stack_growth,
+)
 
 BASIC_FRAME, FLOAT_FRAME = 32, 104
 """Bytes that the core stacks at an exception: r0-r3, r12, lr, pc, xpsr; with an FPU also s0-s15 and FPSCR.
@@ -47,8 +55,10 @@ class StackReport:
 
     Attributes:
         worst_bytes: Deepest path from the entry, and an exception at its deepest point if it has a handler.
-        path: From the entry to the deepest function.
-        handler_path: The core's exception frame, then the deepest handler; empty without handlers.
+        path: From the entry to the deepest function; or from a function that starts again from the stack's
+            top, as fault handlers do, if that goes deeper than everything else.
+        handler_path: The core's exception frame, then the deepest handler that stays on the stack; empty
+            without handlers.
         unknown: Reachable functions that call through a pointer without an entry in ``indirect``.
         recursive: Functions that call each other in a circle, counted once round; one tuple a circle.
         dynamic: Reachable functions whose frame has no fixed bound (``alloca``, arrays of variable length).
@@ -97,6 +107,7 @@ class _Function:
     source: str = "code"
     dynamic: bool = False
     indirect: bool = False
+    restarts: bool = False
     calls: list[int] = field(default_factory=list)
     tail_calls: list[int] = field(default_factory=list)
 
@@ -149,12 +160,16 @@ def analyse_stack(
     start = by_name[entry].address
     depth, path = walk.deepest(start)
     handlers = [walk.deepest(a) for a in image.vectors if a in image.functions and a != start]
+    depth, path = walk.fresh.pop(start, (depth, path))
     handler_path: tuple[Frame, ...] = ()
     if handlers:
         stacked = (FLOAT_FRAME if image.has_fpu else BASIC_FRAME) + _FRAME_ALIGNMENT
-        handler_depth, deepest = max(handlers, key=lambda found: found[0])
+        handler_depth, deepest = max(handlers, key=_bytes)
         handler_path = (Frame("exception", stacked, "core"), *deepest)
         depth += stacked + handler_depth
+    again = max(walk.fresh.values(), key=_bytes, default=(0, ()))
+    if again[0] > depth:
+        (depth, path), handler_path = again, ()
     reached = [image.functions[a] for a in walk.visited]
     return StackReport(
         worst_bytes=depth,
@@ -207,12 +222,17 @@ def _apply_usage(functions: Mapping[int, _Function], usage: Iterable[Usage]) -> 
 _Path = tuple[int, tuple[Frame, ...]]
 
 
+def _bytes(path: _Path) -> int:
+    return path[0]
+
+
 class _Walk:
     """Finds deepest paths; functions that call each other in a circle are taken as one (Tarjan's algorithm).
 
     Attributes:
         visited: Every function reached so far.
         circles: The recursions found, by name.
+        fresh: Deepest paths from functions that set the stack pointer anew; their callers pay nothing.
     """
 
     def __init__(self, functions: Mapping[int, _Function]) -> None:
@@ -222,6 +242,7 @@ class _Walk:
         self._open: list[int] = []
         self.visited: set[int] = set()
         self.circles: set[tuple[str, ...]] = set()
+        self.fresh: dict[int, _Path] = {}
 
     def deepest(self, address: int) -> _Path:
         """Bytes and frames of the deepest path from a function."""
@@ -263,16 +284,18 @@ class _Walk:
             for callee in function.calls:
                 if callee not in members:
                     depth, path = self._done[callee]
-                    best = max(best, (held + depth, (*own, *path)), key=lambda found: found[0])
+                    best = max(best, (held + depth, (*own, *path)), key=_bytes)
             for callee in function.tail_calls:
                 if callee not in members:
                     # The frame is gone before the jump, unless it leads to a cold part of the same function.
                     part = self._functions[callee].name.startswith(f"{function.name}.")
                     kept, frames = (held, own) if part or circle else (0, left)
                     depth, path = self._done[callee]
-                    best = max(best, (kept + depth, (*frames, *path)), key=lambda found: found[0])
-        for address in members:
-            self._done[address] = best
+                    best = max(best, (kept + depth, (*frames, *path)), key=_bytes)
+        for function in functions:
+            if function.restarts:
+                self.fresh[function.address] = best
+            self._done[function.address] = (0, ()) if function.restarts else best
 
 
 # --- the image ------------------------------------------------------------------------------------------
@@ -369,6 +392,8 @@ def _interpret(
         function.dynamic = True
     else:
         function.frame += grown
+    if function.frame == 0 and sets_stack_pointer(instruction):
+        function.restarts = True
     if is_indirect(instruction):
         function.indirect = True
     for target, linked in branches(instruction, code):

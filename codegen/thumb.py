@@ -93,6 +93,14 @@ def stack_growth(instruction: Instruction) -> int | None:
     return 0
 
 
+def sets_stack_pointer(instruction: Instruction) -> bool:
+    """Whether an instruction gives the stack pointer a new value from a register."""
+    first, second = instruction.first, instruction.second
+    if second is None:
+        return first & 0xFF87 == 0x4685  # mov sp, rm
+    return first & 0xFFF0 == 0xF380 and second == 0x8808  # msr msp, rn
+
+
 def _expanded(immediate: int) -> int:
     """``ThumbExpandImm`` of a 12-bit immediate."""
     low = immediate & 0xFF

@@ -132,6 +132,16 @@ void SVC_Handler(void) { sink += work(sink); }
 int main(void) { sink = (int)deep((float)sink); return 0; }
 """
 
+RESTART = """
+KEEP static int work(int x) { volatile uint8_t b[LOCAL]; touch(b, LOCAL); return b[x & 7]; }
+__attribute__((used)) void report(void) { sink = work(sink) + 1; for (;;) {} }
+__attribute__((naked)) void SVC_Handler(void) { __asm volatile("b again"); }
+__attribute__((naked, used)) void again(void)
+{ __asm volatile("ldr r0, =_stack_top\\n mov sp, r0\\n b report\\n .ltorg"); }
+KEEP static int leaf(int x) { volatile uint8_t b[300]; touch(b, 300); return b[x & 7]; }
+int main(void) { sink = leaf(sink) + 1; return 0; }
+"""
+
 POINTER = """
 KEEP static int one(int x) { volatile uint8_t b[700]; touch(b, 700); return b[x & 7]; }
 KEEP static int two(int x) { volatile uint8_t b[30]; touch(b, 30); return b[x & 7]; }
@@ -237,6 +247,18 @@ def test_exception_at_the_deepest_point(tmp_path: Path, cpu: tuple[str, ...], st
     assert report.handler_path[0].bytes == stacked
     assert [f.function for f in report.handler_path][1:] == ["SVC_Handler", "work"]
     assert [f.function for f in report.path][-1] in {"leaf", "__aeabi_fadd", "__aeabi_i2f"}
+
+
+@needs_gcc
+def test_handler_that_starts_from_the_top_adds_nothing_to_the_thread(tmp_path: Path) -> None:
+    report = analyse_stack(build(tmp_path, RESTART, "-DLOCAL=200"), [tmp_path])
+    assert [(f.function, f.bytes) for f in report.handler_path] == [("exception", 108), ("SVC_Handler", 0)]
+    assert [f.function for f in report.path][-1] == "leaf"
+    assert report.worst_bytes == thread_bytes(report) + 108
+    report = analyse_stack(build(tmp_path, RESTART, "-DLOCAL=2000"), [tmp_path])
+    assert report.handler_path == ()
+    assert [f.function for f in report.path] == ["again", "report", "work"]
+    assert 2000 <= report.worst_bytes <= 2032
 
 
 @needs_qemu
