@@ -69,6 +69,7 @@ def check(graph: Graph, op: Operator) -> Iterable[Problem]:
             f"has the negative padding {min(flat, default=0)}",
             "crop with a slice instead of a negative padding",
         ),
+        *require(source.elements > 0, op, "its input has no elements", CONVERT_AGAIN),
         *_check_value(graph, op),
     ]
     if problems:

@@ -21,6 +21,9 @@ from codegen.operators.layout import (
     require_shape,
 )
 
+MAX_EXTENT = 65536
+"""Rows or columns of the input: their indices have 16 bits."""
+
 _TYPES = frozenset({DType.INT8, DType.INT16, DType.FLOAT32})
 
 
@@ -45,12 +48,12 @@ def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     if problems:
         return problems
     shape, size = graph.tensor(op.inputs[0]).shape, constant_ints(graph, op, 1) or ()
-    if len(shape) != 4 or len(size) != 2 or min(size) < 1:
+    if len(shape) != 4 or len(size) != 2 or min(*shape, *size) < 1 or max(shape[1:3]) > MAX_EXTENT:
         return require(
             False,
             op,
             f"resizes {list(shape)} to {list(size)}; it takes an image [batch, height, width, channels] "
-            "and two sizes",
+            f"of 1 to {MAX_EXTENT} rows and columns, and two sizes",
             CONVERT_AGAIN,
         )
     return require_shape(graph, op, (shape[0], *size, shape[3]), because="input and size")

@@ -41,7 +41,7 @@ class Sample:
 
 
 def deployable(sample: Sample) -> tuple[bytes, list[list[Array]]]:
-    """Return the model and its inputs with batch 1, as firmware takes them: others are reshaped in the model."""
+    """Return the model and its inputs with batch 1, as firmware takes them; others it reshapes first."""
     builder, graph = deepcopy(sample.builder), sample.builder.graph()
     fed = []
     for index, value in zip(graph.inputs, sample.inputs, strict=True):

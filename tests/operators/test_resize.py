@@ -48,8 +48,10 @@ def test_long_rows_round_in_single_precision(size: int, mode: tuple[bool, bool])
 def test_problems() -> None:
     b = resize((2, 3, 4), [5, 6], ResizeOptions(), DType.INT8)
     assert problems(b)[0][1] == (
-        "resizes [2, 3, 4] to [5, 6]; it takes an image [batch, height, width, channels] and two sizes"
+        "resizes [2, 3, 4] to [5, 6]; it takes an image [batch, height, width, channels] "
+        "of 1 to 65536 rows and columns, and two sizes"
     )
     assert problems(resize((1, 2, 2, 1), [2, 0], ResizeOptions(), DType.INT8))[0][1] == (
-        "resizes [1, 2, 2, 1] to [2, 0]; it takes an image [batch, height, width, channels] and two sizes"
+        "resizes [1, 2, 2, 1] to [2, 0]; it takes an image [batch, height, width, channels] "
+        "of 1 to 65536 rows and columns, and two sizes"
     )
