@@ -29,7 +29,7 @@ def size(value: int) -> str:
     """Return bytes at a glance: ``512 B``, ``61.4 KiB``, ``2 MiB``."""
     for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if abs(value) >= scale:
-            text = f"{value / scale:.1f}".removesuffix(".0")
+            text = f"{value / scale:,.1f}".removesuffix(".0")
             return f"{text} {unit}"
     return f"{value} B"
 

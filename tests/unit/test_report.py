@@ -462,6 +462,7 @@ def test_bar(share: float, text: str) -> None:
         (numbers.size(512), "512 B"),
         (numbers.size(65_536), "64 KiB"),
         (numbers.size(1_000_000), "976.6 KiB"),
+        (numbers.size(1_027_570), "1,003.5 KiB"),
         (numbers.size(2 << 20), "2 MiB"),
         (numbers.duration(0.0123), "12.30 ms"),
         (numbers.duration(0.0000123), "12.3 µs"),
