@@ -135,16 +135,16 @@ def platform_files(board: Board) -> dict[str, str]:
         if path.suffix in (".py", ".json")
     }
     files[f"boards/{board.name}.json"] = board_manifest(board)
-    files["board.json"] = _json(describe(board))
+    files["tools/board.json"] = _json(describe(board))
     files.update(emulator_files())
     return files
 
 
 def emulator_files() -> dict[str, str]:
-    """Return a copy of :mod:`codegen.emulate`, which depends on nothing of micronets-gen, as ``emulate``."""
+    """Return a copy of :mod:`codegen.emulate`, which depends on nothing of micronets-gen, under ``tools``."""
     package = Path(__file__).resolve().parent
     return {
-        path.relative_to(package).as_posix(): path.read_text(encoding="utf-8")
+        f"tools/{path.relative_to(package).as_posix()}": path.read_text(encoding="utf-8")
         for path in sorted((package / "emulate").rglob("*.py"))
     }
 

@@ -26,8 +26,9 @@ ADVICE = {
 }
 
 
-def _sibling(name):
-    path = Path(__file__).resolve().parent / f"{name}.py"
+def _tool(name):
+    # By path: with this folder on sys.path, this file would stand in for the standard module "platform".
+    path = Path(__file__).resolve().parent / "tools" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"micronets_{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -37,7 +38,7 @@ def _sibling(name):
 class MicronetsPlatform(PlatformBase):
     def configure_default_packages(self, options, targets):
         super().configure_default_packages(options, targets)
-        if not _sibling("offline").prepare(quiet=True):
+        if not _tool("offline").prepare(quiet=True):
             click.echo(
                 f"PlatformIO downloads SCons; without its registry: {sys.executable} -m pip install scons",
                 err=True,

@@ -57,7 +57,7 @@ class CustomTestRunner(TestRunnerBase):
     def emulate(self):
         click.secho("Testing in the emulator...", bold=True)
         build_dir = Path(self.project_config.get("platformio", "build_dir"))
-        emulator = Path(self.platform.get_dir()) / "emulator.py"
+        emulator = Path(self.platform.get_dir()) / "tools" / "emulator.py"
         image = build_dir / self.test_suite.env_name / "firmware.elf"
         result = subprocess.run(
             [sys.executable, str(emulator), str(image)],

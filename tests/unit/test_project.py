@@ -98,8 +98,8 @@ def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) 
 
 def test_emulator_package_stands_alone(tmp_path: Path) -> None:
     for name, content in tiny_project().files.items():
-        if name.startswith("pio/micronets/emulate/"):
-            path = tmp_path / name.removeprefix("pio/micronets/")
+        if name.startswith("pio/micronets/tools/"):
+            path = tmp_path / name.removeprefix("pio/micronets/tools/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     code = "import sys, emulate.__main__; assert not [m for m in sys.modules if m.startswith('codegen')]"

@@ -11,10 +11,10 @@ from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, De
 env = DefaultEnvironment()
 platform = env.PioPlatform()
 board = env.BoardConfig()
-platform_dir = Path(platform.get_dir())
-sys.path.insert(0, str(platform_dir))
+tools_dir = Path(platform.get_dir()) / "tools"
+sys.path.insert(0, str(tools_dir))
 
-import budget  # noqa: E402 (of the platform, found once its folder is on the path)
+import budget  # noqa: E402 (found once its folder is on the path)
 
 PREFIX = "arm-none-eabi-"
 
@@ -32,6 +32,8 @@ if not find_program(PREFIX + "gcc"):
     )
     env.Exit(1)
 
+# Relative, as everything here: SCons does not quote a space in the middle of a linker flag.
+build_dir = Path(os.path.relpath(env.subst("$BUILD_DIR"), env.subst("$PROJECT_DIR"))).as_posix()
 # The compiler and the linker must agree on the core and the FPU, or the link mixes calling conventions.
 machine = board.get("build.machine_flags")
 
@@ -77,7 +79,7 @@ env.Append(
         "--specs=nosys.specs",
         "-Wl,--gc-sections",
         "-Wl,--build-id=none",
-        "-Wl,-Map=$BUILD_DIR/firmware.map",
+        f"-Wl,-Map={build_dir}/firmware.map",
     ],
     LIBS=["c", "m", "gcc"],
     BUILDERS={
@@ -86,13 +88,13 @@ env.Append(
         )
     },
 )
-env.Replace(LDSCRIPT_PATH="$PROJECT_DIR/lib/board/board.ld")
+env.Replace(LDSCRIPT_PATH="lib/board/board.ld")
 
 if "nobuild" in COMMAND_LINE_TARGETS:
     firmware = env.File("$BUILD_DIR/${PROGNAME}.elf")
 else:
     firmware = env.BuildProgram()
-    env.Depends(firmware, "$LDSCRIPT_PATH")
+    env.Depends(firmware, "$PROJECT_DIR/$LDSCRIPT_PATH")
 AlwaysBuild(env.Alias("nobuild", firmware))
 AlwaysBuild(
     env.Alias("size", firmware, env.VerboseAction("$SIZETOOL -A -d $SOURCES", "Sections of $SOURCES"))
@@ -101,7 +103,7 @@ AlwaysBuild(
 
 def emulate(target, source, env):
     """Run the image in the board's emulator; the exit status says whether the self-test passed."""
-    return subprocess.call([env.subst("$PYTHONEXE"), str(platform_dir / "emulator.py"), str(source[0])])
+    return subprocess.call([env.subst("$PYTHONEXE"), str(tools_dir / "emulator.py"), str(source[0])])
 
 
 def check_budget(target, source, env):

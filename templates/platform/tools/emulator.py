@@ -1,4 +1,4 @@
-"""Runs an image in the emulator of the board: ``python pio/micronets/emulator.py IMAGE [--json]``.
+"""Runs an image in the emulator of the board: ``python pio/micronets/tools/emulator.py IMAGE [--json]``.
 
 Needs unicorn for boards that QEMU does not know, else QEMU; says what to install where it is missing.
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PLATFORM = Path(__file__).resolve().parent
+TOOLS = Path(__file__).resolve().parent
 QEMU = "qemu-system-arm"
 
 
@@ -28,7 +28,7 @@ def missing(kind):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    description = PLATFORM / "board.json"
+    description = TOOLS / "board.json"
     board = json.loads(description.read_text(encoding="utf-8"))
     if board["emulator"] is None:
         sys.exit(
@@ -37,7 +37,7 @@ def main():
     problems = missing(board["emulator"]["kind"])
     if problems:
         sys.exit("Error: the emulator lacks " + "\n  and ".join(problems))
-    search = os.pathsep.join(filter(None, [str(PLATFORM), os.environ.get("PYTHONPATH")]))
+    search = os.pathsep.join(filter(None, [str(TOOLS), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "emulate", "--board-json", str(description), *sys.argv[1:]]
     return subprocess.call(command, env={**os.environ, "PYTHONPATH": search})
 

@@ -4,7 +4,7 @@ PlatformIO downloads SCons as the package ``tool-scons``. The same SCons is on P
 has it (``pip install scons``), this module copies it into PlatformIO's core folder as that package. The
 platform does so by itself; to do it by hand, run this file with PlatformIO's Python:
 
-    python pio/micronets/offline.py
+    python pio/micronets/tools/offline.py
 """
 
 import importlib.util

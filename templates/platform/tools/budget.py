@@ -1,6 +1,6 @@
 """Checks an image against flash and RAM limits.
 
-By hand: python pio/micronets/budget.py .pio/build/<env>/firmware.elf --flash 262144 --ram 131072
+By hand: python pio/micronets/tools/budget.py .pio/build/<env>/firmware.elf --flash 262144 --ram 131072
 """
 
 import argparse

@@ -1,0 +1,252 @@
+"""Whole projects under a fresh PlatformIO: build, budget, emulate, test, upload."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codegen.errors import ToolError
+from codegen.pio import build, core_dir, run_pio
+from codegen.project import Project, environments
+from tests.support.tiny_project import BOARD, MODEL_C, tiny_project, tiny_vectors
+
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc"),
+    pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm"),
+]
+RELEASE, PROFILE = environments(BOARD)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh core folder: nothing but what the project itself prepares."""
+    folder = tmp_path_factory.mktemp("core")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLATFORMIO_CORE_DIR", str(folder))
+        yield folder
+
+
+def write(root: Path, project: Project | None = None) -> Path:
+    (project or tiny_project()).write(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write(tmp_path_factory.mktemp("built") / "project")
+    build(root, [RELEASE, PROFILE])
+    return root
+
+
+def test_build_needs_no_registry(built: Path, core: Path) -> None:
+    for name in (RELEASE, PROFILE):
+        assert (built / ".pio/build" / name / "firmware.elf").read_bytes().startswith(b"\x7fELF")
+    assert core_dir() == core
+    assert [path.name for path in (core / "packages").iterdir()] == ["tool-scons"]
+
+
+def test_plain_pio_is_enough(tmp_path: Path) -> None:
+    """No variable, no package of ours: what a user has after `pip install platformio scons`."""
+    root = write(tmp_path / "project")
+    environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    environment |= {"HOME": str(tmp_path), "PLATFORMIO_CORE_DIR": str(tmp_path / "core")}
+    command = [sys.executable, "-m", "platformio", "run"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "codegen" not in done.stdout
+
+
+def test_offline_script_prepares_scons(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    environment = {**os.environ, "PLATFORMIO_CORE_DIR": str(tmp_path / "core")}
+    command = [sys.executable, "pio/micronets/tools/offline.py"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert "tool-scons is in place" in done.stdout
+    package = tmp_path / "core/packages/tool-scons"
+    assert sorted(path.name for path in package.iterdir()) == [
+        ".piopm",
+        "package.json",
+        "scons-local",
+        "scons.py",
+    ]
+    again = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    assert again.stdout == "tool-scons is in place: `pio run` needs no registry\n"
+
+
+def test_two_folders_give_the_same_image(built: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "some where" / "else")
+    images = build(other, [RELEASE, PROFILE])
+    for name, image in images.items():
+        assert image.read_bytes() == (built / ".pio/build" / name / "firmware.elf").read_bytes()
+        assert str(tmp_path).encode() not in image.read_bytes()
+
+
+def test_second_build_compiles_nothing(built: Path) -> None:
+    assert "Compiling" not in run_pio(built, ["run", "-e", RELEASE]).output
+
+
+def test_stack_usage_lies_next_to_objects(built: Path) -> None:
+    objects = sorted((built / ".pio/build" / RELEASE).rglob("*.o"))
+    assert {path.stem for path in objects} == {"board", "model", "selftest", "vectors", "main"}
+    assert all(path.with_suffix(".su").is_file() for path in objects)
+
+
+def test_profiling_costs_nothing_in_the_release(built: Path) -> None:
+    image = (built / ".pio/build" / RELEASE / "firmware.elf").read_bytes()
+    assert b"model_layer" not in image
+    assert b"model_layer" in (built / ".pio/build" / PROFILE / "firmware.elf").read_bytes()
+
+
+def test_emulate_passes_and_profiles(built: Path) -> None:
+    assert "PASS: 3 of 3" in run_pio(built, ["run", "-t", "emulate"]).output
+    profiled = run_pio(built, ["run", "-e", PROFILE, "-t", "emulate"]).output
+    assert "MN,layer,0,relu,RELU,0," in profiled
+
+
+def test_emulate_reports_a_wrong_byte(tmp_path: Path) -> None:
+    root = write(tmp_path / "project", tiny_project(tiny_vectors(wrong=2)))
+    done = run_pio(root, ["run", "-t", "emulate"], check=False)
+    assert done.status != 0
+    lines = [line for line in done.output.splitlines() if line.startswith("MN,vector")]
+    expected = tiny_vectors(wrong=2).expected[1][0].reshape(-1)
+    good = tiny_vectors().expected[1][0].reshape(-1)
+    assert lines == [
+        "MN,vector,0,PASS,0",
+        f"MN,vector,1,FAIL,2,0,{expected[0]},{good[0]}",
+        "MN,vector,2,PASS,0",
+    ]
+    assert "MN,result,FAIL,2,3" in done.output
+
+
+def test_pio_test_runs_in_the_emulator(built: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    run_pio(built, ["test", "--json-output-path", str(report)])
+    suites = [
+        suite for suite in json.loads(report.read_text())["test_suites"] if suite["status"] != "SKIPPED"
+    ]
+    assert [(suite["env_name"], suite["status"]) for suite in suites] == [(RELEASE, "PASSED")]
+    assert [case["name"] for case in suites[0]["test_cases"]] == ["vector 0", "vector 1", "vector 2"]
+
+
+def test_pio_test_fails_with_the_difference(tmp_path: Path) -> None:
+    root = write(tmp_path / "project", tiny_project(tiny_vectors(wrong=1)))
+    done = run_pio(root, ["test"], check=False)
+    assert done.status != 0
+    assert "vector 1: 1 bytes differ, first at byte 0" in done.output
+
+
+def test_pio_test_errs_where_the_firmware_stops_early(tmp_path: Path) -> None:
+    stop = MODEL_C.replace("arena[0] = 0;", "board_exit(0);")
+    done = run_pio(write(tmp_path / "project", tiny_project(model__c=stop)), ["test"], check=False)
+    assert done.status != 0
+    assert "The firmware did not run to its end" in done.output
+    assert "ERRORED" in done.output
+
+
+def test_pio_test_on_a_board(tmp_path: Path) -> None:
+    """With a port in user.ini the image is uploaded and read there: here, QEMU's UART on a socket."""
+    root = write(tmp_path / "project")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    qemu = "qemu-system-arm -M mps2-an386 -display none -monitor none"
+    qemu += f" -serial tcp:127.0.0.1:{port},server=on,wait=on"
+    upload = tmp_path / "upload.sh"
+    upload.write_text(
+        f"#!/bin/sh\n{qemu} -semihosting -kernel $1 >/dev/null 2>&1 &\necho $! > {tmp_path}/pid\nsleep 1\n"
+    )
+    with (root / "user.ini").open("a") as settings:
+        settings.write(f"upload_protocol = custom\nupload_command = sh {upload} $SOURCE\n")
+        settings.write(f"test_port = socket://127.0.0.1:{port}\n")
+    try:
+        done = run_pio(root, ["test"])
+    finally:
+        _stop(tmp_path / "pid")
+    assert "Testing in the emulator" not in done.output
+    assert "3 test cases: 3 succeeded" in done.output
+
+
+def _stop(pid_file: Path) -> None:
+    if pid_file.is_file():
+        try:
+            os.kill(int(pid_file.read_text()), 9)
+        except ProcessLookupError:
+            return
+
+
+def test_compiledb(built: Path) -> None:
+    run_pio(built, ["run", "-t", "compiledb"])
+    entries = json.loads((built / "compile_commands.json").read_text())
+    flags = {Path(entry["file"]).name: entry["command"].split() for entry in entries}
+    assert {"main.c", "model.c", "board.c", "selftest.c", "vectors.c"} <= set(flags)
+    assert "-Werror" in flags["model.c"]
+    assert "-Werror" not in flags["main.c"]
+    assert [flag for flag in flags["model.c"] if flag.startswith("-O")][-1] == "-O2"
+    assert [flag for flag in flags["selftest.c"] if flag.startswith("-O")][-1] == "-Os"
+
+
+def test_budget_holds_and_breaks(built: Path, tmp_path: Path) -> None:
+    assert "flash:" in run_pio(built, ["run", "-t", "budget"]).output
+    root = write(tmp_path / "project")
+    settings = root / "user.ini"
+    settings.write_text(
+        settings.read_text().replace(f"ram_budget = {BOARD.ram_bytes}", "ram_budget = 0x2000")
+    )
+    assert "ram  : 8192 of 8192 bytes, 0 spare" in run_pio(root, ["run", "-t", "budget"]).output
+    settings.write_text(settings.read_text().replace("0x2000", "8000"))
+    done = run_pio(root, ["run", "-t", "budget"], check=False)
+    assert done.status != 0
+    assert "ram  : 8192 of 8000 bytes, EXCEEDED by 192" in done.output
+
+
+def test_size_report_counts_the_arena(built: Path) -> None:
+    # 4096 bytes of arena and 4096 of stack, both in sections that PlatformIO has never heard of.
+    assert "(used 8192 bytes from 4194304 bytes)" in run_pio(built, ["run", "-e", RELEASE]).output
+
+
+def test_upload_without_a_board_points_to_the_emulator(built: Path) -> None:
+    done = run_pio(built, ["run", "-t", "upload"], check=False)
+    assert done.status != 0
+    assert "the board exists in the emulator only; `pio run -t emulate`" in done.output
+
+
+def test_targets_are_listed(built: Path) -> None:
+    output = run_pio(built, ["run", "--list-targets"]).output
+    assert {"upload", "emulate", "budget"} <= set(output.split())
+
+
+def test_compiler_error_names_the_line_and_the_log(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "project", tiny_project(model__c=MODEL_C.replace("arena[0] = 0;", "arena[0] = nothing;"))
+    )
+    with pytest.raises(ToolError) as caught:
+        build(root, [RELEASE])
+    assert "lib/model/model.c:" in str(caught.value)
+    assert "'nothing' undeclared" in str(caught.value)
+    assert "'nothing' undeclared" in (root / ".pio/micronets.log").read_text()
+
+
+def test_warnings_are_errors_in_generated_code_only(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    main = root / "src/main.c"
+    main.write_text(main.read_text().replace("{", "{\n    int unused;", 1))
+    assert "unused variable" in run_pio(root, ["run"]).output
+    (root / "lib/model/model.c").write_text(MODEL_C + "static int unused;\n")
+    with pytest.raises(ToolError, match="defined but not used"):
+        build(root, [RELEASE])
+
+
+def test_build_is_fast(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    start = time.monotonic()
+    build(root, [RELEASE, PROFILE])
+    # A tenth of this on an idle machine; PlatformIO looking for the network takes a minute.
+    assert time.monotonic() - start < 20
