@@ -132,8 +132,8 @@ class ImageReport:
         ram_bytes: Static RAM: data, bss and arena. The stack is apart.
         arena_bytes: Section ``.arena``.
         stack_bytes: Worst case as given to :func:`analyse_elf`.
-        stack_room: What is left for the stack between ``_stack_limit`` and ``_stack_top``; None where the image
-            lacks these symbols.
+        stack_room: What is left for the stack between ``_stack_limit`` and ``_stack_top``; None where the
+            image lacks these symbols.
     """
 
     board: str
