@@ -1,27 +1,7 @@
 #include "mn_depthwise_s8.h"
 
 #include "mn_tile.h"
-
-/* The part of the kernel that lies on the input, for one output position. */
-struct window {
-    int32_t first; /* first tap of the kernel */
-    int32_t count; /* taps */
-    int32_t at;    /* input position of the first tap */
-};
-
-static inline struct window clip(int32_t start, int32_t taps, int32_t dilation, int32_t size)
-{
-    struct window w = {0, taps, start};
-    while (w.at < 0) {
-        w.at += dilation;
-        w.first++;
-        w.count--;
-    }
-    while (start + (w.first + w.count - 1) * dilation >= size) {
-        w.count--;
-    }
-    return w;
-}
+#include "mn_window.h"
 
 struct taps {
     int32_t rows, columns;
@@ -96,10 +76,10 @@ void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, i
     t.offset = ((uint32_t)-p->in_zero_point & 0xFFFFu) * 0x10001u;
 
     for (int32_t oy = 0; oy < p->out_h; oy++) {
-        const struct window y = clip(oy * p->stride_h - p->pad_h, p->kernel_h, p->dilation_h, p->in_h);
+        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->kernel_h, p->dilation_h, p->in_h);
         t.rows = y.count;
         for (int32_t ox = 0; ox < p->out_w; ox++) {
-            const struct window x = clip(ox * p->stride_w - p->pad_w, p->kernel_w, p->dilation_w, p->in_w);
+            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->kernel_w, p->dilation_w, p->in_w);
             const int8_t *from = in + (y.at * p->in_w + x.at) * channels;
             const int8_t *weights = p->weights + 4 * (y.first * p->kernel_w + x.first);
             const int32_t *bias = p->bias;

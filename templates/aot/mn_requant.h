@@ -28,6 +28,12 @@ static inline int32_t mn_requant(int32_t x, int32_t multiplier, int32_t shift)
     return mn_rdivpot(mn_rdhm((int32_t)((uint32_t)x << left), multiplier), right);
 }
 
+/* mn_requant plus an offset; wraps where an absurd multiplier leaves 32 bits. */
+static inline int32_t mn_requant_add(int32_t x, int32_t multiplier, int32_t shift, int32_t offset)
+{
+    return (int32_t)((uint32_t)mn_requant(x, multiplier, shift) + (uint32_t)offset);
+}
+
 /* The same for the 48-bit accumulators of int16 activations: a 16-bit multiplier, one rounding. */
 static inline int32_t mn_requant_s64(int64_t x, int32_t multiplier, int32_t shift)
 {

@@ -76,6 +76,19 @@ static inline int32_t mn_smmulr(int32_t a, int32_t b)
     return result;
 }
 
+/* The larger and the smaller of four pairs of int8. */
+static inline uint32_t mn_max_4x8(uint32_t a, uint32_t b)
+{
+    (void)__ssub8((int8x4_t)a, (int8x4_t)b);
+    return __sel(a, b);
+}
+
+static inline uint32_t mn_min_4x8(uint32_t a, uint32_t b)
+{
+    (void)__ssub8((int8x4_t)a, (int8x4_t)b);
+    return __sel(b, a);
+}
+
 /* Saturation of x / 2, rounded down, to int8. */
 static inline int32_t mn_ssat8_half(int32_t x)
 {
@@ -140,6 +153,22 @@ static inline int32_t mn_smlatt(uint32_t a, uint32_t b, int32_t accumulator)
 static inline int32_t mn_smmulr(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
+}
+
+static inline uint32_t mn_max_4x8(uint32_t a, uint32_t b)
+{
+    uint32_t result = 0;
+    for (int32_t i = 0; i < 32; i += 8) {
+        const int8_t x = (int8_t)(a >> i & 0xFFu);
+        const int8_t y = (int8_t)(b >> i & 0xFFu);
+        result |= (uint32_t)(uint8_t)(x > y ? x : y) << i;
+    }
+    return result;
+}
+
+static inline uint32_t mn_min_4x8(uint32_t a, uint32_t b)
+{
+    return ~mn_max_4x8(~a, ~b);
 }
 
 static inline int32_t mn_ssat8_half(int32_t x)

@@ -13,6 +13,7 @@ from codegen.operators.convolution import Geometry, Requantization
 from codegen.plan import Call, Constant, Field, LayerCode
 from codegen.runtimes.aot.registry import lowering
 
+_Fields = tuple[tuple[str, Field], ...]
 _CHANNELS_LAST_EXTENTS = tuple(field.name for field in fields(Geometry))
 
 
@@ -84,7 +85,7 @@ def _is_narrow(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], z
     )
 
 
-def _output_fields(op: Operator, r: Requantization, narrow: bool) -> tuple[tuple[str, Field], ...]:
+def _output_fields(op: Operator, r: Requantization, narrow: bool) -> _Fields:
     """Return the fields of ``struct mn_output_s8``, member of a kernel's parameters as ``output``."""
     shift = -r.shift - 1 if narrow else r.shift
     even = ceil_to(len(shift), 2)
@@ -112,6 +113,58 @@ def _output_fields(op: Operator, r: Requantization, narrow: bool) -> tuple[tuple
     )
 
 
+def _mve_output_fields(op: Operator, r: Requantization, order: npt.NDArray[np.intp], prefix: str) -> _Fields:
+    """Return the fields of ``struct mn_output_mve``, channels in ``order``, padded to its length."""
+    size = len(order)
+    return (
+        (
+            f"{prefix}output.multiplier",
+            Constant(
+                f"{op.name}_multiplier",
+                "int32_t",
+                _padded(r.multiplier, size)[order],
+                "quantization",
+                "Q31, one a channel",
+            ),
+        ),
+        (
+            f"{prefix}output.shift",
+            Constant(
+                f"{op.name}_shift",
+                "int8_t",
+                _padded(r.shift, size)[order].astype(np.int8),
+                "quantization",
+                "positive to the left, one a channel",
+            ),
+        ),
+        (f"{prefix}output.zero_point", r.output_zero_point),
+        (f"{prefix}output.act_min", r.act_min),
+        (f"{prefix}output.act_max", r.act_max),
+    )
+
+
+def _mve_vectors(
+    op: Operator, vectors: int, weights: Array, bias: npt.NDArray[np.int64], zero_point: int, r: Requantization, prefix: str
+) -> _Fields:
+    """Return the fields of ``struct mn_vectors_s8_mve_params``.
+
+    Args:
+        weights: int8, shape ``(out_c, in_c)``.
+    """
+    out_c, in_c = weights.shape
+    return (
+        (f"{prefix}vectors", vectors),
+        (f"{prefix}in_c", in_c),
+        (f"{prefix}out_c", out_c),
+        (
+            f"{prefix}weights",
+            Constant(f"{op.name}_weights", "int8_t", weights, "weights", f"{out_c} x {in_c}, row by row"),
+        ),
+        (f"{prefix}bias", _bias_field(op, _folded_bias(bias, weights, zero_point), 4)),
+        *_mve_output_fields(op, r, np.arange(ceil_to(out_c, 4)), prefix),
+    )
+
+
 def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype: str = "int32_t") -> Constant:
     dtype = np.int32 if ctype == "int32_t" else np.int64
     return Constant(
@@ -124,7 +177,7 @@ def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype:
     )
 
 
-def _extents(g: Geometry, *names: str) -> tuple[tuple[str, Field], ...]:
+def _extents(g: Geometry, *names: str) -> _Fields:
     return tuple((name, getattr(g, name)) for name in names)
 
 
@@ -149,7 +202,7 @@ def _grouped(
         ),
     )
     if x.dtype is DType.INT16:
-        params: tuple[tuple[str, Field], ...] = (
+        params: _Fields = (
             *shape,
             ("bias", _bias_field(op, bias, 1, "int64_t")),
             (
@@ -176,7 +229,27 @@ def _grouped(
     return LayerCode(("mn_grouped_conv_s8.c", "mn_output.c"), (call,))
 
 
-def _conv(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requantization) -> LayerCode:
+def _conv_mve(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requantization) -> LayerCode:
+    """Ungrouped, int8; see :func:`_conv_dsp`."""
+    zero_point = graph.tensor(op.inputs[0]).zero_point
+    bias = _bias(graph, op, g.out_c)
+    flat = weights.reshape(g.out_c, -1)
+    if g.kernel_h == g.kernel_w == g.stride_h == g.stride_w == 1:
+        params = _mve_vectors(op, g.out_h * g.out_w, flat, bias, zero_point, r, "")
+        return LayerCode(
+            ("mn_vectors_s8_mve.c",), (Call("mn_vectors_s8_mve", params, op.inputs[:1], op.outputs),)
+        )
+    params = (
+        *_extents(g, *(n for n in _CHANNELS_LAST_EXTENTS if n != "out_c")),
+        ("in_zero_point", zero_point),
+        *_mve_vectors(op, 1, flat, bias, zero_point, r, "position."),
+    )
+    call = Call("mn_conv_s8_mve", params, op.inputs[:1], op.outputs, scratch=True)
+    sources = ("mn_conv_s8_mve.c", "mn_vectors_s8_mve.c")
+    return LayerCode(sources, (call,), scratch_bytes=flat.shape[1])
+
+
+def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requantization) -> LayerCode:
     """Ungrouped, int8.
 
     Args:
@@ -218,9 +291,10 @@ def lower_conv(graph: Graph, op: Operator, simd: str) -> LayerCode:
     weights = graph.tensor(op.inputs[1]).data
     assert weights is not None
     groups = g.in_c // weights.shape[3]
+    conv = _conv_mve if simd == "mve" else _conv_dsp
     if groups > 1 or graph.tensor(op.inputs[0]).dtype is DType.INT16:
         return _grouped(graph, op, g, weights, g.out_c // groups, r)
-    return _conv(graph, op, g, weights, r)
+    return conv(graph, op, g, weights, r)
 
 
 @lowering("DEPTHWISE_CONV_2D")
@@ -236,13 +310,15 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     if x.dtype is DType.INT16:
         return _grouped(graph, op, g, by_channel, multiplier, r)
     if g.in_c == 1:
-        return _conv(graph, op, g, by_channel, r)
+        return (_conv_mve if simd == "mve" else _conv_dsp)(graph, op, g, by_channel, r)
     if multiplier > 1:
         return _grouped(graph, op, g, by_channel, multiplier, r)
     bias = _bias(graph, op, g.out_c)
-    narrow = _is_narrow(r, by_channel, bias, x.zero_point)
     extents = tuple(n for n in _CHANNELS_LAST_EXTENTS if n not in ("in_c", "out_c"))
-    params: tuple[tuple[str, Field], ...] = (
+    if simd == "mve":
+        return _depthwise_mve(op, _extents(g, *extents), weights[0], bias, x.zero_point, r)
+    narrow = _is_narrow(r, by_channel, bias, x.zero_point)
+    params: _Fields = (
         *_extents(g, *extents),
         ("channels", g.in_c),
         ("in_zero_point", x.zero_point),
@@ -263,6 +339,45 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     return LayerCode(("mn_depthwise_s8.c", "mn_output.c"), (call,))
 
 
+def _depthwise_mve(
+    op: Operator,
+    extents: _Fields,
+    weights: Array,
+    bias: npt.NDArray[np.int64],
+    zero_point: int,
+    r: Requantization,
+) -> LayerCode:
+    """One filter a channel.
+
+    Args:
+        weights: int8, shape ``(kernel_h, kernel_w, channels)``.
+    """
+    kernel_h, kernel_w, channels = weights.shape
+    eights = np.arange(ceil_to(channels, 8)).reshape(-1, 4, 2).transpose(0, 2, 1).reshape(-1)
+    ordered = Constant(
+        f"{op.name}_bias",
+        "int32_t",
+        _padded(bias, len(eights))[eights].astype(np.int32),
+        "bias",
+        "channels in eights, each 0 2 4 6 1 3 5 7",
+    )
+    params: _Fields = (
+        *extents,
+        ("channels", channels),
+        ("in_zero_point", zero_point),
+        (
+            "weights",
+            Constant(
+                f"{op.name}_weights", "int8_t", weights, "weights", f"{kernel_h} x {kernel_w} x {channels}"
+            ),
+        ),
+        ("bias", ordered),
+        *_mve_output_fields(op, r, eights, ""),
+    )
+    call = Call("mn_depthwise_s8_mve", params, op.inputs[:1], op.outputs)
+    return LayerCode(("mn_depthwise_s8_mve.c",), (call,))
+
+
 @lowering("FULLY_CONNECTED")
 def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
     """Vectors times a matrix."""
@@ -277,7 +392,12 @@ def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
         g = Geometry(rows, 1, in_c, rows, 1, out_c, 1, 1, 1, 1, 1, 1, 0, 0)
         return _grouped(graph, op, g, weights.reshape(out_c, 1, 1, in_c), out_c, r)
     bias = _bias(graph, op, out_c)
-    params: tuple[tuple[str, Field], ...] = (
+    if simd == "mve":
+        vectors = _mve_vectors(op, rows, weights, bias, x.zero_point, r, "")
+        return LayerCode(
+            ("mn_vectors_s8_mve.c",), (Call("mn_vectors_s8_mve", vectors, op.inputs[:1], op.outputs),)
+        )
+    params: _Fields = (
         ("rows", rows),
         ("in_c", in_c),
         ("out_c", out_c),

@@ -1,0 +1,21 @@
+/* CONV_2D on int8 with MVE. */
+#ifndef MN_CONV_S8_MVE_H
+#define MN_CONV_S8_MVE_H
+
+#include "mn_vectors_s8_mve.h"
+
+struct mn_conv_s8_mve_params {
+    int16_t in_h, in_w, in_c;
+    int16_t out_h, out_w;
+    int16_t kernel_h, kernel_w;
+    int16_t stride_h, stride_w;
+    int16_t dilation_h, dilation_w;
+    int16_t pad_h, pad_w;
+    int16_t in_zero_point;
+    struct mn_vectors_s8_mve_params position; /* one output position: its receptive field times the weights */
+};
+
+/* scratch: kernel_h * kernel_w * in_c bytes. */
+void mn_conv_s8_mve(const struct mn_conv_s8_mve_params *p, const int8_t *in, int8_t *out, void *scratch);
+
+#endif

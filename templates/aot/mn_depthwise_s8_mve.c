@@ -1,0 +1,45 @@
+#include "mn_depthwise_s8_mve.h"
+
+#include "mn_window.h"
+
+void mn_depthwise_s8_mve(const struct mn_depthwise_s8_mve_params *p, const int8_t *in, int8_t *out)
+{
+    const struct mn_output_mve *output = &p->output;
+    const int32_t channels = p->channels;
+    const int16_t offset = (int16_t)-p->in_zero_point;
+    const int32_t x_step = p->dilation_w * channels;
+    const int32_t x_row_step = p->dilation_h * p->in_w * channels;
+    const int32_t w_row_step = p->kernel_w * channels;
+
+    for (int32_t oy = 0; oy < p->out_h; oy++) {
+        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->kernel_h, p->dilation_h, p->in_h);
+        for (int32_t ox = 0; ox < p->out_w; ox++, out += channels) {
+            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->kernel_w, p->dilation_w, p->in_w);
+            const int8_t *from = in + (y.at * p->in_w + x.at) * channels;
+            const int8_t *weights = p->weights + (y.first * p->kernel_w + x.first) * channels;
+
+            for (int32_t c = 0; c < channels; c += 8) {
+                const mve_pred16_t some = vctp16q((uint32_t)(channels - c));
+                int32x4_t even = vld1q_s32(p->bias + c), odd = vld1q_s32(p->bias + c + 4);
+                for (int32_t ky = 0; ky < y.count; ky++) {
+                    const int8_t *x_at = from + c + ky * x_row_step;
+                    const int8_t *w_at = weights + c + ky * w_row_step;
+                    for (int32_t kx = 0; kx < x.count; kx++, x_at += x_step, w_at += channels) {
+                        const int16x8_t v = vaddq_n_s16(vldrbq_z_s16(x_at, some), offset);
+                        const int16x8_t w = vldrbq_z_s16(w_at, some);
+                        even = vaddq_s32(even, vmullbq_int_s16(v, w));
+                        odd = vaddq_s32(odd, vmulltq_int_s16(v, w));
+                    }
+                }
+                const int32_t *m = output->multiplier + c;
+                const int8_t *s = output->shift + c;
+                even = vaddq_n_s32(mn_requant_x4(even, vld1q_s32(m), vldrbq_s32(s)), output->zero_point);
+                odd = vaddq_n_s32(mn_requant_x4(odd, vld1q_s32(m + 4), vldrbq_s32(s + 4)), output->zero_point);
+                int16x8_t both = vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
+                both = vmaxq_s16(both, vdupq_n_s16(output->act_min));
+                both = vminq_s16(both, vdupq_n_s16(output->act_max));
+                vstrbq_p_s16(out + c, both, some);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/* The part of a kernel that lies on the input, along one dimension. */
+#ifndef MN_WINDOW_H
+#define MN_WINDOW_H
+
+#include <stdint.h>
+
+struct mn_window {
+    int32_t first; /* first tap */
+    int32_t count; /* taps; none where it is below 1 */
+    int32_t at;    /* input position of the first tap */
+};
+
+/* start: input position of the kernel's first tap, negative in the padding. */
+static inline struct mn_window mn_clip(int32_t start, int32_t taps, int32_t dilation, int32_t size)
+{
+    struct mn_window w = {0, taps, start};
+    while (w.at < 0) {
+        w.at += dilation;
+        w.first++;
+        w.count--;
+    }
+    while (start + (w.first + w.count - 1) * dilation >= size) {
+        w.count--;
+    }
+    return w;
+}
+
+#endif
