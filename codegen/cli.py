@@ -31,6 +31,10 @@ boards_app = typer.Typer(help="The boards that firmware can be built for.", no_a
 app.add_typer(boards_app, name="boards", invoke_without_command=True)
 
 
+# Wide enough for every table: a pipe has no width to keep to.
+_PIPE_WIDTH = 140
+
+
 class RuntimeName(str, Enum):
     """Values of ``--runtime``."""
 
@@ -184,9 +188,9 @@ def run(
         str | None, typer.Option("--port", "-p", help="Read a real board on this serial port instead.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each image.")] = 300.0,
-    hse: Annotated[
-        bool, typer.Option("--hse/--no-hse", help="Whether the virtual board's external oscillator starts.")
-    ] = True,
+    clock_fails: Annotated[
+        bool, typer.Option("--clock-fails", help="Virtual board: the external oscillator does not start.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
@@ -197,7 +201,7 @@ def run(
             project,
             timeout=timeout,
             port=port,
-            hse=hse,
+            clock_fails=clock_fails,
             progress=lambda name, count: notify(f"{name}: {count / 1e6:,.1f} M instructions"),
         )
     result = report.run
@@ -334,7 +338,10 @@ def check(
 def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def _print(what: RenderableType) -> None:

@@ -41,7 +41,7 @@ def run_project(
     *,
     timeout: float = 300.0,
     port: str | None = None,
-    hse: bool = True,
+    clock_fails: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Run the release image, then the profiled one for the layers, and write the report.
@@ -53,7 +53,7 @@ def run_project(
         project: What ``build`` made; compiled first where its images are missing.
         timeout: Seconds of the host's time for each image.
         port: A serial port.
-        hse: False: the external oscillator does not start (virtual board).
+        clock_fails: The external oscillator does not start (virtual board).
         progress: Told the image's name and the instructions executed so far.
 
     Raises:
@@ -71,7 +71,7 @@ def run_project(
 
             def execute(elf: Path, name: str) -> RunResult:
                 told = None if progress is None else (lambda count: progress(name, count))
-                return run_elf(elf, board, timeout=timeout, progress=told, hse=hse)
+                return run_elf(elf, board, timeout=timeout, progress=told, clock_fails=clock_fails)
 
             run = _together(execute(release, "release image"), execute(profiled, "profiled image"))
     except EmulationError as error:
