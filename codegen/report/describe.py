@@ -100,7 +100,7 @@ def _parts(image: ImageReport, region: RegionReport) -> tuple[Part, ...]:
             )
     parts += [Part(label, size) for label, size in running.items()]
     if region.stack:
-        parts.append(Part("stack, worst case", region.stack))
+        parts.append(Part("worst-case stack", region.stack))
     return tuple(part for part in parts if part.size)
 
 
@@ -130,7 +130,7 @@ def describe_stack(stack: StackReport, reserved: int | None = None) -> StackInfo
 
     Args:
         stack: The analysis of the call graph.
-        reserved: Bytes that the linker script keeps for it.
+        reserved: Bytes that are left for it.
     """
     notes = []
     if stack.handler_path:

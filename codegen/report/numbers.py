@@ -22,7 +22,7 @@ def percent(part: float, whole: float) -> str:
     if not whole:
         return MISSING
     share = 100 * part / whole
-    return "<0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
+    return "<0.1 %" if 0 < share < 0.05 else f"{round(share, 1) + 0.0:.1f} %"
 
 
 def size(value: int) -> str:

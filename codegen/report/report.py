@@ -147,7 +147,7 @@ class StackInfo:
 
     Attributes:
         worst_bytes: Including what an exception adds.
-        reserved_bytes: What the linker script keeps free; ``None`` where it keeps nothing.
+        reserved_bytes: What is left for the stack; ``None`` where the image does not say.
         path: From the entry point to the deepest function, then an exception and its handler.
         at_least: Whether something on the way has no known bound.
         notes: What the bound rests on, for example an indirect call.

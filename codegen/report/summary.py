@@ -69,7 +69,7 @@ def key_figures(report: Report) -> tuple[Figure, ...]:
         figures.append(Figure("Tensor arena", grouped(report.memory.size), "B", peak))
     if report.stack:
         reserved = report.stack.reserved_bytes
-        note = f"of {reserved:,} reserved" if reserved is not None else ""
+        note = f"of {reserved:,} left for it" if reserved is not None else ""
         worst = ("≥ " if report.stack.at_least else "") + grouped(report.stack.worst_bytes)
         figures.append(Figure("Stack, worst case", worst, "B", note))
     return tuple(figures)

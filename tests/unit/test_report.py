@@ -459,6 +459,7 @@ def test_bar(share: float, text: str) -> None:
         (numbers.percent(1, 0), "–"),
         (numbers.percent(1, 100_000), "<0.1 %"),
         (numbers.percent(0, 5), "0.0 %"),
+        (numbers.percent(-1, 10_000), "0.0 %"),
         (numbers.size(512), "512 B"),
         (numbers.size(65_536), "64 KiB"),
         (numbers.size(1_000_000), "976.6 KiB"),
@@ -516,7 +517,7 @@ def test_regions_of_a_linked_image_add_up(tmp_path: Path) -> None:
     itcm, flash, ram = ({part.category: part.size for part in use.parts} for use in info.regions)
     assert itcm == {"board": 64}
     assert flash["weights"] == 4000
-    assert ram == {"data": 100, "bss": 200, "tensor arena": 3000, "stack, worst case": 256}
+    assert ram == {"data": 100, "bss": 200, "tensor arena": 3000, "worst-case stack": 256}
     assert sum(flash.values()) + sum(itcm.values()) == info.flash_bytes == image.flash_bytes
     assert info.symbols[0].name == "layer_weights"
 
