@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -370,9 +370,9 @@ def _check_clock(board: Board, where: str) -> None:
     _one_of("pll_div", clock.pll_div, limits.pll_div, place)
     if clock.pll_q:
         _within("pll_q", clock.pll_q, limits.pll_q, place)
-    _one_of("ahb_div", clock.ahb_div, (1, 2, 4, 8), place)
-    _one_of("apb1_div", clock.apb1_div, (1, 2, 4, 8, 16), place)
-    _one_of("apb2_div", clock.apb2_div, (1, 2, 4, 8, 16), place)
+    _one_of("ahb_div", clock.ahb_div, tuple(soc.AHB_FIELDS), place)
+    _one_of("apb1_div", clock.apb1_div, tuple(soc.APB_FIELDS), place)
+    _one_of("apb2_div", clock.apb2_div, tuple(soc.APB_FIELDS), place)
 
     made = soc.frequencies(clock, core_before_ahb=limits.core_before_ahb)
     _frequency("the source", clock.source_hz, limits.source_hz, family.title, place)
@@ -413,7 +413,7 @@ def _check_uart(board: Board, where: str) -> None:
     family = soc.load_family(board.family)
     place = f"{where}: [uart]"
     _choice("instance", board.uart.instance, family.uarts, place)
-    _within("baud", board.uart.baud, (1200, 3_000_000), place)
+    _within("baud", board.uart.baud, (9600, 1_000_000), place)
     if family.clock is None:
         return
     for key, pin in (("tx", board.uart.tx), ("rx", board.uart.rx)):
@@ -451,9 +451,15 @@ def _check_upload(board: Board, where: str) -> None:
         _choice("protocols", protocol, PROTOCOLS, place)
     through_openocd = {"stlink", "cmsis-dap"} & set(board.upload.protocols)
     if through_openocd and not board.upload.openocd_target:
-        raise BoardError("the key 'openocd_target' is missing", where=place)
+        raise BoardError(
+            "the key 'openocd_target' is missing",
+            where=place,
+            remedy="Add the name of OpenOCD's target file, such as stm32f7x.",
+        )
     if "jlink" in board.upload.protocols and not board.upload.jlink_device:
-        raise BoardError("the key 'jlink_device' is missing", where=place)
+        raise BoardError(
+            "the key 'jlink_device' is missing", where=place, remedy="Add SEGGER's name of the chip."
+        )
 
 
 def _choice(key: str, value: str, choices: Iterable[str], where: str) -> None:
@@ -489,5 +495,6 @@ def _mhz(hertz: int) -> str:
     return f"{hertz / 1e6:g} MHz"
 
 
-def _either(names: Iterable[str]) -> str:
-    return " or ".join(f"'{name}'" for name in names)
+def _either(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))

@@ -1,7 +1,8 @@
 """A board's start-up code, drivers and linker script, from ``templates/soc``.
 
 A family is a folder with a ``family.toml``: the cores, UARTs and clock limits of its parts, which board files
-are checked against, and the files that a project's ``lib/board`` gets. Those ending in ``.j2`` take board data.
+are checked against, and the files that a project's ``lib/board`` gets. Those ending in ``.j2`` take board
+data.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ COMMON = {
     "vectors.c": "common/vectors.c.j2",
 }
 """Files of every board: name in ``lib/board`` to path in ``templates/soc``."""
+
+AHB_FIELDS = {1: 0, 2: 8, 4: 9, 8: 10, 16: 11, 64: 12, 128: 13, 256: 14, 512: 15}
+"""Divider to the field HPRE of the STM32's clock configuration (for example RM0385, section 5.3.3)."""
+
+APB_FIELDS = {1: 0, 2: 4, 4: 5, 8: 6, 16: 7}
+"""Divider to the fields PPRE1 and PPRE2."""
 
 STACK_GUARD_BYTES = 128
 """What the MPU locks below the stack of an ARMv7-M core; ARMv8-M checks the stack pointer instead."""
@@ -235,8 +242,11 @@ def _clock_values(board: Board, family: Family) -> dict[str, Any] | None:
         "pll_div": clock.pll_div,
         "pll_q": clock.pll_q,
         "ahb_div": clock.ahb_div,
+        "ahb_field": AHB_FIELDS[clock.ahb_div],
         "apb1_div": clock.apb1_div,
+        "apb1_field": APB_FIELDS[clock.apb1_div],
         "apb2_div": clock.apb2_div,
+        "apb2_field": APB_FIELDS[clock.apb2_div],
         "flash_latency": clock.flash_latency,
         "boost": int(clock.boost),
         "uart_hz": uart_hz,

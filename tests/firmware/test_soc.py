@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -181,20 +182,20 @@ def test_span_holds_an_arena_larger_than_each_of_its_regions(tmp_path: Path) -> 
         (
             ["-DARENA_BYTES=300000"],
             "SRAM1",
-            "RAM overflow in SRAM1: the arena of the model needs more than its 240K. Generate the project again to "
-            "place the arena elsewhere, take a smaller model, or a board with more RAM.",
+            "RAM overflow in SRAM1: the arena of the model needs more than its 240K. Generate the project "
+            "again to place the arena elsewhere, take a smaller model, or a board with more RAM.",
         ),
         (
             ["-DARENA_BYTES=65000"],
             "DTCM",
-            "RAM overflow in DTCM: the arena of the model, data, bss and the stack need more than its 64K. Take a "
-            "smaller model, shrink your own variables, or take a board with more RAM.",
+            "RAM overflow in DTCM: the arena of the model, data, bss and the stack need more than its 64K. "
+            "Take a smaller model, shrink your own variables, or take a board with more RAM.",
         ),
         (
             ["-DBSS_BYTES=65000"],
             "SRAM1",
-            "RAM overflow in DTCM: data, bss and the stack need more than its 64K. Shrink your own variables, or "
-            "move large ones to another region by a section attribute.",
+            "RAM overflow in DTCM: data, bss and the stack need more than its 64K. Shrink your own "
+            "variables, or move large ones to another region by a section attribute.",
         ),
     ],
 )
@@ -222,13 +223,12 @@ def test_cpp_constructors_run(tmp_path: Path) -> None:
         "int main() { board_init(); return answer.value; }\n"
     )
     flags = [*board.cpu_flags, "-Os", "-Wall", "-Wextra", "-Werror"]
+    link_flags = ["-fno-exceptions", "-fno-rtti", "-nostdlib", "-T", "board.ld"]
     sources = [name for name in files if name.endswith(".c")]
-    subprocess.run(["arm-none-eabi-gcc", *flags, "-c", *sources], cwd=tmp_path, check=True)
-    subprocess.run(
-        ["arm-none-eabi-g++", *flags, "-fno-exceptions", "-fno-rtti", "-nostartfiles", "--specs=nano.specs"]
-        + ["-nostdlib", "-T", "board.ld", "main.cc", *(name[:-2] + ".o" for name in sources)]
-        + ["-lc", "-lgcc", "-o", "main.elf"],
-        cwd=tmp_path,
-        check=True,
+    objects = [name[:-2] + ".o" for name in sources]
+    run_here = partial(subprocess.run, cwd=tmp_path, check=True)
+    run_here(["arm-none-eabi-gcc", *flags, "-c", *sources])
+    run_here(
+        ["arm-none-eabi-g++", *flags, *link_flags, "main.cc", *objects, "-lc_nano", "-lgcc", "-o", "main.elf"]
     )
     assert run_qemu(board, tmp_path / "main.elf") == ("", 42)

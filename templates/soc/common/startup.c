@@ -38,7 +38,7 @@ __attribute__((naked, used)) void Reset_Handler(void)
         ".ltorg");
 }
 
-/* An overflow of the stack stops at its limit: in the core itself (ARMv8-M), or at 128 bytes that the MPU locks (ARMv7-M). */
+/* An overflow of the stack is a fault: the core knows the limit (ARMv8-M) or the MPU locks 128 bytes (ARMv7-M). */
 static void guard_stack(void)
 {
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)

@@ -33,10 +33,6 @@
 
 static bool fallback = true;
 
-/* Field of HPRE (4 bits, from 2: 8, 9, ...; 32 does not exist) and PPRE (3 bits, from 2: 4, 5, ...). */
-#define AHB_FIELD (CLOCK_AHB_DIV == 1u ? 0u : CLOCK_AHB_DIV == 2u ? 8u : CLOCK_AHB_DIV == 4u ? 9u : 10u)
-#define APB_FIELD(divider) ((divider) == 1u ? 0u : (divider) == 2u ? 4u : (divider) == 4u ? 5u : (divider) == 8u ? 6u : 7u)
-
 static bool start_oscillator(void)
 {
 #if defined(CLOCK_SOURCE_HSE_BYPASS)
@@ -69,7 +65,7 @@ static bool use_pll(void)
     FLASH->acr = access;
     if (!wait_for(&FLASH->acr, FLASH_ACR_LATENCY_MASK, CLOCK_FLASH_LATENCY))
         return false;
-    RCC->cfgr = AHB_FIELD << 4 | APB_FIELD(CLOCK_APB1_DIV) << 10 | APB_FIELD(CLOCK_APB2_DIV) << 13;
+    RCC->cfgr = CLOCK_AHB_FIELD << 4 | CLOCK_APB1_FIELD << 10 | CLOCK_APB2_FIELD << 13;
     RCC->cfgr |= RCC_CFGR_SW_PLL;
     return wait_for(&RCC->cfgr, RCC_CFGR_SW_MASK << RCC_CFGR_SWS_SHIFT, RCC_CFGR_SW_PLL << RCC_CFGR_SWS_SHIFT);
 }

@@ -59,6 +59,11 @@ _Static_assert(offsetof(struct pwr, d3cr) == 0x18, "d3cr");
 #define FLASH ((struct flash *)0x52002000u)
 #define GPIO(port) ((struct gpio *)(0x58020000u + 0x400u * (port)))
 
+/* RM0433, section 60.5.8; errata sheet ES0392, "Reading from AXI SRAM may lead to data read corruption". */
+#define DBGMCU_IDCODE (*(const volatile uint32_t *)0x5C001000u)
+#define AXI_TARG7_FN_MOD (*(volatile uint32_t *)0x51008108u)
+#define AXI_READ_ISS_OVERRIDE (1u << 0)
+
 #define SOC_USART1 0x40011000u
 #define SOC_USART1_ENABLE_CLOCK (RCC->apb2enr |= 1u << 4)
 #define SOC_USART1_BRR_FACTOR 1u

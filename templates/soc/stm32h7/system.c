@@ -40,10 +40,6 @@
 
 #define HSI_HZ 64000000u
 
-/* Field of HPRE (4 bits, from 2: 8, 9, ...) and PPRE (3 bits, from 2: 4, 5, ...). */
-#define AHB_FIELD (CLOCK_AHB_DIV == 1u ? 0u : CLOCK_AHB_DIV == 2u ? 8u : CLOCK_AHB_DIV == 4u ? 9u : 10u)
-#define APB_FIELD(divider) ((divider) == 1u ? 0u : (divider) == 2u ? 4u : (divider) == 4u ? 5u : (divider) == 8u ? 6u : 7u)
-
 /* Range of the PLL's input: 2 to 4, 4 to 8 or 8 to 16 MHz. */
 #define PLL1RGE (CLOCK_PLL_INPUT_HZ < 4000000u ? 1u : CLOCK_PLL_INPUT_HZ < 8000000u ? 2u : 3u)
 
@@ -83,9 +79,9 @@ static bool use_pll(void)
     FLASH->acr = FLASH_ACR_WRHIGHFREQ | CLOCK_FLASH_LATENCY;
     if (!wait_for(&FLASH->acr, FLASH_ACR_LATENCY_MASK, CLOCK_FLASH_LATENCY))
         return false;
-    RCC->d1cfgr = APB_FIELD(CLOCK_APB1_DIV) << 4 | AHB_FIELD;
-    RCC->d2cfgr = APB_FIELD(CLOCK_APB2_DIV) << 8 | APB_FIELD(CLOCK_APB1_DIV) << 4;
-    RCC->d3cfgr = APB_FIELD(CLOCK_APB1_DIV) << 4;
+    RCC->d1cfgr = CLOCK_APB1_FIELD << 4 | CLOCK_AHB_FIELD;
+    RCC->d2cfgr = CLOCK_APB2_FIELD << 8 | CLOCK_APB1_FIELD << 4;
+    RCC->d3cfgr = CLOCK_APB1_FIELD << 4;
     RCC->cfgr = (RCC->cfgr & ~RCC_CFGR_SW_MASK) | RCC_CFGR_SW_PLL1;
     return wait_for(&RCC->cfgr, RCC_CFGR_SW_MASK << RCC_CFGR_SWS_SHIFT, RCC_CFGR_SW_PLL1 << RCC_CFGR_SWS_SHIFT);
 }
@@ -101,6 +97,13 @@ static void use_internal_oscillator(void)
     RCC->cr &= ~(RCC_CR_PLL1ON | RCC_CR_HSEON);
 }
 
+/* Revisions before V read the AXI SRAM wrongly unless it takes one access at a time. */
+static void repair_axi_sram(void)
+{
+    if (DBGMCU_IDCODE >> 16 < 0x2000u)
+        AXI_TARG7_FN_MOD = AXI_READ_ISS_OVERRIDE;
+}
+
 uint32_t board_clock_hz(void)
 {
     return fallback ? HSI_HZ : BOARD_CLOCK_HZ;
@@ -113,6 +116,7 @@ bool board_clock_fallback(void)
 
 void board_init(void)
 {
+    repair_axi_sram();
     RCC->ahb2enr |= RCC_AHB2ENR_SRAM;
     (void)RCC->ahb2enr;
 

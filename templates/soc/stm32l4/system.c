@@ -38,10 +38,6 @@
 #define HSI_HZ 16000000u
 #define BOOST_SETTLE_TURNS 200u /* 1 us is asked for at 60 MHz */
 
-/* Field of HPRE (4 bits, from 2: 8, 9, ...) and PPRE (3 bits, from 2: 4, 5, ...). */
-#define AHB_FIELD (CLOCK_AHB_DIV == 1u ? 0u : CLOCK_AHB_DIV == 2u ? 8u : CLOCK_AHB_DIV == 4u ? 9u : 10u)
-#define APB_FIELD(divider) ((divider) == 1u ? 0u : (divider) == 2u ? 4u : (divider) == 4u ? 5u : (divider) == 8u ? 6u : 7u)
-
 static bool fallback = true;
 
 static bool set_voltage(void)
@@ -79,12 +75,12 @@ static bool use_pll(void)
     FLASH->acr = FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN | CLOCK_FLASH_LATENCY;
     if (!wait_for(&FLASH->acr, FLASH_ACR_LATENCY_MASK, CLOCK_FLASH_LATENCY))
         return false;
-    RCC->cfgr = RCC_CFGR_HPRE_2 | APB_FIELD(CLOCK_APB1_DIV) << 8 | APB_FIELD(CLOCK_APB2_DIV) << 11;
+    RCC->cfgr = RCC_CFGR_HPRE_2 | CLOCK_APB1_FIELD << 8 | CLOCK_APB2_FIELD << 11;
     if (!switch_to(RCC_CFGR_SW_PLL))
         return false;
     for (volatile uint32_t turn = 0; turn < BOOST_SETTLE_TURNS; turn = turn + 1) {
     }
-    RCC->cfgr = (RCC->cfgr & ~RCC_CFGR_HPRE_MASK) | AHB_FIELD << 4;
+    RCC->cfgr = (RCC->cfgr & ~RCC_CFGR_HPRE_MASK) | CLOCK_AHB_FIELD << 4;
     return true;
 }
 
