@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import codegen.emulate
-from codegen.board_file import load_board
+from codegen.board import Board, load_board
 from codegen.emulate import qemu
 from codegen.emulate.errors import EmulationError
 from codegen.emulate.image import read_image
@@ -28,6 +28,7 @@ from codegen.emulate.virtual_board import VirtualBoard
 from codegen.soc import soc_files
 
 PROGRAMS = Path(__file__).parent / "programs"
+BARE_LD = PROGRAMS / "bare.ld"
 VIRTUAL = ["nucleo_f446re", "nucleo_f746zg", "nucleo_f767zi", "nucleo_l4r5zi", "nucleo_h743zi"]
 QEMU = ["qemu_mps2_an386", "qemu_mps2_an500", "qemu_mps2_an505", "qemu_mps3_an547", "qemu_netduinoplus2"]
 GCC = "arm-none-eabi-gcc"
@@ -68,14 +69,26 @@ def board_of(name: str) -> dict[str, object]:
     return board
 
 
+def compile_with(*arguments: str | Path, ld: Path, elf: Path) -> None:
+    subprocess.run([GCC, "-mthumb", "-O2", "-std=gnu11", *arguments, "-T", ld, "-o", elf], check=True)
+
+
+def compile_for(board: Board, folder: Path, *arguments: str | Path) -> Path:
+    """Compiles ``arguments`` and what lies in ``folder`` with the board's start-up code."""
+    for file, text in soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048).items():
+        (folder / file).write_text(text)
+    elf = folder / "firmware.elf"
+    sources = sorted(folder.glob("*.c"))
+    flags = *board.cpu_flags, "-Wall", "-Wextra", "-Werror", "-nostartfiles", "--specs=nano.specs"
+    compile_with(*flags, "-I", folder, *sources, *arguments, ld=folder / "board.ld", elf=elf)
+    return elf
+
+
 @cache
 def build_bare(folder: Path, source: str, *flags: str) -> Path:
-    elf = folder / f"{abs(hash((source, flags))):x}.elf"
-    subprocess.run(
-        [GCC, "-mthumb", "-O2", *(flags or ("-mcpu=cortex-m4",)), "-nostdlib", "-T", PROGRAMS / "bare.ld"]
-        + [PROGRAMS / source, "-lgcc", "-o", elf],
-        check=True,
-    )
+    elf = folder / f"{source}{''.join(flags)}.elf"
+    cpu = flags or ("-mcpu=cortex-m4",)
+    compile_with(*cpu, "-nostdlib", PROGRAMS / source, "-lgcc", ld=BARE_LD, elf=elf)
     return elf
 
 
@@ -86,22 +99,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @cache
 def _build_report(root: Path, name: str, wanted: int) -> Path:
-    board = load_board(name)
-    work = root / f"{name}_{wanted}"
-    work.mkdir()
-    for file, text in soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048).items():
-        (work / file).write_text(text)
-    elf = work / "firmware.elf"
-    fpu = [f"-mfpu={board.fpu}", "-mfloat-abi=hard"] if board.fpu else []
-    mve = ["-mfloat-abi=hard"] if board.core == "cortex-m55" else fpu
-    subprocess.run(
-        [GCC, f"-mcpu={board.core}", "-mthumb", *mve, "-O2", "-std=c11", f"-DWANTED={wanted}"]
-        + ["-Wall", "-Wextra", "-Werror", "-I", work, "-I", PROGRAMS]
-        + [*sorted(work.glob("*.c")), PROGRAMS / "report.c", PROGRAMS / "work.c"]
-        + ["-nostartfiles", "--specs=nano.specs", "-T", work / "board.ld", "-o", elf],
-        check=True,
-    )
-    return elf
+    folder = root / f"{name}_{wanted}"
+    folder.mkdir()
+    sources = PROGRAMS / "report.c", PROGRAMS / "work.c"
+    return compile_for(load_board(name), folder, f"-DWANTED={wanted}", "-I", PROGRAMS, *sources)
 
 
 def run_report(folder: Path, name: str, *, wanted: int = 1, clock_fails: bool = False) -> RunResult:
@@ -112,7 +113,7 @@ def run_assembly(folder: Path, body: str, **changes: object) -> None:
     source = folder / "body.S"
     source.write_text(HEADER + body)
     elf = folder / "body.elf"
-    subprocess.run([GCC, "-nostdlib", "-T", PROGRAMS / "bare.ld", source, "-o", elf], check=True)
+    compile_with("-nostdlib", source, ld=BARE_LD, elf=elf)
     run_elf(elf, {**BARE, **changes}, timeout=1.5)
 
 
@@ -294,22 +295,13 @@ def test_output_on_the_wrong_uart_is_explained(folder: Path) -> None:
 
 @needs_compiler
 @needs_qemu
-def test_a_fault_in_qemu_names_the_function(folder: Path, tmp_path: Path) -> None:
-    board = load_board("qemu_mps2_an386")
-    for file, text in soc_files(board, arena_region="RAM", stack_bytes=2048).items():
-        (tmp_path / file).write_text(text)
+def test_a_fault_in_qemu_names_the_function(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text(
         "void board_init(void);\nvoid crash(void);\n"
         '__attribute__((noinline)) void crash(void) { __asm volatile("udf #0"); }\n'
         "int main(void) { board_init(); crash(); return 0; }\n"
     )
-    elf = tmp_path / "firmware.elf"
-    subprocess.run(
-        [GCC, "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-O1", "-std=c11"]
-        + [*sorted(tmp_path.glob("*.c")), "-nostartfiles", "--specs=nano.specs"]
-        + ["-T", tmp_path / "board.ld", "-o", elf],
-        check=True,
-    )
+    elf = compile_for(load_board("qemu_mps2_an386"), tmp_path)
     with pytest.raises(
         EmulationError, match="the firmware stopped in its fault handler: usage fault"
     ) as raised:
@@ -318,12 +310,9 @@ def test_a_fault_in_qemu_names_the_function(folder: Path, tmp_path: Path) -> Non
 
 
 def test_the_qemu_command_is_deterministic_and_without_a_window() -> None:
-    assert (
-        qemu.command("mps2-an386", Path("a/firmware.elf"))
-        == (
-            "qemu-system-arm -M mps2-an386 -nographic -icount shift=0 -serial stdio -monitor none "
-            "-semihosting-config enable=on,target=native -no-reboot -kernel a/firmware.elf"
-        ).split()
+    assert " ".join(qemu.command("mps2-an386", Path("firmware.elf"))) == (
+        "qemu-system-arm -M mps2-an386 -nographic -icount shift=0 -serial stdio -monitor none "
+        "-semihosting-config enable=on,target=native -no-reboot -kernel firmware.elf"
     )
 
 
@@ -485,7 +474,7 @@ def test_a_board_on_a_serial_port_is_read(folder: Path) -> None:
     pytest.importorskip("serial")
     device, port = os.openpty()
     lines = (
-        "2,7\r\nMN,vector,3,PASS,0\r\nMN,begin,1\r\nMN,board,x,216000000,ok\r\n"  # reset in the middle of a run
+        "2,7\r\nMN,vector,3,PASS,0\r\nMN,begin,1\r\nMN,board,x,216000000,ok\r\n"
         "MN,begin,1\r\nMN,board,nucleo_f746zg,216000000,ok\r\nMN,model,m,aot\r\nMN,counter,cycles,1,1\r\n"
         "MN,startup,12\r\nMN,invoke,1000\r\nMN,vector,0,PASS,0\r\nMN,result,PASS,1,1\r\nMN,end\r\n"
     )
