@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from codegen.board import Board
-from codegen.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport, SectionReport
+from codegen.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
 from codegen.graph import Graph, Operator, Tensor
 from codegen.plan import Plan
 from codegen.report.report import (
@@ -105,20 +105,23 @@ def _parts(image: ImageReport, region: RegionReport) -> tuple[Part, ...]:
 
 
 def _stored_parts(image: ImageReport, region: RegionReport, loaded: int) -> list[Part]:
-    """Split what ``region`` stores by its symbols' categories, where several regions store something."""
-    sections = {section.name: section for section in image.sections}
+    """Split what ``region`` stores by its symbols' categories, where several regions store something.
+
+    Symbols may overlap (aliases): each byte counts for the first.
+    """
     sizes = Counter[str]()
-    for symbol in image.symbols:
-        home = sections.get(symbol.section)
-        if home and home.load_region and _stored_in(home, symbol.address, region):
-            sizes[symbol.category] += symbol.size
+    for section in image.sections:
+        if not section.load_region or not _overlap(section.load_address, section.size, region):
+            continue
+        end = section.address
+        inside = (symbol for symbol in image.symbols if symbol.section == section.name)
+        for symbol in sorted(inside, key=lambda symbol: (symbol.address, -symbol.size)):
+            fresh = symbol.address + symbol.size - max(end, symbol.address)
+            if fresh > 0:
+                sizes[symbol.category] += fresh
+                end = symbol.address + symbol.size
     sizes[OTHER] += loaded - sizes.total()
     return [Part(category, size) for category, size in sizes.most_common()]
-
-
-def _stored_in(section: SectionReport, address: int, region: RegionReport) -> bool:
-    at = address - section.address + section.load_address
-    return region.origin <= at < region.origin + region.size
 
 
 def _overlap(start: int, size: int, region: RegionReport) -> int:
