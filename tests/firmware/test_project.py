@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from codegen.board import load_board, load_boards
 from codegen.errors import ToolError
 from codegen.pio import build, core_dir, run_pio
 from codegen.project import Project, environments
-from tests.support.tiny_project import BOARD, MODEL_C, tiny_project, tiny_vectors
+from tests.support.tiny_project import BOARD, MODEL_C, tiny_project, tiny_project_for, tiny_vectors
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc"),
@@ -182,6 +183,16 @@ def _stop(pid_file: Path) -> None:
             return
 
 
+def test_flags_of_the_user_reach_both_environments(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    (root / "user.ini").write_text("[env]\nbuild_flags = -D MINE=7\n")
+    for name, profiled in ((RELEASE, False), (PROFILE, True)):
+        run_pio(root, ["run", "-e", name, "-t", "compiledb"])
+        commands = [entry["command"] for entry in json.loads((root / "compile_commands.json").read_text())]
+        assert all("-DMINE=7" in command for command in commands)
+        assert all(("-DMODEL_PROFILE" in command) == profiled for command in commands)
+
+
 def test_compiledb(built: Path) -> None:
     run_pio(built, ["run", "-t", "compiledb"])
     entries = json.loads((built / "compile_commands.json").read_text())
@@ -216,6 +227,74 @@ def test_upload_without_a_board_points_to_the_emulator(built: Path) -> None:
     done = run_pio(built, ["run", "-t", "upload"], check=False)
     assert done.status != 0
     assert "the board exists in the emulator only; `pio run -t emulate`" in done.output
+
+
+@pytest.mark.parametrize("name", [board.name for board in load_boards()])
+def test_every_board_builds_passes_and_keeps_its_budget(tmp_path: Path, name: str) -> None:
+    board = load_board(name)
+    root = write(tmp_path / "project", tiny_project_for(board))
+    if board.emulator and board.emulator.kind == "virtual":
+        pytest.importorskip("unicorn")
+    target = "emulate" if board.emulator else "size"
+    done = run_pio(root, ["run", "-e", environments(board)[1], "-t", target, "-t", "budget"])
+    assert "MN,result,PASS,3,3" in done.output or not board.emulator
+    assert "warning" not in done.output
+    # 4 KB of arena, 2 KB of stack, and what the board's drivers keep.
+    used = int(next(line for line in done.output.splitlines() if line.startswith("ram  :")).split()[2])
+    assert 4096 + 2048 <= used < 4096 + 2048 + 512
+
+
+@pytest.fixture(scope="module")
+def nucleo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("nucleo") / "project", tiny_project_for(load_board("nucleo_f746zg")))
+
+
+@pytest.mark.skipif(not shutil.which("openocd"), reason="needs openocd")
+def test_upload_by_openocd_looks_for_the_probe(nucleo: Path) -> None:
+    done = run_pio(nucleo, ["run", "-v", "-t", "upload"], check=False)
+    assert done.status != 0
+    assert "-f interface/stlink.cfg -f target/stm32f7x.cfg -c" in done.output
+    # OpenOCD found its scripts and read them; there is no probe here.
+    assert "Can't find" not in done.output
+    assert "open failed" in done.output or "no device found" in done.output
+
+
+@pytest.mark.parametrize(
+    ("protocol", "program", "words"),
+    [
+        ("jlink", "JLinkExe", ["-device", "STM32F746ZG", "-if", "swd", "upload.jlink"]),
+        ("blackmagic", "arm-none-eabi-gdb", ["target extended-remote /dev/ttyBmp", "load", "firmware.elf"]),
+        (
+            "cmsis-dap",
+            "openocd",
+            ["interface/cmsis-dap.cfg", "program {.pio/build/nucleo_f746zg/firmware.elf}"],
+        ),
+    ],
+)
+def test_upload_calls_the_protocols_program(
+    nucleo: Path, tmp_path: Path, protocol: str, program: str, words: list[str]
+) -> None:
+    """The probes are not here: a program in place of the real one records how it is called."""
+    record = tmp_path / "arguments"
+    stand_in = tmp_path / program
+    stand_in.write_text(f'#!/bin/sh\nfor word in "$@"; do echo "$word"; done > {record}\n')
+    stand_in.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PLATFORMIO_UPLOAD_PORT": "/dev/ttyBmp",
+    }
+    settings = nucleo / "user.ini"
+    before = settings.read_text()
+    settings.write_text(f"{before}upload_protocol = {protocol}\n")
+    try:
+        run_pio(nucleo, ["run", "-t", "upload"], environment=environment)
+    finally:
+        settings.write_text(before)
+    called = record.read_text()
+    assert all(word in called for word in words), called
+    if protocol == "jlink":
+        script = (nucleo / ".pio/build/nucleo_f746zg/upload.jlink").read_text()
+        assert script == "h\nloadfile .pio/build/nucleo_f746zg/firmware.hex\nr\ng\nq\n"
 
 
 def test_targets_are_listed(built: Path) -> None:

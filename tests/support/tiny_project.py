@@ -8,6 +8,7 @@ from codegen.board import Board, Emulator, Region, Uart
 from codegen.graph import DType, Graph, NoOptions, Operator, Quantization, Tensor
 from codegen.plan import Layer, MemoryPlan, Plan
 from codegen.project import Project, project_files
+from codegen.soc import soc_files
 from codegen.vectors import Vectors
 
 BOARD = Board(
@@ -215,7 +216,7 @@ void model_invoke(void)
 
 
 def tiny_plan(board: Board = BOARD) -> Plan:
-    """Return the plan of one RELU over 8 elements."""
+    """Return the plan of one RELU over 8 elements; its arena lies in the default region."""
     quantization = Quantization((0.5,), (0,))
     graph = Graph(
         name="tiny",
@@ -255,3 +256,10 @@ def tiny_project(vectors: Vectors | None = None, **model_files: str) -> Project:
     files |= {name.replace("__", "."): text for name, text in model_files.items()}
     board_files = {"board.h": BOARD_H, "board.c": BOARD_C, "board.ld": BOARD_LD}
     return project_files(tiny_plan(), vectors or tiny_vectors(), files, board_files, board_sha256="b0" * 32)
+
+
+def tiny_project_for(board: Board) -> Project:
+    """Return the project for one of the package's boards, with that board's own start-up code."""
+    board_files = soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048)
+    files = {"model.h": MODEL_H, "model.c": MODEL_C}
+    return project_files(tiny_plan(board), tiny_vectors(), files, board_files)

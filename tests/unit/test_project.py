@@ -43,16 +43,16 @@ def test_nothing_leads_out_of_the_project() -> None:
 
 
 def test_two_environments_that_differ_in_profiling_alone() -> None:
-    ini = ConfigParser()
+    ini = ConfigParser(interpolation=None)
     ini.read_string(tiny_project().files["platformio.ini"].decode())
     release, profile = environments(BOARD)
     assert ini["platformio"]["default_envs"] == release
     assert dict(ini[f"env:{release}"]) == {}
-    assert dict(ini[f"env:{profile}"]) == {"build_flags": "-D MODEL_PROFILE"}
+    assert dict(ini[f"env:{profile}"]) == {"build_flags": "${env.build_flags} -D MODEL_PROFILE"}
 
 
 def test_board_manifest_says_what_platformio_asks() -> None:
-    upload = Upload(("stlink", "jlink"), "interface/stlink.cfg", "target/stm32f7x.cfg", "STM32F746ZG")
+    upload = Upload(("stlink", "jlink"), "stlink", "stm32f7x", "STM32F746ZG")
     plan = tiny_plan(dataclasses.replace(BOARD, upload=upload))
     files = project_files(plan, tiny_vectors(), {}, {}, board_sha256="00").files
     board = json.loads(files["pio/micronets/boards/tiny_mps2.json"])
@@ -68,8 +68,8 @@ def test_board_manifest_says_what_platformio_asks() -> None:
         "maximum_ram_size": 4 << 20,
         "protocol": "stlink",
         "protocols": ["stlink", "jlink"],
-        "openocd_interface": "interface/stlink.cfg",
-        "openocd_target": "target/stm32f7x.cfg",
+        "openocd_interface": "stlink",
+        "openocd_target": "stm32f7x",
         "jlink_device": "STM32F746ZG",
     }
     assert "pio run -t upload" in files["README.md"].decode()

@@ -42,7 +42,7 @@ env.Replace(
     AS=PREFIX + "gcc",
     CC=PREFIX + "gcc",
     CXX=PREFIX + "g++",
-    GDB=PREFIX + "gdb",
+    GDB=PREFIX + "gdb" if find_program(PREFIX + "gdb") else "gdb-multiarch",
     OBJCOPY=PREFIX + "objcopy",
     RANLIB=PREFIX + "gcc-ranlib",
     SIZETOOL=PREFIX + "size",
@@ -132,7 +132,7 @@ def upload_command():
     """Return the upload's sources and actions for the chosen protocol."""
     protocol = env.subst("$UPLOAD_PROTOCOL")
     upload = board.get("upload")
-    interfaces = {"stlink": upload.get("openocd_interface", ""), "cmsis-dap": "interface/cmsis-dap.cfg"}
+    interfaces = {"stlink": upload.get("openocd_interface", ""), "cmsis-dap": "cmsis-dap"}
     if protocol in interfaces:
         package = platform.get_package_dir("tool-openocd") if not find_program("openocd") else None
         scripts = ["-s", str(Path(package) / "openocd" / "scripts")] if package else []
@@ -140,7 +140,12 @@ def upload_command():
             UPLOADER="openocd",
             UPLOADERFLAGS=[
                 *scripts,
-                *("-f", interfaces[protocol], "-f", upload["openocd_target"]),
+                *(
+                    "-f",
+                    f"interface/{interfaces[protocol]}.cfg",
+                    "-f",
+                    f"target/{upload['openocd_target']}.cfg",
+                ),
                 *("-c", "program {$SOURCE} verify reset; shutdown"),
             ],
             UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
@@ -160,7 +165,7 @@ def upload_command():
             ],
             UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
         )
-        image = env.Hex("$BUILD_DIR/$PROGNAME", firmware)
+        image = env.Hex("$BUILD_DIR/${PROGNAME}", firmware)
         return image, [
             env.VerboseAction(write_script, "Writing the commands for J-Link"),
             env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"),

@@ -15,7 +15,11 @@ def measure(elf):
     """Return bytes of ``flash`` (what is programmed) and ``ram`` (data, bss, arena, stack) of an ELF file."""
     used = {"flash": 0, "ram": 0}
     with Path(elf).open("rb") as stream:
-        for section in ELFFile(stream).iter_sections():
+        image = ELFFile(stream)
+        # The linker script reserves the stack with this symbol instead of a section.
+        for symbol in image.get_section_by_name(".symtab").get_symbol_by_name("_stack_bytes") or ():
+            used["ram"] += symbol["st_value"]
+        for section in image.iter_sections():
             if not section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
                 continue
             if section["sh_type"] != "SHT_NOBITS":
