@@ -43,7 +43,7 @@ def link(
     files = soc_files(board, arena_region=arena or board.default_ram.name, stack_bytes=stack_bytes)
     for name, text in files.items():
         (folder / name).write_text(text)
-    command = ["arm-none-eabi-gcc", *board.cpu_flags, "-std=c11", optimize, "-g", *WARNINGS]
+    command = ["arm-none-eabi-gcc", *board.cpu_flags, "-std=c11", *optimize.split(), "-g", *WARNINGS]
     command += ["-ffunction-sections", "-fdata-sections", "-nostartfiles", "--specs=nano.specs"]
     command += ["-Wl,--gc-sections", "-T", "board.ld", "-I.", f"-DSTATUS={status}", *defines]
     command += [
@@ -108,6 +108,26 @@ def test_qemu_boots_counts_and_exits(board: Board, tmp_path: Path) -> None:
     assert lines[-2:] == ["memory good", "MN,end"]
     check_ticks(output, ratio)
     assert status == 3
+
+
+def test_own_board_file_boots(tmp_path: Path) -> None:
+    """A Cortex-M3 without FPU, which no bundled board has, from one new file."""
+    text = Path(load_board("qemu_mps2_an386").path).read_text(encoding="utf-8")
+    text = text.replace("cortex-m4", "cortex-m3").replace('fpu = "fpv4-sp-d16"\n', "")
+    path = tmp_path / "my_an385.toml"
+    path.write_text(text.replace("mps2-an386", "mps2-an385"))
+    board = load_board(path)
+    output, status = run_qemu(board, build(board, tmp_path))
+    assert "MN,board,my_an385,25000000,ok\n" in output
+    assert status == 0
+
+
+@pytest.mark.parametrize("optimize", ["-O0", "-Og", "-O3", "-Os -flto"])
+@pytest.mark.parametrize("name", ["qemu_mps2_an500", "qemu_mps3_an547"])
+def test_start_up_survives_the_optimizer(name: str, optimize: str, tmp_path: Path) -> None:
+    board = load_board(name)
+    _, status = run_qemu(board, build(board, tmp_path, optimize=optimize))
+    assert status == 0
 
 
 @pytest.mark.parametrize("board", VIRTUAL, ids=by_name)
@@ -210,6 +230,21 @@ def test_no_system_call_and_no_heap_is_linked(tmp_path: Path) -> None:
     assert not {"_sbrk", "malloc", "_write", "_exit", "__errno"} & found.keys()
 
 
+def test_start_up_code_may_be_in_an_archive(tmp_path: Path) -> None:
+    board = load_board("qemu_mps2_an505")
+    build(board, tmp_path)
+    flags = [*board.cpu_flags, "-Os", "-nostartfiles", "--specs=nano.specs", "-I.", "-DSTATUS=0"]
+    sources = sorted(path.name for path in tmp_path.glob("*.c"))
+    run_here = partial(subprocess.run, cwd=tmp_path, check=True)
+    run_here(["arm-none-eabi-gcc", *flags, "-c", *sources])
+    run_here(["arm-none-eabi-ar", "rcs", "libboard.a", *(name[:-2] + ".o" for name in sources)])
+    probe = str(PROGRAMS / "probe.c")
+    run_here(["arm-none-eabi-gcc", *flags, "-T", "board.ld", probe, "libboard.a", "-o", "archived.elf"])
+    output, status = run_qemu(board, tmp_path / "archived.elf")
+    assert output.endswith("memory good\nMN,end\n")
+    assert status == 0
+
+
 def test_cpp_constructors_run(tmp_path: Path) -> None:
     board = load_board("qemu_mps2_an386")
     files = soc_files(board, arena_region="RAM", stack_bytes=2048)
@@ -223,7 +258,7 @@ def test_cpp_constructors_run(tmp_path: Path) -> None:
         "int main() { board_init(); return answer.value; }\n"
     )
     flags = [*board.cpu_flags, "-Os", "-Wall", "-Wextra", "-Werror"]
-    link_flags = ["-fno-exceptions", "-fno-rtti", "-nostdlib", "-T", "board.ld"]
+    link_flags = ["-fno-exceptions", "-fno-rtti", "-nostdlib", "-T", "board.ld", "-Wl,--fatal-warnings"]
     sources = [name for name in files if name.endswith(".c")]
     objects = [name[:-2] + ".o" for name in sources]
     run_here = partial(subprocess.run, cwd=tmp_path, check=True)

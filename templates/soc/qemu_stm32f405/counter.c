@@ -24,6 +24,7 @@ const uint32_t board_counter_denominator = BOARD_COUNTER_DENOMINATOR;
 
 void counter_init(void)
 {
+    SOC_TIM2_ENABLE_CLOCK;
     TIM2->psc = 0;
     TIM2->arr = 0xFFFFFFFFu;
     TIM2->egr = TIM_EGR_UG;
