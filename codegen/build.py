@@ -67,8 +67,8 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     """Turn a model into a project, and compile it.
 
     Raises:
-        MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is untouched
-            unless the project was complete.
+        MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is
+            untouched unless the project was complete.
     """
     from codegen.image import describe_image
     from codegen.pio import build as compile_project
@@ -196,7 +196,7 @@ def _require_stack(report: Report) -> None:
         return
     deepest = ", ".join(f"{frame.function} {frame.size:,}" for frame in stack.path)
     raise FitError(
-        f"the worst-case stack is {stack.worst_bytes:,} bytes, and only {stack.reserved_bytes:,} are left for it",
+        f"the worst-case stack is {stack.worst_bytes:,} bytes, and {stack.reserved_bytes:,} are left for it",
         where=report.board.name,
         why=f"deepest path: {deepest}",
         remedy="take a board with more RAM, or make the deepest functions' frames smaller",

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +35,7 @@ app.add_typer(boards_app, name="boards", invoke_without_command=True)
 _PIPE_WIDTH = 140
 
 
-class RuntimeName(str, Enum):
+class RuntimeName(StrEnum):
     """Values of ``--runtime``."""
 
     AUTO = "auto"
@@ -58,7 +58,9 @@ def _complete_model(incomplete: str) -> list[str]:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 BoardOption = Annotated[
     str,
-    typer.Option("--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=_complete_board),
+    typer.Option(
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=_complete_board
+    ),
 ]
 ModelArgument = Annotated[
     str,
@@ -121,7 +123,9 @@ def build(
     ] = False,
     vectors: Annotated[
         Path | None,
-        typer.Option(help="Golden inputs: a .npz with input_0, ... and optionally labels. [default: the model's]"),
+        typer.Option(
+            help="Golden inputs: a .npz with input_0, ... and optionally labels. [default: the model's]"
+        ),
     ] = None,
     vector_count: Annotated[int, typer.Option(min=1, help="How many golden vectors to embed, at most.")] = 8,
     as_json: Json = False,
@@ -226,7 +230,12 @@ def run(
                 "labelled": result.labelled,
                 "macs": report.macs,
                 "layers": [
-                    {"name": row.layer.name, "op": row.layer.op, "macs": row.layer.macs, result.unit: row.count}
+                    {
+                        "name": row.layer.name,
+                        "op": row.layer.op,
+                        "macs": row.layer.macs,
+                        result.unit: row.count,
+                    }
                     for row in report.rows
                 ],
                 "report": str(project / "report.html"),
@@ -360,4 +369,4 @@ def _status(quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda _text: None
         return
     with console.status("") as status:
-        yield lambda text: status.update(text)
+        yield status.update

@@ -46,8 +46,8 @@ def run_project(
 ) -> Report:
     """Run the release image, then the profiled one for the layers, and write the report.
 
-    Both run in the board's emulator. With ``port``, what the board there says is read instead, once: layers are
-    there if the profiled image was uploaded.
+    Both run in the board's emulator. With ``port``, what the board there says is read instead, once: layers
+    are there if the profiled image was uploaded.
 
     Args:
         project: What ``build`` made; compiled first where its images are missing.

@@ -35,7 +35,9 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: dict[str, tuple[Pl
     placement = find_placement(board, arena, other, flash)
     if placement is not None:
         kinds = {region.name: region.kind for region in board.regions}
-        uses = tuple(RegionUse(r.region, kinds.get(r.region, "ram"), r.size, r.need) for r in placement.regions)
+        uses = tuple(
+            RegionUse(r.region, kinds.get(r.region, "ram"), r.size, r.need) for r in placement.regions
+        )
         return BoardFit(board.name, True, uses)
     uses = (
         RegionUse(board.default_flash.name, "flash", board.default_flash.size, flash),

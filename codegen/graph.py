@@ -59,7 +59,7 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of the graph; ``data`` is set for constants (shape ``shape``, dtype ``dtype``), else ``None``."""
+    """A tensor of the graph; ``data`` is set for constants (``shape``, ``dtype``), else ``None``."""
 
     index: int
     name: str

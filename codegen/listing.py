@@ -38,7 +38,13 @@ def _emulator(board: Board) -> str:
 def board_table(boards: Iterable[Board]) -> RenderableType:
     """Return one line a board."""
     table = _table(
-        ("board", ""), ("core", ""), ("clock", "right"), ("flash", "right"), ("RAM", "right"), ("emulator", ""), ("", "")
+        ("board", ""),
+        ("core", ""),
+        ("clock", "right"),
+        ("flash", "right"),
+        ("RAM", "right"),
+        ("emulator", ""),
+        ("", ""),
     )
     for board in boards:
         table.add_row(
@@ -80,7 +86,9 @@ def board_details(board: Board) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    facts.add_row("part", f"{board.mcu} ({board.core}{', ' + board.fpu if board.fpu else ''}, kernels: {board.simd})")
+    facts.add_row(
+        "part", f"{board.mcu} ({board.core}{', ' + board.fpu if board.fpu else ''}, kernels: {board.simd})"
+    )
     facts.add_row("clock", f"{board.clock_hz / 1e6:g} MHz")
     pins = f" on {board.uart.tx}/{board.uart.rx}" if board.uart.tx else ""
     facts.add_row("serial", f"{board.uart.instance}{pins}, {board.uart.baud} baud")
@@ -107,7 +115,11 @@ def model_table(models: Iterable[BundledModel]) -> RenderableType:
     table = _table(("model", ""), ("task", ""), ("accuracy", "right"), ("samples", "right"), ("", ""))
     for model in models:
         table.add_row(
-            model.name, model.task, f"{model.accuracy:.1%}", f"{model.samples:,}", Text(model.title, style="dim")
+            model.name,
+            model.task,
+            f"{model.accuracy:.1%}",
+            f"{model.samples:,}",
+            Text(model.title, style="dim"),
         )
     return table
 

@@ -1,7 +1,7 @@
 """The plan: everything decided about one model on one board, as immutable data.
 
-Made once (by the chosen runtime), read by rendering; templates get plain values of it. Nothing after compilation
-reads it: reports state what is in the image.
+Made once (by the chosen runtime), read by rendering; templates get plain values of it. Nothing after
+compilation reads it: reports state what is in the image.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def round_half_away(value: float) -> int:
     return _round_half_away(value)
 
 
-def rounding_doubling_high_mul(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64]:
+def rounding_doubling_high_mul(
+    a: npt.NDArray[np.int64], b: npt.NDArray[np.int64] | int
+) -> npt.NDArray[np.int64]:
     """``SaturatingRoundingDoublingHighMul`` on int32 values held in int64."""
     product = a * np.int64(b) if isinstance(b, int) else a * b
     nudge = np.where(product >= 0, np.int64(1 << 30), np.int64(1 - (1 << 30)))
@@ -54,7 +56,9 @@ def rounding_doubling_high_mul(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64
     return np.minimum(quotient, INT32_MAX)
 
 
-def rounding_divide_by_pot(x: npt.NDArray[np.int64], exponent: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64]:
+def rounding_divide_by_pot(
+    x: npt.NDArray[np.int64], exponent: npt.NDArray[np.int64] | int
+) -> npt.NDArray[np.int64]:
     """``RoundingDivideByPOT``: to nearest, ties away from zero."""
     e = np.asarray(exponent, dtype=np.int64)
     mask = (np.int64(1) << e) - 1
@@ -66,7 +70,7 @@ def rounding_divide_by_pot(x: npt.NDArray[np.int64], exponent: npt.NDArray[np.in
 def multiply_by_quantized_multiplier(
     x: Array, multiplier: Array | int, shift: Array | int
 ) -> npt.NDArray[np.int64]:
-    """``MultiplyByQuantizedMultiplier`` for int32 ``x``: left shift, doubling high multiply, rounding right shift.
+    """``MultiplyByQuantizedMultiplier`` for int32 ``x``: left shift, high product, rounding right shift.
 
     Args:
         x: int32 values, any shape.
@@ -102,7 +106,7 @@ def wrap_int32(x: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def activation_range(activation: Activation, output: Tensor) -> tuple[int, int]:
-    """``CalculateActivationRangeQuantized``: the clamp of a fused activation in the output's quantised units."""
+    """``CalculateActivationRangeQuantized``: the clamp of a fused activation, in the output's units."""
     limits = {DType.INT8: (-128, 127), DType.INT16: (-32768, 32767), DType.UINT8: (0, 255)}
     low, high = limits[output.dtype]
 

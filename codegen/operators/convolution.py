@@ -48,7 +48,7 @@ class Geometry:
 
 @dataclass(frozen=True, eq=False)
 class Requantization:
-    """Per output channel: Q31 multiplier and shift (int32 arrays of shape ``(out_c,)``), and the output's clamp."""
+    """Per output channel: Q31 multiplier and shift (int32, shape ``(out_c,)``), and the output's clamp."""
 
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.int32]
@@ -82,7 +82,7 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
 
 
 def per_channel_requantization(x: Tensor, w: Tensor, y: Tensor, channels: int) -> tuple[Array, Array]:
-    """Return multipliers and shifts (int32, shape ``(channels,)``) of a convolution, from the tensors' scales."""
+    """Return a convolution's multipliers and shifts, int32 of shape ``(channels,)``."""
     assert w.quantization is not None
     scales = w.quantization.scale
     pairs = [quantize_multiplier(x.scale * s / y.scale) for s in scales]
@@ -122,8 +122,8 @@ def patches(x: Array, g: Geometry, zero_point: int) -> npt.NDArray[np.float64]:
         zero_point: Of ``x``; padding contributes zero.
 
     Returns:
-        float64 of shape ``(out_h, out_w, kernel_h, kernel_w, in_c)``: products of int8 and int16 stay exact in it,
-        and numpy multiplies it fast.
+        float64 of shape ``(out_h, out_w, kernel_h, kernel_w, in_c)``: products of int8 and int16 stay
+        exact in it, and numpy multiplies it fast.
     """
     rows = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
     columns = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1
@@ -187,7 +187,9 @@ def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> li
     reconvert = "convert with full-integer quantisation (int8 weights)"
     if x is None or w is None:
         return require(False, op, "its input or its weights are missing", "convert the model again")
-    problems = require(w.is_constant, op, f"its weights ({w.name}) are computed at run time", "use constant weights")
+    problems = require(
+        w.is_constant, op, f"its weights ({w.name}) are computed at run time", "use constant weights"
+    )
     problems += require(w.dtype is DType.INT8, op, f"its weights are {w.dtype.value}, not int8", reconvert)
     problems += require(w.quantization is not None, op, "its weights have no scale", reconvert)
     if w.quantization is not None:
@@ -215,7 +217,7 @@ def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> li
         problems += require(
             bias.dtype in allowed and bias.is_constant and bias.elements == channels,
             op,
-            f"its bias ({bias.name}) is not {channels} constant {' or '.join(d.value for d in allowed)} values",
+            f"its bias ({bias.name}) is not {channels} constant {' or '.join(d.value for d in allowed)}",
             reconvert,
         )
     return problems

@@ -52,10 +52,14 @@ class Draw:
         self.wide = wide
 
     def activations(self, builder: ModelBuilder, shape: Sequence[int], scale: float, name: str) -> int:
-        zero_point = 0 if self.wide else int(self.rng.choice([-128, -1, 0, 7, 127, self.rng.integers(-128, 128)]))
+        zero_point = (
+            0 if self.wide else int(self.rng.choice([-128, -1, 0, 7, 127, self.rng.integers(-128, 128)]))
+        )
         return builder.tensor(shape, self.dtype, scale=scale, zero_point=zero_point, name=name)
 
-    def weights(self, builder: ModelBuilder, shape: Sequence[int], axis: int, per_channel: bool) -> tuple[int, Array]:
+    def weights(
+        self, builder: ModelBuilder, shape: Sequence[int], axis: int, per_channel: bool
+    ) -> tuple[int, Array]:
         count = shape[axis] if per_channel else 1
         scales = self.rng.uniform(1e-3, 2e-2, count)
         data = self.rng.integers(-127, 128, shape)
@@ -69,7 +73,9 @@ class Draw:
         reach = int(self.rng.choice([100, 2**14, 2**28]))
         data = self.rng.integers(-reach, reach + 1, count)
         kind = DType.INT64 if self.wide else DType.INT32
-        return [builder.constant(data, kind, scale=[float(np.float32(x_scale) * np.float32(s)) for s in scales])]
+        return [
+            builder.constant(data, kind, scale=[float(np.float32(x_scale) * np.float32(s)) for s in scales])
+        ]
 
     def output_scale(self, x_scale: float, scales: Array, depth: int) -> float:
         spread = x_scale * float(scales.mean()) * 60.0 * depth**0.5 * (256.0 if self.wide else 1.0)
@@ -77,11 +83,15 @@ class Draw:
 
     def values(self, shape: Sequence[int], count: int = 2) -> tuple[tuple[Array, ...], ...]:
         info = np.iinfo(self.dtype.value)
-        data = [self.rng.integers(info.min, info.max + 1, shape, dtype=self.dtype.value) for _ in range(count)]
+        data = [
+            self.rng.integers(info.min, info.max + 1, shape, dtype=self.dtype.value) for _ in range(count)
+        ]
         return tuple((d,) for d in [*data, np.full(shape, info.min, self.dtype.value)])
 
 
-ACTIVATIONS = st.sampled_from([Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6, Activation.RELU_N1_TO_1])
+ACTIVATIONS = st.sampled_from(
+    [Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6, Activation.RELU_N1_TO_1]
+)
 
 
 @st.composite

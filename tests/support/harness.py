@@ -1,8 +1,7 @@
 """Generates the C of models, builds it for a target, runs it there and returns the outputs.
 
-Targets: ``host`` (the DSP code paths in plain C, with sanitizers), ``m4``, ``m7``, ``m33``, ``m55`` (QEMU), and
-``c`` (the host without the DSP packing's helpers, as a Cortex-M3 would run it: the same C). One program runs a
-whole batch of models, so that a property test costs one link.
+Targets: ``host`` (the DSP kernels in plain C, with sanitizers) and ``m4``, ``m7``, ``m33``, ``m55`` (QEMU).
+One program runs a whole batch of models, so that a property test costs one link.
 """
 
 from __future__ import annotations
@@ -51,7 +50,9 @@ _ARM = ("-mthumb", "-mfloat-abi=hard", "-O2", "-ffunction-sections", "-fdata-sec
 TARGETS = {
     target.name: target
     for target in (
-        Target("host", "dsp", "gcc", ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")),
+        Target(
+            "host", "dsp", "gcc", ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+        ),
         Target(
             "m4",
             "dsp",
@@ -159,7 +160,8 @@ def _batch(graphs: Sequence[Graph], cases: Sequence[Case]) -> str:
     lines = [
         "#include <stdint.h>",
         "struct case_port { void *(*get)(void); uint32_t bytes; };",
-        "struct batch_case { void (*init)(void); void (*invoke)(void); const struct case_port *inputs, *outputs;",
+        "struct batch_case { void (*init)(void); void (*invoke)(void);",
+        "    const struct case_port *inputs, *outputs;",
         "    uint32_t input_count, output_count, runs; };",
     ]
     rows = []
@@ -177,7 +179,13 @@ def _batch(graphs: Sequence[Graph], cases: Sequence[Case]) -> str:
             f"{len(graph.inputs)}, {len(graph.outputs)}, {len(inputs)}}},"
         )
     return "\n".join(
-        [*lines, "const struct batch_case batch[] = {", *rows, "};", f"const uint32_t batch_size = {len(cases)};"]
+        [
+            *lines,
+            "const struct batch_case batch[] = {",
+            *rows,
+            "};",
+            f"const uint32_t batch_size = {len(cases)};",
+        ]
     )
 
 
@@ -254,7 +262,9 @@ def _run(command: Sequence[str | Path], cwd: Path, timeout: float = 120) -> str:
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    assert result.returncode == 0, f"{command[0]} exited with {result.returncode}\n{result.stdout}{result.stderr}"
+    assert result.returncode == 0, (
+        f"{command[0]} exited with {result.returncode}\n{result.stdout}{result.stderr}"
+    )
     return result.stdout
 
 

@@ -33,12 +33,10 @@ def _bias(graph: Graph, op: Operator, channels: int) -> npt.NDArray[np.int64]:
     return tensor.data.reshape(-1).astype(np.int64)
 
 
-def _folded_bias(
-    bias: npt.NDArray[np.int64], weights: Array, zero_point: int
-) -> npt.NDArray[np.int64]:
+def _folded_bias(bias: npt.NDArray[np.int64], weights: Array, zero_point: int) -> npt.NDArray[np.int64]:
     """Move the input's zero point into the bias: sum(w * (x - z)) = sum(w * x) - z * sum(w)."""
     folded = bias - zero_point * weights.reshape(len(bias), -1).astype(np.int64).sum(axis=1)
-    return folded.astype(np.int32).astype(np.int64)
+    return np.asarray(folded.astype(np.int32), dtype=np.int64)
 
 
 def pack_pairs(weights: Array) -> npt.NDArray[np.int8]:
@@ -93,7 +91,11 @@ def _output_fields(op: Operator, r: Requantization, narrow: bool) -> _Fields:
         (
             "output.multiplier",
             Constant(
-                f"{op.name}_multiplier", "int32_t", _padded(r.multiplier, even), "quantization", "Q31, one a channel"
+                f"{op.name}_multiplier",
+                "int32_t",
+                _padded(r.multiplier, even),
+                "quantization",
+                "Q31, one a channel",
             ),
         ),
         (
@@ -144,7 +146,13 @@ def _mve_output_fields(op: Operator, r: Requantization, order: npt.NDArray[np.in
 
 
 def _mve_vectors(
-    op: Operator, vectors: int, weights: Array, bias: npt.NDArray[np.int64], zero_point: int, r: Requantization, prefix: str
+    op: Operator,
+    vectors: int,
+    weights: Array,
+    bias: npt.NDArray[np.int64],
+    zero_point: int,
+    r: Requantization,
+    prefix: str,
 ) -> _Fields:
     """Return the fields of ``struct mn_vectors_s8_mve_params``.
 
@@ -198,7 +206,13 @@ def _grouped(
         ("shape.group_out", group_out),
         (
             "weights",
-            Constant(f"{op.name}_weights", "int8_t", weights, "weights", "output channel, row, column, input channel"),
+            Constant(
+                f"{op.name}_weights",
+                "int8_t",
+                weights,
+                "weights",
+                "output channel, row, column, input channel",
+            ),
         ),
     )
     if x.dtype is DType.INT16:
@@ -207,7 +221,9 @@ def _grouped(
             ("bias", _bias_field(op, bias, 1, "int64_t")),
             (
                 "multiplier",
-                Constant(f"{op.name}_multiplier", "int32_t", r.multiplier, "quantization", "Q31, one a channel"),
+                Constant(
+                    f"{op.name}_multiplier", "int32_t", r.multiplier, "quantization", "Q31, one a channel"
+                ),
             ),
             (
                 "shift",
@@ -276,7 +292,9 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
     if pointwise:
         params = (("positions", g.out_h * g.out_w), *_extents(g, "in_c", "out_c"), *tail)
         call = Call("mn_conv_1x1_s8", params, op.inputs[:1], op.outputs, scratch=True)
-        return LayerCode(("mn_conv_1x1_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=4 * depth)
+        return LayerCode(
+            ("mn_conv_1x1_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=4 * depth
+        )
     params = (*_extents(g, *_CHANNELS_LAST_EXTENTS), ("in_zero_point", zero_point), *tail)
     call = Call("mn_conv_s8", params, op.inputs[:1], op.outputs, scratch=True)
     scratch = 4 * depth + (0 if g.in_c % 4 == 0 else depth)

@@ -39,8 +39,8 @@ def plan_layers(graph: Graph, simd: str) -> tuple[tuple[Layer, ...], MemoryPlan]
 def _with_scratch(graph: Graph, codes: Sequence[LayerCode]) -> tuple[list[LayerCode], MemoryPlan]:
     """Put each layer's scratch into gaps of the arena; where there is none, it goes on the stack.
 
-    The arena then never exceeds what the tensors need, and the scratch of the layers at the peak costs its bytes
-    once, where the stack has room anyway.
+    The arena then never exceeds what the tensors need, and the scratch of the layers at the peak costs its
+    bytes once, where the stack has room anyway.
     """
     bare = [replace(code, scratch_bytes=0, stack_bytes=code.scratch_bytes) for code in codes]
     everything = plan_memory(graph, codes)

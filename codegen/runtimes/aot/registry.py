@@ -16,7 +16,7 @@ _LOWERINGS: dict[str, Lowering] = {}
 
 
 def lowering(*kinds: str) -> Callable[[Lowering], Lowering]:
-    """Register ``lower(graph, op, simd) -> LayerCode`` for builtin operators; ``simd`` is ``c``, ``dsp`` or ``mve``."""
+    """Register ``lower(graph, op, simd) -> LayerCode``; ``simd`` is ``c``, ``dsp`` or ``mve``."""
 
     def add(function: Lowering) -> Lowering:
         for kind in kinds:

@@ -13,7 +13,15 @@ from codegen.plan import Call, Constant, Field, Layer, MemoryPlan
 from codegen.render import render, template_text
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
-_ELEMENTS_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int16_t": 14, "uint16_t": 16, "int32_t": 8, "int64_t": 4, "float": 6}
+_ELEMENTS_PER_LINE = {
+    "int8_t": 20,
+    "uint8_t": 20,
+    "int16_t": 14,
+    "uint16_t": 16,
+    "int32_t": 8,
+    "int64_t": 4,
+    "float": 6,
+}
 
 
 @dataclass(frozen=True)
@@ -76,14 +84,17 @@ def kernel_files(sources: Iterable[str]) -> dict[str, str]:
 def model_files(
     graph: Graph, layers: Sequence[Layer], memory: MemoryPlan, model_name: str, mark: str = ""
 ) -> dict[str, str]:
-    """Return the files of ``lib/model``: ``model.h``, ``model.c``, ``model_data.c``, ``.h`` and kernels, by name.
+    """Return the files of ``lib/model`` by name: ``model.h``, ``model.c``, the constants and the kernels.
 
     Args:
         mark: A sentence that the header repeats, for example that the model is untrained.
     """
     namer = _Names(graph, layers, memory)
     constants: dict[str, Constant] = {}
-    rendered = [_layer(graph, op, layer, memory, namer, constants) for op, layer in zip(graph.operators, layers, strict=True)]
+    rendered = [
+        _layer(graph, op, layer, memory, namer, constants)
+        for op, layer in zip(graph.operators, layers, strict=True)
+    ]
     data = [_data(constant) for constant in constants.values()]
     sources = {name for layer in layers if layer.code for name in layer.code.sources}
     kernels = kernel_files(sources)
@@ -103,7 +114,10 @@ def model_files(
         "weights_bytes": sum(c.data.nbytes for c in constants.values()),
         "macs": sum(layer.macs for layer in layers),
     }
-    files = {name: render(f"aot/{name}.j2", **values) for name in ("model.h", "model.c", "model_data.h", "model_data.c")}
+    files = {
+        name: render(f"aot/{name}.j2", **values)
+        for name in ("model.h", "model.c", "model_data.h", "model_data.c")
+    }
     return {**files, **kernels}
 
 
@@ -123,14 +137,13 @@ class _Names:
                 suffix = f"_{i}" if len(op.outputs) > 1 else ""
                 names.setdefault(tensor, f"{op.name}{suffix}".upper())
         self.tensors = names
-        self.scratch = {
-            buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors
-        }
+        self.scratch = {buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors}
         placed = {tensor for buffer in memory.buffers for tensor in buffer.tensors}
         self.offsets = [
             (names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed
         ] + [
-            (f"{layers[i].name}_scratch".upper(), offset, "scratch") for i, offset in sorted(self.scratch.items())
+            (f"{layers[i].name}_scratch".upper(), offset, "scratch")
+            for i, offset in sorted(self.scratch.items())
         ]
 
 
@@ -145,7 +158,12 @@ def describe(tensor: Tensor) -> str:
 
 
 def _layer(
-    graph: Graph, op: Operator, layer: Layer, memory: MemoryPlan, names: _Names, constants: dict[str, Constant]
+    graph: Graph,
+    op: Operator,
+    layer: Layer,
+    memory: MemoryPlan,
+    names: _Names,
+    constants: dict[str, Constant],
 ) -> _Layer:
     assert layer.code is not None
     structs, calls = [], []
@@ -164,13 +182,21 @@ def _layer(
         if call.scratch:
             arguments.append(f"at({op.name.upper()}_SCRATCH)" if in_arena else "scratch")
         calls.append(f"{call.function}({', '.join(arguments)});")
-    inputs = " + ".join(describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant)
+    inputs = " + ".join(
+        describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
+    )
     outputs = " + ".join(describe(graph.tensor(t)) for t in op.outputs)
     title = f"{op.kind}" + (f", {layer.macs:,} MACs" if layer.macs else "")
     return _Layer(
-        layer.index, op.name, title, (f"in   {inputs}", f"out  {outputs}"), tuple(structs), tuple(calls),
+        layer.index,
+        op.name,
+        title,
+        (f"in   {inputs}", f"out  {outputs}"),
+        tuple(structs),
+        tuple(calls),
         layer.code.stack_bytes,
-        layer.macs, op.kind,
+        layer.macs,
+        op.kind,
     )
 
 
@@ -206,7 +232,9 @@ def _data(constant: Constant) -> _Data:
     per_line = _ELEMENTS_PER_LINE[constant.ctype]
     texts = _texts(flat, constant.ctype)
     lines = tuple(", ".join(texts[i : i + per_line]) + "," for i in range(0, len(texts), per_line))
-    return _Data(constant.ctype, f"model_{constant.name}", len(texts), constant.align, constant.comment, lines)
+    return _Data(
+        constant.ctype, f"model_{constant.name}", len(texts), constant.align, constant.comment, lines
+    )
 
 
 def _texts(flat: Array, ctype: str) -> list[str]:
