@@ -2,8 +2,9 @@
 
 Source: tensorflow/lite/micro/kernels/{logistic,tanh,activations,leaky_relu,hard_swish}_common.cc and
 tensorflow/lite/kernels/internal/reference/{integer_ops/logistic.h,integer_ops/tanh.h,leaky_relu.h,hard_swish.h}.
-RELU and LEAKY_RELU divide their scales in double precision, as TFLM does since autumn 2026; before, and in LiteRT, it
-was single precision, which moves a tie of an int16 result now and then.
+
+RELU and LEAKY_RELU divide their scales in double precision, as TFLM does since autumn 2026. Before, and in
+LiteRT, it was single precision, which now and then rounds an int16 result the other way.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from codegen.operators.arithmetic import (
     require,
     round_half_away,
     rounding_divide_by_pot,
+    wrap_int32,
 )
 from codegen.operators.conditions import (
     CONVERT_AGAIN,
@@ -60,7 +62,7 @@ class Rescaling:
 
     def __call__(self, x: Values) -> Values:
         scaled = multiply_by_quantized_multiplier(x - self.zero_point, self.multiplier, self.shift)
-        return np.clip(scaled + self.offset, self.low, self.high)
+        return np.asarray(np.clip(wrap_int32(scaled + self.offset), self.low, self.high))
 
 
 def relu_rescaling(x: Tensor, y: Tensor) -> Rescaling:
@@ -109,7 +111,7 @@ def _leaky_relu(graph: Graph, op: Operator, q: Values) -> Values:
     x = q - identity.zero_point
     positive = multiply_by_quantized_multiplier(x, identity.multiplier, identity.shift)
     negative = sign * multiply_by_quantized_multiplier(x, slope.multiplier, slope.shift)
-    result = identity.offset + np.where(x >= 0, positive, negative)
+    result = wrap_int32(identity.offset + np.where(x >= 0, positive, negative))
     return np.asarray(np.clip(result, identity.low, identity.high))
 
 

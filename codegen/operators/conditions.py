@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
-from codegen.graph import DType, Graph, Operator, Tensor
+from codegen.graph import Activation, DType, Graph, Operator, Tensor
 from codegen.operators import Problem
 from codegen.operators.arithmetic import require
 
@@ -81,6 +81,17 @@ def symmetric_if_int16(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]
             "symmetrically",
         )
     ]
+
+
+def activation_fits(op: Operator, output: Tensor, activation: Activation) -> list[Problem]:
+    """Check that the bounds of a fused activation are 32-bit integers in the output's quantisation."""
+    bound = {Activation.RELU6: 6.0, Activation.RELU_N1_TO_1: 1.0}.get(activation, 0.0)
+    return require(
+        bound / output.scale < 2.0**31,
+        op,
+        f"its output scale {output.scale:g} is too small for the fused {activation.value}",
+        "check the representative dataset: the outputs are all but zero",
+    )
 
 
 def same_shape(graph: Graph, op: Operator) -> list[Problem]:

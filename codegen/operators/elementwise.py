@@ -21,7 +21,14 @@ from codegen.operators.arithmetic import (
     require,
     wrap_int32,
 )
-from codegen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type, symmetric_if_int16
+from codegen.operators.conditions import (
+    CONVERT_AGAIN,
+    activation_fits,
+    arity,
+    quantized,
+    same_type,
+    symmetric_if_int16,
+)
 
 
 @dataclass(frozen=True)
@@ -168,9 +175,13 @@ def _check_arithmetic(graph: Graph, op: Operator) -> list[Problem]:
     problems = arity(graph, op, 2)
     if problems:
         return problems
+    assert isinstance(op.options, BinaryOptions)
     tensors = [graph.tensor(i) for i in (*op.inputs, *op.outputs)]
     return same_type(op, tensors, {DType.INT8, DType.INT16}) or (
-        quantized(op, tensors) + symmetric_if_int16(op, tensors) + _check_shapes(graph, op)
+        quantized(op, tensors)
+        or activation_fits(op, tensors[2], op.options.activation)
+        + symmetric_if_int16(op, tensors)
+        + _check_shapes(graph, op)
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from codegen.graph import Array, DType, Graph, Operator, Pool2DOptions
 from codegen.operators import OperatorSpec, Problem, register
 from codegen.operators.arithmetic import activation_range, leading_padding, output_extent, require
-from codegen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
+from codegen.operators.conditions import CONVERT_AGAIN, activation_fits, arity, quantized, same_type
 
 
 def _window(size: int, output: int, window: int, stride: int) -> tuple[Array, int]:
@@ -61,7 +61,7 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
         return problems
     options = op.options
     assert isinstance(options, Pool2DOptions)
-    problems = require(
+    problems = activation_fits(op, y, options.activation) + require(
         abs(x.scale - y.scale) <= 1e-6 and x.zero_point == y.zero_point,
         op,
         f"its input (scale {x.scale:g}, zero point {x.zero_point}) and output (scale {y.scale:g}, zero point "

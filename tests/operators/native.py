@@ -132,6 +132,8 @@ def _parameters(call: Call) -> ctypes.Structure:
             return ctypes.c_void_p, kept[-1].ctypes.data
         if isinstance(value, tuple):
             return ctypes.c_int32 * len(value), (ctypes.c_int32 * len(value))(*value)
+        if isinstance(value, float):
+            return ctypes.c_float, value
         if isinstance(value, str):
             assert value == "NULL"
             return ctypes.c_void_p, None

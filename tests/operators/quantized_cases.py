@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -23,19 +21,11 @@ from codegen.graph import (
 )
 from codegen.operators import operator_specs
 from codegen.operators.arithmetic import output_extent
+from tests.operators.native import Sample
 from tests.operators.strategies import shapes, values
 from tests.support.builder import ModelBuilder
 
 ACTIVATIONS = tuple(Activation)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One model and what to feed it; ``seconded`` where LiteRT defines the same."""
-
-    builder: ModelBuilder
-    inputs: list[Array]
-    seconded: bool = True
 
 
 def scales(low: float = -16, high: float = 4) -> st.SearchStrategy[float]:
@@ -89,7 +79,7 @@ def _broadcast(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple
 
 
 @st.composite
-def binary(draw: st.DrawFn, kind: str) -> Case:
+def binary(draw: st.DrawFn, kind: str) -> Sample:
     """ADD, SUB or MUL: broadcast, constants, scales far apart, every activation."""
     dtype = draw(dtypes)
     a, b, y = draw(_broadcast())
@@ -110,11 +100,11 @@ def binary(draw: st.DrawFn, kind: str) -> Case:
     result = builder.tensor(y, dtype, scale=output, zero_point=draw(zero_points(dtype)), name="out")
     builder.operator(kind, operands, [result], BinaryOptions(draw(st.sampled_from(ACTIVATIONS))))
     _accepted(builder)
-    return Case(builder, inputs)
+    return Sample(builder, inputs)
 
 
 @st.composite
-def extremum(draw: st.DrawFn, kind: str) -> Case:
+def extremum(draw: st.DrawFn, kind: str) -> Sample:
     """MINIMUM or MAXIMUM."""
     dtype = draw(st.sampled_from([DType.INT8, DType.INT16, DType.INT32]))
     a, b, y = draw(_broadcast())
@@ -122,7 +112,7 @@ def extremum(draw: st.DrawFn, kind: str) -> Case:
     builder = ModelBuilder()
     operands = [builder.tensor(shape, dtype, scale=scale) for shape in (a, b)]
     builder.operator(kind, operands, [builder.tensor(y, dtype, scale=scale, name="out")])
-    return Case(builder, [values(a, dtype, draw(seeds)), values(b, dtype, draw(seeds))])
+    return Sample(builder, [values(a, dtype, draw(seeds)), values(b, dtype, draw(seeds))])
 
 
 def everything(dtype: DType) -> Array:
@@ -136,7 +126,7 @@ def unary_model(
     dtypes: tuple[DType, DType],
     quantization: tuple[tuple[float, int], tuple[float, int]],
     options: Options | None = None,
-) -> Case:
+) -> Sample:
     """Return a model of ``kind`` that is fed every value of its input type."""
     builder = ModelBuilder()
     data = everything(dtypes[0])
@@ -145,11 +135,11 @@ def unary_model(
         for dtype, (scale, zero_point), name in zip(dtypes, quantization, ("in", "out"), strict=True)
     ]
     builder.operator(kind, ends[:1], ends[1:], options or NoOptions())
-    return Case(builder, [data])
+    return Sample(builder, [data])
 
 
 @st.composite
-def activation(draw: st.DrawFn, kind: str) -> Case:
+def activation(draw: st.DrawFn, kind: str) -> Sample:
     """An activation of its own, on every value of its input type."""
     dtype = DType.INT8 if kind == "HARD_SWISH" else draw(dtypes)
     zero = 0 if dtype is DType.INT16 else draw(zero_points(dtype))
@@ -167,11 +157,11 @@ def activation(draw: st.DrawFn, kind: str) -> Case:
         options = LeakyReluOptions(float(np.float32(draw(st.sampled_from([0.0, 0.01, 0.3, 1.5, -0.25])))))
     case = unary_model(kind, (dtype, dtype), ((scale, zero), output), options)
     _accepted(case.builder)
-    return Case(case.builder, case.inputs, seconded)
+    return Sample(case.builder, case.inputs, seconded)
 
 
 @st.composite
-def softmax(draw: st.DrawFn) -> Case:
+def softmax(draw: st.DrawFn) -> Sample:
     """SOFTMAX over the last dimension, near-equal and far-apart inputs."""
     pair = draw(
         st.sampled_from([(DType.INT8, DType.INT8), (DType.INT8, DType.INT16), (DType.INT16, DType.INT16)])
@@ -189,11 +179,11 @@ def softmax(draw: st.DrawFn) -> Case:
     builder.operator("SOFTMAX", [x], [y], SoftmaxOptions(draw(st.sampled_from([1.0, 1.0, 0.5, 3.0]))))
     _accepted(builder)
     data = values(shape, pair[0], draw(seeds)) // draw(st.sampled_from([1, 1, 8, 60]))
-    return Case(builder, [data])
+    return Sample(builder, [data])
 
 
 @st.composite
-def pool(draw: st.DrawFn, kind: str) -> Case:
+def pool(draw: st.DrawFn, kind: str) -> Sample:
     """AVERAGE_POOL_2D or MAX_POOL_2D."""
     dtype = draw(dtypes)
     shape = tuple(draw(st.integers(1, n)) for n in (2, 12, 12, 9))
@@ -207,14 +197,24 @@ def pool(draw: st.DrawFn, kind: str) -> Case:
     x = builder.tensor(shape, dtype, scale=scale, zero_point=zero_point)
     y = builder.tensor((shape[0], *extents, shape[3]), dtype, scale=scale, zero_point=zero_point, name="out")
     builder.operator(
-        kind, [x], [y], Pool2DOptions(padding, *strides, *filters, draw(st.sampled_from(ACTIVATIONS)))
+        kind,
+        [x],
+        [y],
+        Pool2DOptions(
+            padding,
+            strides[0],
+            strides[1],
+            filters[0],
+            filters[1],
+            draw(st.sampled_from(ACTIVATIONS)),
+        ),
     )
     _accepted(builder)
-    return Case(builder, [values(shape, dtype, draw(seeds))])
+    return Sample(builder, [values(shape, dtype, draw(seeds))])
 
 
 @st.composite
-def reduction(draw: st.DrawFn, kind: str) -> Case:
+def reduction(draw: st.DrawFn, kind: str) -> Sample:
     """MEAN or SUM over any axes, negative and repeated ones too."""
     dtype = draw(dtypes)
     shape = draw(shapes(1, 5, 9))
@@ -234,11 +234,11 @@ def reduction(draw: st.DrawFn, kind: str) -> Case:
     axis = builder.constant(chosen) if len(chosen) > 1 else builder.constant(chosen[0])
     builder.operator(kind, [x, axis], [y], ReducerOptions(keep))
     _accepted(builder)
-    return Case(builder, [values(shape, dtype, draw(seeds))])
+    return Sample(builder, [values(shape, dtype, draw(seeds))])
 
 
 @st.composite
-def requantize(draw: st.DrawFn) -> Case:
+def requantize(draw: st.DrawFn) -> Sample:
     """QUANTIZE between integer types, on every value of the input type (or the ends of int32)."""
     pairs = [
         (DType.INT8, DType.INT8),
@@ -263,13 +263,13 @@ def requantize(draw: st.DrawFn) -> Case:
         x = builder.tensor((257,), pair[0], scale=scale)
         y = builder.tensor((257,), pair[1], scale=max(scale, other), zero_point=zeros[1], name="out")
         builder.operator("QUANTIZE", [x], [y])
-        return Case(builder, [values((257,), DType.INT32, draw(seeds)) >> draw(st.integers(0, 24))])
+        return Sample(builder, [values((257,), DType.INT32, draw(seeds)) >> draw(st.integers(0, 24))])
     case = unary_model("QUANTIZE", pair, ((scale, zeros[0]), (other, zeros[1])))
-    return Case(case.builder, case.inputs, seconded=pair[1] is not DType.INT32)
+    return Sample(case.builder, case.inputs, second_opinion=pair[1] is not DType.INT32)
 
 
 @st.composite
-def quantize_float(draw: st.DrawFn) -> Case:
+def quantize_float(draw: st.DrawFn) -> Sample:
     """QUANTIZE from float: ties, both signs, beyond the range."""
     dtype = draw(dtypes)
     scale = draw(scales(-10, 2))
@@ -280,11 +280,11 @@ def quantize_float(draw: st.DrawFn) -> Case:
     rng = np.random.default_rng(draw(seeds))
     halves = rng.integers(-2 * 40000, 2 * 40000, 1000) / 2 * scale
     data = np.concatenate([halves, rng.standard_normal(1000) * scale * 300]).astype(np.float32)
-    return Case(builder, [data])
+    return Sample(builder, [data])
 
 
 @st.composite
-def dequantize(draw: st.DrawFn) -> Case:
+def dequantize(draw: st.DrawFn) -> Sample:
     """DEQUANTIZE on every value of the input type."""
     dtype = draw(st.sampled_from([DType.INT8, DType.INT16, DType.UINT8]))
     zero_point = draw(zero_points(DType.INT8)) + (128 if dtype is DType.UINT8 else 0)
@@ -295,10 +295,10 @@ def dequantize(draw: st.DrawFn) -> Case:
     )
     y = builder.tensor(data.shape, DType.FLOAT32, name="out")
     builder.operator("DEQUANTIZE", [x], [y])
-    return Case(builder, [data])
+    return Sample(builder, [data])
 
 
-CASES: dict[str, st.SearchStrategy[Case]] = {
+CASES: dict[str, st.SearchStrategy[Sample]] = {
     "ADD": binary("ADD"),
     "SUB": binary("SUB"),
     "MUL": binary("MUL"),

@@ -238,7 +238,7 @@ class ModelBuilder:
     def build(self, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None) -> bytes:
         """Return the file; see :meth:`graph` for the defaults."""
         # Imported here: flatbuffers belongs to the LiteRT package, not to this project.
-        import flatbuffers  # noqa: PLC0415
+        import flatbuffers
 
         graph_inputs, graph_outputs = self._ends(inputs, outputs)
         model = schema.ModelT()

@@ -33,7 +33,7 @@ def run_tflm(model: bytes, inputs: Sequence[Array]) -> list[Array]:
     Raises:
         RuntimeError: TFLM refuses the model. (Some refusals are ``abort()``: use models that pass ``check``.)
     """
-    from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415
+    from tflite_micro.python.tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(model, arena_size=_arena_bytes(model))
     for i, value in enumerate(inputs):
@@ -45,7 +45,7 @@ def run_tflm(model: bytes, inputs: Sequence[Array]) -> list[Array]:
 
 def run_litert(model: bytes, inputs: Sequence[Array]) -> list[Array]:
     """Run one inference with LiteRT's ``BUILTIN_REF`` kernels."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
         model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1

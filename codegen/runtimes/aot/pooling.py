@@ -1,0 +1,41 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D."""
+
+from __future__ import annotations
+
+from codegen.graph import Graph, Operator, Pool2DOptions
+from codegen.operators.arithmetic import activation_range, leading_padding
+from codegen.plan import Call, LayerCode
+from codegen.runtimes.aot.elementwise import SUFFIX
+from codegen.runtimes.aot.registry import lowering
+
+
+@lowering("AVERAGE_POOL_2D", "MAX_POOL_2D")
+def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
+    """Call the kernel of the type at hand."""
+    options = op.options
+    assert isinstance(options, Pool2DOptions)
+    x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    low, high = activation_range(options.activation, y)
+    kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
+    call = Call(
+        f"mn_{kind}_pool_{SUFFIX[x.dtype]}",
+        (
+            ("batches", x.shape[0]),
+            ("in_height", x.shape[1]),
+            ("in_width", x.shape[2]),
+            ("channels", x.shape[3]),
+            ("out_height", y.shape[1]),
+            ("out_width", y.shape[2]),
+            ("filter_height", options.filter_h),
+            ("filter_width", options.filter_w),
+            ("stride_height", options.stride_h),
+            ("stride_width", options.stride_w),
+            ("pad_top", leading_padding(x.shape[1], y.shape[1], options.filter_h, options.stride_h)),
+            ("pad_left", leading_padding(x.shape[2], y.shape[2], options.filter_w, options.stride_w)),
+            ("low", low),
+            ("high", high),
+        ),
+        op.inputs,
+        op.outputs,
+    )
+    return LayerCode(("mn_pooling.c",), (call,))

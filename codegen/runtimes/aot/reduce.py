@@ -1,0 +1,49 @@
+"""MEAN and SUM: one kernel over kept and reduced dimensions, merged as far as they go."""
+
+from __future__ import annotations
+
+from math import prod
+
+from codegen.graph import DType, Graph, Operator
+from codegen.operators.reduce import axes, reduce_dimensions, reduce_rescaling
+from codegen.plan import Call, LayerCode
+from codegen.runtimes.aot.registry import lowering
+
+_KEPT = 3
+_REDUCED = 3
+
+_Run = tuple[int, int]
+
+
+def _padded(runs: list[_Run], length: int) -> list[_Run]:
+    return [(1, 0)] * (length - len(runs)) + runs
+
+
+@lowering("MEAN", "SUM")
+def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
+    """The innermost run of reduced dimensions is the kernel's inner loop."""
+    x = graph.tensor(op.inputs[0])
+    runs = reduce_dimensions(x.shape, axes(graph, op))
+    kept = _padded([(size, step) for size, step, reduced in runs if not reduced], _KEPT)
+    *rows, (columns, column_step) = _padded([(n, step) for n, step, reduced in runs if reduced], _REDUCED)
+    r = reduce_rescaling(graph, op)
+    call = Call(
+        "mn_reduce_s8" if x.dtype is DType.INT8 else "mn_reduce_s16",
+        (
+            ("outputs", prod(size for size, _ in kept)),
+            ("kept_size", tuple(size for size, _ in kept)),
+            ("kept_step", tuple(step for _, step in kept)),
+            ("rows", prod(size for size, _ in rows)),
+            ("row_size", tuple(size for size, _ in rows)),
+            ("row_step", tuple(step for _, step in rows)),
+            ("columns", columns),
+            ("column_step", column_step),
+            ("zero", r.zero),
+            ("multiplier", r.multiplier),
+            ("shift", r.shift),
+            ("offset", r.offset),
+        ),
+        op.inputs[:1],
+        op.outputs,
+    )
+    return LayerCode(("mn_reduce.c",), (call,))

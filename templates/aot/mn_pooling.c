@@ -1,0 +1,120 @@
+#include "mn_pooling.h"
+
+#include "mn_requant.h"
+#include "mn_simd.h"
+
+/* The part of a window that lies inside the image. */
+struct window {
+    int32_t first; /* pixel */
+    int32_t rows, columns;
+};
+
+static struct window window_at(const struct mn_pool *p, int32_t y, int32_t x)
+{
+    const int32_t top = y * p->stride_height - p->pad_top;
+    const int32_t left = x * p->stride_width - p->pad_left;
+    const int32_t top_inside = top < 0 ? 0 : top;
+    const int32_t left_inside = left < 0 ? 0 : left;
+    const int32_t bottom = top + p->filter_height < p->in_height ? top + p->filter_height : p->in_height;
+    const int32_t right = left + p->filter_width < p->in_width ? left + p->filter_width : p->in_width;
+    return (struct window){top_inside * p->in_width + left_inside, bottom - top_inside, right - left_inside};
+}
+
+/* void name(p, in, out): one call of pixel() for the channels of each output pixel. */
+#define POOL(name, type, pixel)                                                                               \
+    void name(const struct name##_params *p, const type *in, type *out)                                       \
+    {                                                                                                         \
+        for (int32_t batch = 0; batch < p->batches; ++batch) {                                                \
+            for (int32_t y = 0; y < p->out_height; ++y) {                                                     \
+                for (int32_t x = 0; x < p->out_width; ++x) {                                                  \
+                    const struct window w = window_at(p, y, x);                                               \
+                    pixel(p, &w, in + w.first * p->channels, out);                                            \
+                    out += p->channels;                                                                       \
+                }                                                                                             \
+            }                                                                                                 \
+            in += p->in_height * p->in_width * p->channels;                                                   \
+        }                                                                                                     \
+    }
+
+/* The average, ties away from zero. */
+static inline int32_t average(const struct mn_pool *p, const struct window *w, int32_t sum)
+{
+    const int32_t count = w->rows * w->columns;
+    const int32_t half = sum > 0 ? count / 2 : -(count / 2);
+    return mn_clamp((sum + half) / count, p->low, p->high);
+}
+
+#define AVERAGE_PIXEL(name, type)                                                                             \
+    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out)       \
+    {                                                                                                         \
+        const int32_t channels = p->channels;                                                                 \
+        for (int32_t c = 0; c < channels; ++c) {                                                              \
+            int32_t sum = 0;                                                                                  \
+            for (int32_t row = 0; row < w->rows; ++row) {                                                     \
+                const type *from = in + row * p->in_width * channels + c;                                     \
+                for (int32_t left = w->columns; left > 0; --left) {                                           \
+                    sum += *from;                                                                             \
+                    from += channels;                                                                         \
+                }                                                                                             \
+            }                                                                                                 \
+            out[c] = (type)average(p, w, sum);                                                                \
+        }                                                                                                     \
+    }
+
+AVERAGE_PIXEL(average_pixel_s8, int8_t)
+AVERAGE_PIXEL(average_pixel_s16, int16_t)
+POOL(mn_average_pool_s8, int8_t, average_pixel_s8)
+POOL(mn_average_pool_s16, int16_t, average_pixel_s16)
+
+#define MAX_CHANNEL(name, type, lowest)                                                                       \
+    static inline type name(const struct mn_pool *p, const struct window *w, const type *in)                  \
+    {                                                                                                         \
+        int32_t maximum = lowest;                                                                             \
+        for (int32_t row = 0; row < w->rows; ++row) {                                                         \
+            const type *from = in + row * p->in_width * p->channels;                                          \
+            for (int32_t left = w->columns; left > 0; --left) {                                               \
+                maximum = *from > maximum ? *from : maximum;                                                  \
+                from += p->channels;                                                                          \
+            }                                                                                                 \
+        }                                                                                                     \
+        return (type)mn_clamp(maximum, p->low, p->high);                                                      \
+    }
+
+MAX_CHANNEL(max_channel_s8, int8_t, INT8_MIN)
+MAX_CHANNEL(max_channel_s16, int16_t, INT16_MIN)
+
+/* Four channels at a time. */
+static inline uint32_t max_4_channels(const struct mn_pool *p, const struct window *w, const int8_t *in)
+{
+    uint32_t maximum = 0x80808080u;
+    for (int32_t row = 0; row < w->rows; ++row) {
+        const int8_t *from = in + row * p->in_width * p->channels;
+        for (int32_t left = w->columns; left > 0; --left) {
+            maximum = mn_max_4x8(maximum, mn_load32(from));
+            from += p->channels;
+        }
+    }
+    maximum = mn_max_4x8(maximum, (uint8_t)p->low * 0x01010101u);
+    return mn_min_4x8(maximum, (uint8_t)p->high * 0x01010101u);
+}
+
+static inline void max_pixel_s8(const struct mn_pool *p, const struct window *w, const int8_t *in, int8_t *out)
+{
+    int32_t c = 0;
+    for (; c + 4 <= p->channels; c += 4) {
+        mn_store32(out + c, max_4_channels(p, w, in + c));
+    }
+    for (; c < p->channels; ++c) {
+        out[c] = max_channel_s8(p, w, in + c);
+    }
+}
+
+static inline void max_pixel_s16(const struct mn_pool *p, const struct window *w, const int16_t *in, int16_t *out)
+{
+    for (int32_t c = 0; c < p->channels; ++c) {
+        out[c] = max_channel_s16(p, w, in + c);
+    }
+}
+
+POOL(mn_max_pool_s8, int8_t, max_pixel_s8)
+POOL(mn_max_pool_s16, int16_t, max_pixel_s16)

@@ -1,0 +1,27 @@
+/* Average and maximum over windows of an image, NHWC. */
+#ifndef MN_POOLING_H
+#define MN_POOLING_H
+
+#include <stdint.h>
+
+struct mn_pool {
+    int32_t batches;
+    int32_t in_height, in_width, channels;
+    int32_t out_height, out_width;
+    int32_t filter_height, filter_width;
+    int32_t stride_height, stride_width;
+    int32_t pad_top, pad_left;
+    int32_t low, high;
+};
+
+#define mn_average_pool_s8_params mn_pool
+#define mn_average_pool_s16_params mn_pool
+#define mn_max_pool_s8_params mn_pool
+#define mn_max_pool_s16_params mn_pool
+
+void mn_average_pool_s8(const struct mn_average_pool_s8_params *p, const int8_t *in, int8_t *out);
+void mn_average_pool_s16(const struct mn_average_pool_s16_params *p, const int16_t *in, int16_t *out);
+void mn_max_pool_s8(const struct mn_max_pool_s8_params *p, const int8_t *in, int8_t *out);
+void mn_max_pool_s16(const struct mn_max_pool_s16_params *p, const int16_t *in, int16_t *out);
+
+#endif
