@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmulationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     print(json.dumps(as_json(result), indent=2) if options.json else "\n" + summary(result))
     return 0 if result.passed else 1
 

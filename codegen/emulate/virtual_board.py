@@ -6,10 +6,12 @@ generated one does. Instructions are counted exactly; DWT CYCCNT answers with th
 
 from __future__ import annotations
 
+import signal
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from .counting import BlockCounter
@@ -83,30 +85,26 @@ class VirtualBoard:
 
         Args:
             timeout: Seconds of the host's time.
-            progress: Called a few times a second with the instructions executed so far.
+            progress: Called a few times a second, from another thread, with the instructions executed so far.
 
         Raises:
             EmulationError: The firmware crashed, went to sleep or took longer.
+            KeyboardInterrupt: A person stopped it.
         """
-        import unicorn
-
         pc = self._reset()
         done, late = threading.Event(), threading.Event()
         watch = threading.Thread(target=self._watch, args=(done, late, timeout, progress), daemon=True)
         watch.start()
         try:
-            while True:
-                try:
-                    self._engine.emu_start(pc | 1, _NOWHERE)
-                except unicorn.UcError as error:
-                    pc = self._resume_or_raise(error)
-                    continue
-                if self._counter.error is not None:
-                    raise self._counter.error
-                if self._reader.finished:
-                    return
-                if late.is_set():
-                    raise self._too_late(timeout)
+            with _interruptible(self._engine.emu_stop) as interrupted:
+                self._execute(pc, lambda: interrupted.is_set() or late.is_set())
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            if self._counter.error is not None:
+                raise self._counter.error
+            if late.is_set() and not self._reader.finished:
+                raise self._too_late(timeout)
+            if not self._reader.finished:
                 raise self._asleep()
         except EmulationError as error:
             if not error.where:
@@ -117,11 +115,23 @@ class VirtualBoard:
             watch.join()
             self._reader.close()
 
+    def _execute(self, pc: int, stopped: Callable[[], bool]) -> None:
+        """Runs from ``pc`` until something stops the engine."""
+        import unicorn
+
+        while not stopped():
+            try:
+                self._engine.emu_start(pc | 1, _NOWHERE)
+            except unicorn.UcError as error:
+                pc = self._resume_or_raise(error)
+            else:
+                return
+
     def _watch(
         self, done: threading.Event, late: threading.Event, timeout: float, progress: Progress | None
     ) -> None:
         deadline = time.monotonic() + timeout
-        while not done.wait(max(0.0, min(0.25, deadline - time.monotonic()))):
+        while not done.wait(max(0.01, min(0.25, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 late.set()
                 self._engine.emu_stop()
@@ -312,6 +322,25 @@ def _engine(core: str) -> Any:
     engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
     engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{_MODELS[core]}"))
     return engine
+
+
+@contextmanager
+def _interruptible(stop: Callable[[], None]) -> Iterator[threading.Event]:
+    """Lets Ctrl-C stop the engine: Python's own handler would raise inside a callback, where it is lost."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        interrupted.set()
+        stop()
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous if previous is not None else signal.SIG_DFL)
 
 
 def _pages(regions: list[Mapping[str, Any]]) -> list[tuple[int, int]]:

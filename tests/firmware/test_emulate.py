@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -176,6 +177,13 @@ def test_a_failed_vector_is_reported(folder: Path, name: str) -> None:
 
 @needs_compiler
 def test_the_cycle_counter_is_exact_anywhere_in_the_code(folder: Path) -> None:
+    assert printed(build_bare(folder, "counted.S")) == [1, 4, 21, 5, 701, 4, 1, 0]
+
+
+@needs_compiler
+def test_the_bindings_own_hook_counts_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("unicorn")
+    monkeypatch.setitem(sys.modules, "unicorn.unicorn_py3.unicorn", None)
     assert printed(build_bare(folder, "counted.S")) == [1, 4, 21, 5, 701, 4, 1, 0]
 
 
@@ -549,6 +557,24 @@ def _command_line(tmp_path: Path, *arguments: str | Path) -> subprocess.Complete
         text=True,
         check=False,
     )
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
+def test_a_person_can_stop_a_run(tmp_path: Path) -> None:
+    source, elf, board = tmp_path / "spin.S", tmp_path / "spin.elf", tmp_path / "board.json"
+    source.write_text(
+        HEADER + 'movs r0, #4\n ldr r1, =text\n bkpt 0xab\n1: adds r0, #1\n b 1b\ntext: .asciz "spinning\\n"'
+    )
+    compile_with("-nostdlib", source, ld=BARE_LD, elf=elf)
+    board.write_text(json.dumps(BARE))
+    command = [sys.executable, "-m", "codegen.emulate", "--board-json", str(board), str(elf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "spinning\n"
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=10)
+    assert (process.returncode, complaint) == (130, "stopped\n")
 
 
 @needs_compiler
