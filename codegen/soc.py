@@ -42,6 +42,7 @@ APB_FIELDS = {1: 0, 2: 4, 4: 5, 8: 6, 16: 7}
 STACK_GUARD_BYTES = 128
 """What the MPU locks below the stack of an ARMv7-M core; ARMv8-M checks the stack pointer instead."""
 
+_ARENA_ALIGN = 16
 _ARMV7M = ("cortex-m3", "cortex-m4", "cortex-m7")
 
 
@@ -191,6 +192,15 @@ def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str,
     return files
 
 
+def lost_bytes(board: Board) -> int:
+    """Return the most that alignment and the stack's guard take from the default RAM, beside what is in it."""
+    return max(2 * _stack_guard(board), 8) + _ARENA_ALIGN - 2
+
+
+def _stack_guard(board: Board) -> int:
+    return STACK_GUARD_BYTES if board.core in _ARMV7M else 0
+
+
 def _folder() -> Path:
     return resources.data_dir("templates") / "soc"
 
@@ -304,7 +314,7 @@ def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, A
         "arena": _identifier(arena),
         "spare": [_identifier(r) for r in memory if r.kind == "ram" and r not in (data, arena)],
         "below_stack": "_arena_end" if arena == data else "_bss_end",
-        "stack_guard": STACK_GUARD_BYTES if board.core in _ARMV7M else 0,
+        "stack_guard": _stack_guard(board),
         "stack_bytes": stack_bytes,
         "checks": _linker_checks(board, flash, data, arena),
     }

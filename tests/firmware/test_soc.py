@@ -16,7 +16,7 @@ from codegen.emulate.image import read_image
 from codegen.emulate.protocol import ProtocolReader
 from codegen.emulate.run import describe
 from codegen.emulate.virtual_board import VirtualBoard
-from codegen.soc import soc_files
+from codegen.soc import lost_bytes, soc_files
 
 PROGRAMS = Path(__file__).parent / "programs"
 BOARDS = load_boards()
@@ -223,6 +223,15 @@ def test_linker_says_what_to_do(defines: list[str], arena: str, sentence: str, t
     done = link(load_board("nucleo_f746zg"), tmp_path, *defines, arena=arena)
     assert done.returncode != 0
     assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("name", ["nucleo_f446re", "qemu_mps2_an505"])
+def test_no_more_is_lost_than_announced(name: str, tmp_path: Path) -> None:
+    board = load_board(name)
+    found = symbols(build(board, tmp_path))
+    used = found["_bss_end"] - board.default_ram.origin + found["_arena_end"] - found["_arena_start"]
+    room = found["_stack_top"] - found["_stack_limit"]
+    assert board.default_ram.size - used - room <= lost_bytes(board)
 
 
 def test_no_system_call_and_no_heap_is_linked(tmp_path: Path) -> None:

@@ -512,3 +512,8 @@ def test_soc_files_refuse_what_cannot_be_linked() -> None:
         soc_files(board, arena_region="NONE", stack_bytes=1024)
     with pytest.raises(ValueError, match="stack_bytes is 0, which is not positive"):
         soc_files(board, arena_region="DTCM", stack_bytes=0)
+
+
+def test_lost_bytes_are_guard_and_alignment() -> None:
+    assert soc.lost_bytes(load_board("nucleo_f746zg")) == 127 + 128 + 15
+    assert soc.lost_bytes(load_board("qemu_mps2_an505")) == 7 + 15
