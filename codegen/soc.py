@@ -193,7 +193,7 @@ def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str,
 
 
 def lost_bytes(board: Board) -> int:
-    """Return the most that alignment and the stack's guard take from the default RAM, beside what is in it."""
+    """Return the most bytes of the default RAM that alignment and the guard of the stack can take."""
     return max(2 * _stack_guard(board), 8) + _ARENA_ALIGN - 2
 
 
