@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -64,6 +65,40 @@ def test_plain_pio_is_enough(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "codegen" not in done.stdout
+
+
+def _path_without_compiler(folder: Path) -> str:
+    folder.mkdir()
+    for name in ("sh", "env", "uname"):
+        program = shutil.which(name)
+        assert program
+        (folder / name).symlink_to(program)
+    return str(folder)
+
+
+def test_compiler_of_the_registry_serves_where_the_system_has_none(
+    built: Path, tmp_path: Path, core: Path
+) -> None:
+    """The package as PlatformIO would have installed it; its programs hand over to the system's."""
+    package = tmp_path / "core/packages/toolchain-gccarmnoneeabi"
+    (package / "bin").mkdir(parents=True)
+    compiler = shutil.which("arm-none-eabi-gcc")
+    assert compiler
+    for program in Path(compiler).parent.glob("arm-none-eabi-*"):
+        wrapper = package / "bin" / program.name
+        wrapper.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        wrapper.chmod(0o755)
+    name, version = package.name, "1.120301.0"
+    (package / "package.json").write_text(json.dumps({"name": name, "version": version}))
+    spec = {"owner": "platformio", "id": 8187, "name": name, "requirements": None, "uri": None}
+    record = {"type": "tool", "name": name, "version": version, "spec": spec}
+    (package / ".piopm").write_text(json.dumps(record))
+
+    root = write(tmp_path / "project")
+    path = _path_without_compiler(tmp_path / "path")
+    run_pio(root, ["run"], environment={"PATH": path, "PLATFORMIO_CORE_DIR": str(tmp_path / "core")})
+    image = Path(".pio/build", RELEASE, "firmware.elf")
+    assert (root / image).read_bytes() == (built / image).read_bytes()
 
 
 def test_offline_script_prepares_scons(tmp_path: Path) -> None:
@@ -295,6 +330,30 @@ def test_upload_calls_the_protocols_program(
     if protocol == "jlink":
         script = (nucleo / ".pio/build/nucleo_f746zg/upload.jlink").read_text()
         assert script == "h\nloadfile .pio/build/nucleo_f746zg/firmware.hex\nr\ng\nq\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_monitor_loads_the_filter_and_speaks(nucleo: Path) -> None:
+    """One pseudo-terminal is the board's serial port, the other the person's terminal."""
+    import pty
+
+    board, port = pty.openpty()
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "platformio", "device", "monitor", "-p", os.ttyname(port)]
+    with subprocess.Popen(command, cwd=nucleo, stdin=terminal, stdout=terminal, stderr=terminal) as monitor:
+        shown = _read_until(screen, b"Quit:")
+        os.write(board, b"boot\r\nMN,begin,1\r\nMN,counter,cycles,1,1\r\nMN,invoke,12345\r\nMN,end\r\n")
+        shown = _read_until(screen, b"--- end")
+        monitor.terminate()
+    assert [line.strip() for line in shown.splitlines() if line.strip()][:2] == ["boot", "--- self-test"]
+    assert "invoke    12,345 cycles" in shown
+
+
+def _read_until(descriptor: int, mark: bytes) -> str:
+    output = b""
+    while mark not in output and select.select([descriptor], [], [], 20)[0]:
+        output += os.read(descriptor, 4096)
+    return output.decode()
 
 
 def test_targets_are_listed(built: Path) -> None:
