@@ -26,6 +26,9 @@ from codegen.vectors import Vectors, vectors_for
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
 
+_FILE_VECTORS = 32
+_RANDOM_VECTORS = 8
+
 Notify = Callable[[str], None]
 
 
@@ -37,7 +40,7 @@ class Request:
         model: Name of a bundled model or path of a ``.tflite`` file; None for the default model.
         out: The project's folder; None for ``build/<board>-<model>``.
         vectors: A ``.npz`` of golden inputs; None for the model's own, or random ones.
-        vector_count: How many golden vectors at most.
+        vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones.
     """
 
     board: str
@@ -47,7 +50,7 @@ class Request:
     compile: bool = True
     force: bool = False
     vectors: Path | None = None
-    vector_count: int = 8
+    vector_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ class Built:
     report: Report
 
 
-def build(request: Request, notify: Notify = lambda _step: None) -> Built:
+def build(request: Request, notify: _FILE_VECTORS = 32
+_RANDOM_VECTORS = 8
+
+Notify = lambda _step: None) -> Built:
     """Turn a model into a project, and compile it.
 
     Raises:
@@ -87,7 +93,9 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     name = source.bundled.name if source.bundled else graph.name
     plan = choice.runtime.plan(graph, board, name)
     footprint = choice.runtime.footprint(plan)
-    vectors = vectors_for(graph, request.vectors or _own_vectors(source), count=request.vector_count)
+    samples = request.vectors or _own_vectors(source)
+    count = request.vector_count or (_FILE_VECTORS if samples else _RANDOM_VECTORS)
+    vectors = vectors_for(graph, samples, count=count)
     plan = place(plan, footprint, _vector_bytes(vectors), load_boards())
 
     notify("writing the project")

@@ -127,7 +127,10 @@ def build(
             help="Golden inputs: a .npz with input_0, ... and optionally labels. [default: the model's]"
         ),
     ] = None,
-    vector_count: Annotated[int, typer.Option(min=1, help="How many golden vectors to embed, at most.")] = 8,
+    vector_count: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many golden vectors to embed, at most. [default: 32 samples or 8 random]"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a model into a PlatformIO project and compile it."""
