@@ -48,7 +48,7 @@ class Clock:
         pll_m: Divider before the VCO.
         pll_n: Multiplier of the VCO.
         pll_div: Divider from the VCO to the system clock (P, or R on the STM32L4).
-        pll_q: Divider from the VCO to the 48 MHz domain; 0 where it stays off.
+        pll_q: Divider from the VCO to the 48 MHz domain; 0 in families that leave it off.
         ahb_div: Divider from the system clock to the AHB.
         apb1_div: Divider from the AHB to APB1.
         apb2_div: Divider from the AHB to APB2.

@@ -336,10 +336,13 @@ def _check_regions(board: Board, where: str) -> None:
     for kind, holds in (("flash", "code"), ("ram", "data and stack")):
         defaults = [region.name for region in board.regions if region.kind == kind and region.default]
         if len(defaults) != 1:
-            raise BoardError(
-                f"{len(defaults) or 'no'} regions of kind '{kind}' are the default"
+            found = (
+                f"{len(defaults)} regions of kind '{kind}' are"
                 if defaults
-                else f"no region of kind '{kind}' is the default",
+                else f"no region of kind '{kind}' is"
+            )
+            raise BoardError(
+                f"{found} the default",
                 where=where,
                 remedy=f"Set default = true in the one region of kind '{kind}' that takes {holds}.",
             )
@@ -368,8 +371,7 @@ def _check_clock(board: Board, where: str) -> None:
     _within("pll_m", clock.pll_m, limits.pll_m, place)
     _within("pll_n", clock.pll_n, limits.pll_n, place)
     _one_of("pll_div", clock.pll_div, limits.pll_div, place)
-    if clock.pll_q:
-        _within("pll_q", clock.pll_q, limits.pll_q, place)
+    _within("pll_q", clock.pll_q, limits.pll_q, place)
     _one_of("ahb_div", clock.ahb_div, tuple(soc.AHB_FIELDS), place)
     _one_of("apb1_div", clock.apb1_div, tuple(soc.APB_FIELDS), place)
     _one_of("apb2_div", clock.apb2_div, tuple(soc.APB_FIELDS), place)

@@ -245,6 +245,7 @@ def test_good_board() -> None:
             "pll_n = 240",
             "mine.toml: [clock]: the VCO is at 480 MHz, STM32F7 allows 100 MHz to 432 MHz",
         ),
+        ("pll_q = 9\n", "", "mine.toml: [clock]: 'pll_q' must be from 2 to 15, not 0"),
         (
             "pll_q = 9",
             "pll_q = 8",
