@@ -1,0 +1,60 @@
+"""The sources as the tflm runtime takes them: five folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen.sources import cache
+from codegen.sources.errors import SourcesMissing
+from codegen.sources.pins import Pin, SourceSet
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """Where each repository's files lie.
+
+    Attributes:
+        commits: Full hash by key, which is the name of the field.
+        warnings: What a person should know about these sources, as sentences.
+    """
+
+    tflm: Path
+    cmsis_nn: Path
+    flatbuffers: Path
+    gemmlowp: Path
+    ruy: Path
+    commits: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def locate_set(sources: SourceSet) -> SourceTree:
+    """Return the folders of a set; looks into the cache alone.
+
+    Raises:
+        SourcesMissing: at least one is not in the cache.
+    """
+    trees = {pin.key: cache.find(pin) for pin in sources}
+    found = {key: tree for key, tree in trees.items() if tree is not None}
+    missing = [pin for pin in sources if pin.key not in found]
+    if missing:
+        raise SourcesMissing(
+            f"the sources of the tflm runtime are not complete: no {names(missing)}",
+            where=str(cache.cache_root() / "sources"),
+            remedy="micronets-gen sources fetch brings them; --runtime aot needs none",
+        )
+    warnings = tuple(text for pin in sources if (text := _warning(pin)))
+    return SourceTree(**found, commits=sources.commits, warnings=warnings)
+
+
+def names(pins: list[Pin]) -> str:
+    """Return titles and commits as a list for people."""
+    return ", ".join(pin.label for pin in pins)
+
+
+def _warning(pin: Pin) -> str:
+    origin = cache.read_origin(cache.entry(pin))
+    if origin is None or origin.verified != "none":
+        return ""
+    return f"{pin.title} was imported from {origin.source}, which does not prove that it is {pin.commit[:12]}"
