@@ -92,7 +92,7 @@ def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) 
     kind = plan.board.emulator.kind if plan.board.emulator else ""
     assert ("qemu-system-arm" in workflow) == (kind == "qemu") == ("qemu-system-arm" in readme)
     assert ("unicorn" in workflow) == (kind == "virtual") == ("unicorn" in readme)
-    assert ("-t emulate" in workflow) == bool(kind) == ("-t emulate" in readme)
+    assert ("pio test" in workflow) == bool(kind) == ("-t emulate" in readme)
     assert not re.search(r"\n{3,}|[ \t]\n", readme + workflow)
 
 
