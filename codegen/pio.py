@@ -154,11 +154,16 @@ def build(project: Path, environments: Sequence[str], *, stream: bool = False) -
     for name in environments:
         arguments += ["-e", name]
     run_pio(project, arguments, stream=stream)
-    images = {name: project / ".pio" / "build" / name / "firmware.elf" for name in environments}
+    images = {name: image_of(project, name) for name in environments}
     for name, image in images.items():
         if not image.is_file():
             raise ToolError(f"PlatformIO made no image for {name}", where=str(image))
     return images
+
+
+def image_of(project: Path, environment: str) -> Path:
+    """Return where PlatformIO puts an environment's image."""
+    return project / ".pio" / "build" / environment / "firmware.elf"
 
 
 def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError:
