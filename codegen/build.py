@@ -66,10 +66,7 @@ class Built:
     report: Report
 
 
-def build(request: Request, notify: _FILE_VECTORS = 32
-_RANDOM_VECTORS = 8
-
-Notify = lambda _step: None) -> Built:
+def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     """Turn a model into a project, and compile it.
 
     Raises:
