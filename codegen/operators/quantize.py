@@ -33,7 +33,7 @@ _QUANTIZE_PAIRS = frozenset(
         (DType.INT32, DType.INT16),
     }
 )
-_DEQUANTIZE_PAIRS = frozenset((t, DType.FLOAT32) for t in (DType.INT8, DType.INT16, DType.UINT8))
+_DEQUANTIZE_PAIRS = frozenset((t, DType.FLOAT32) for t in (DType.INT8, DType.INT16))
 
 
 def requantization(graph: Graph, op: Operator) -> tuple[int, int]:

@@ -32,7 +32,6 @@ QUANTIZE(mn_quantize_f32_s16, int16_t, INT16_MIN, INT16_MAX)
     }
 
 DEQUANTIZE(mn_dequantize_s8_f32, int8_t)
-DEQUANTIZE(mn_dequantize_u8_f32, uint8_t)
 DEQUANTIZE(mn_dequantize_s16_f32, int16_t)
 
 #define REQUANTIZE(name, from, to)                                                                            \

@@ -13,13 +13,11 @@ struct mn_quantize {
 #define mn_quantize_f32_s8_params mn_quantize
 #define mn_quantize_f32_s16_params mn_quantize
 #define mn_dequantize_s8_f32_params mn_quantize
-#define mn_dequantize_u8_f32_params mn_quantize
 #define mn_dequantize_s16_f32_params mn_quantize
 
 void mn_quantize_f32_s8(const struct mn_quantize_f32_s8_params *p, const float *in, int8_t *out);
 void mn_quantize_f32_s16(const struct mn_quantize_f32_s16_params *p, const float *in, int16_t *out);
 void mn_dequantize_s8_f32(const struct mn_dequantize_s8_f32_params *p, const int8_t *in, float *out);
-void mn_dequantize_u8_f32(const struct mn_dequantize_u8_f32_params *p, const uint8_t *in, float *out);
 void mn_dequantize_s16_f32(const struct mn_dequantize_s16_f32_params *p, const int16_t *in, float *out);
 
 /* The clamp is a field because RELU is one more use of it. */

@@ -118,7 +118,7 @@ def extremum(draw: st.DrawFn, kind: str) -> Sample:
 def everything(dtype: DType) -> Array:
     """Return every value of an 8- or 16-bit type, in order."""
     info = np.iinfo(dtype.value)
-    return np.arange(info.min, info.max + 1, dtype=np.int64).astype(dtype.value)
+    return np.arange(info.min, info.max + 1, dtype=np.int64).astype(dtype.value).reshape(1, -1)
 
 
 def unary_model(
@@ -274,25 +274,22 @@ def quantize_float(draw: st.DrawFn) -> Sample:
     dtype = draw(dtypes)
     scale = draw(scales(-10, 2))
     builder = ModelBuilder()
-    x = builder.tensor((2000,), DType.FLOAT32)
-    y = builder.tensor((2000,), dtype, scale=scale, zero_point=draw(zero_points(dtype)), name="out")
+    x = builder.tensor((1, 2000), DType.FLOAT32)
+    y = builder.tensor((1, 2000), dtype, scale=scale, zero_point=draw(zero_points(dtype)), name="out")
     builder.operator("QUANTIZE", [x], [y])
     rng = np.random.default_rng(draw(seeds))
     halves = rng.integers(-2 * 40000, 2 * 40000, 1000) / 2 * scale
-    data = np.concatenate([halves, rng.standard_normal(1000) * scale * 300]).astype(np.float32)
-    return Sample(builder, [data])
+    data = np.concatenate([halves, rng.standard_normal(1000) * scale * 300])
+    return Sample(builder, [data.astype(np.float32).reshape(1, -1)])
 
 
 @st.composite
 def dequantize(draw: st.DrawFn) -> Sample:
     """DEQUANTIZE on every value of the input type."""
-    dtype = draw(st.sampled_from([DType.INT8, DType.INT16, DType.UINT8]))
-    zero_point = draw(zero_points(DType.INT8)) + (128 if dtype is DType.UINT8 else 0)
+    dtype = draw(dtypes)
     builder = ModelBuilder()
     data = everything(dtype)
-    x = builder.tensor(
-        data.shape, dtype, scale=draw(scales()), zero_point=0 if dtype is DType.INT16 else zero_point
-    )
+    x = builder.tensor(data.shape, dtype, scale=draw(scales()), zero_point=draw(zero_points(dtype)))
     y = builder.tensor(data.shape, DType.FLOAT32, name="out")
     builder.operator("DEQUANTIZE", [x], [y])
     return Sample(builder, [data])
