@@ -17,6 +17,7 @@ struct mn_depthwise_s8_params {
     struct mn_output_s8 output;
 };
 
-void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out);
+/* scratch: 8 * kernel_h * kernel_w bytes, aligned to four: the taps of a window. */
+void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

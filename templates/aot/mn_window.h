@@ -25,4 +25,9 @@ static inline struct mn_window mn_clip(int32_t start, int32_t taps, int32_t dila
     return w;
 }
 
+static inline int mn_same_taps(struct mn_window a, struct mn_window b)
+{
+    return a.first == b.first && a.count == b.count;
+}
+
 #endif

@@ -353,8 +353,9 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
         ("bias", _bias_field(op, bias, 4)),
         *_output_fields(op, r, narrow),
     )
-    call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs)
-    return LayerCode(("mn_depthwise_s8.c", "mn_output.c"), (call,))
+    call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs, scratch=True)
+    sources = ("mn_depthwise_s8.c", "mn_output.c")
+    return LayerCode(sources, (call,), scratch_bytes=8 * g.kernel_h * g.kernel_w)
 
 
 def _depthwise_mve(
