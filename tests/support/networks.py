@@ -118,9 +118,7 @@ class Network:
     def _result(self, shape: Sequence[int], reach: float, activation: Activation, name: str) -> Flow:
         """A tensor for values of root mean square ``reach`` (real) before the activation."""
         if activation is Activation.NONE:
-            return self._tensor(
-                shape, reach / _SIGNED / self._steps, self._any_zero_point(), _SIGNED, name
-            )
+            return self._tensor(shape, reach / _SIGNED / self._steps, self._any_zero_point(), _SIGNED, name)
         if activation is Activation.RELU_N1_TO_1:
             return self._tensor(shape, 1 / 127 / self._steps, self._any_zero_point(), 100.0, name)
         low = -128 if self.dtype is DType.INT8 else 0
@@ -357,7 +355,9 @@ class Network:
         _, _, _, c = x.shape
         shape = (1, 1, 1, c) if keep else (1, c)
         y = self._tensor(shape, x.scale / 2, x.zero_point, x.spread, name)
-        self.builder.operator("MEAN", [x.tensor, self.builder.constant([1, 2])], [y.tensor], ReducerOptions(keep))
+        self.builder.operator(
+            "MEAN", [x.tensor, self.builder.constant([1, 2])], [y.tensor], ReducerOptions(keep)
+        )
         return y
 
     def activation(self, kind: str, x: Flow, name: str = "") -> Flow:

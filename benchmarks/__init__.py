@@ -1,0 +1,1 @@
+"""Deterministic measurements of generated firmware: ``python -m benchmarks.run``."""
