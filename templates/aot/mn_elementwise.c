@@ -11,6 +11,7 @@
  * The reference shifts both operands left by 20, multiplies each by its share of twice the larger scale, adds,
  * and multiplies again, every product rounded twice. The larger scale's share is exactly one half, so operand a
  * is only shifted. Everything is kept doubled, because smmulr(2 * x, m) is the rounded doubling high multiply.
+ * Parameters are copied because the compiler must assume that a store of int8 changes *p.
  */
 
 #if defined(__ARM_FEATURE_MVE)
@@ -27,17 +28,18 @@ static inline int32x4_t divide_by_pot(int32x4_t x, int32_t right)
 static inline void add_s8(const struct mn_add *p, const int8_t *a, const int8_t *b, int8_t *out, bool clamped)
 {
     (void)clamped;
-    const int32_t bias = p->bias / 2;
-    const int32_t b_bias = p->b_bias / 2;
-    for (int32_t left = p->count; left > 0; left -= 4) {
+    const struct mn_add q = *p;
+    const int32_t bias = q.bias / 2;
+    const int32_t b_bias = q.b_bias / 2;
+    for (int32_t left = q.count; left > 0; left -= 4) {
         const mve_pred16_t lanes = vctp32q((uint32_t)left);
         const int32x4_t wide_b = vaddq_n_s32(vshlq_n_s32(vldrbq_z_s32(b, lanes), 20), b_bias);
-        const int32x4_t scaled_b = divide_by_pot(vqrdmulhq_n_s32(wide_b, p->b_multiplier), p->b_shift);
+        const int32x4_t scaled_b = divide_by_pot(vqrdmulhq_n_s32(wide_b, q.b_multiplier), q.b_shift);
         const int32x4_t wide_a = vaddq_n_s32(vshlq_n_s32(vldrbq_z_s32(a, lanes), 19), bias);
         const int32x4_t sum = vaddq_s32(wide_a, scaled_b);
-        int32x4_t result = divide_by_pot(vqrdmulhq_n_s32(sum, p->multiplier), p->shift);
-        result = vaddq_n_s32(result, p->offset);
-        result = vminq_s32(vmaxq_s32(result, vdupq_n_s32(p->low)), vdupq_n_s32(p->high));
+        int32x4_t result = divide_by_pot(vqrdmulhq_n_s32(sum, q.multiplier), q.shift);
+        result = vaddq_n_s32(result, q.offset);
+        result = vminq_s32(vmaxq_s32(result, vdupq_n_s32(q.low)), vdupq_n_s32(q.high));
         vstrbq_p_s32(out, result, lanes);
         a += 4;
         b += 4;
@@ -49,9 +51,9 @@ static inline void add_s8(const struct mn_add *p, const int8_t *a, const int8_t 
 
 static inline void add_s8(const struct mn_add *p, const int8_t *a, const int8_t *b, int8_t *out, bool clamped)
 {
-    /* A copy: the compiler must assume that stores of int8 change *p. */
     const struct mn_add q = *p;
     const int32_t b_half = 1 << q.b_shift;
+    const int32_t twice_offset_1 = 2 * q.offset + 1;
     const int8_t *const end = out + q.count;
     while (out != end) {
         const int32_t wide_b = mn_smmulr(*b++ * (1 << 21) + q.b_bias, q.b_multiplier);
@@ -62,7 +64,7 @@ static inline void add_s8(const struct mn_add *p, const int8_t *a, const int8_t 
             *out++ = (int8_t)mn_clamp(mn_rdivpot(result, q.shift) + q.offset, q.low, q.high);
         } else {
             const int32_t twice = (result + (result >> 31)) >> (q.shift - 1);
-            *out++ = (int8_t)mn_ssat8_half(twice + 2 * q.offset + 1);
+            *out++ = (int8_t)mn_ssat8_half(twice + twice_offset_1);
         }
     }
 }
@@ -81,58 +83,51 @@ void mn_add_clamped_s8(const struct mn_add_clamped_s8_params *p, const int8_t *a
 
 /* --- broadcasts, of any type ---------------------------------------------------------------------------- */
 
-#define A_ROW(shape, a, row) ((a) + mn_offset((shape)->size, (shape)->a_outer, MN_OUTER_DIMS, row))
-#define B_ROW(shape, b, row) ((b) + mn_offset((shape)->size, (shape)->b_outer, MN_OUTER_DIMS, row))
-
-/* void name(p, a, b, out): out = function(p, a, b), element by element. */
-#define BROADCAST(name, type, shape, function)                                                                \
+/* void name(p, a, b, out): out = function(a, b) element by element, with `scale` for the function to use. */
+#define BROADCAST(name, type, scale, function)                                                                \
     void name(const struct name##_params *p, const type *a, const type *b, type *out)                         \
     {                                                                                                         \
-        const struct mn_broadcast *const s = shape;                                                           \
-        for (int32_t row = 0; row < s->rows; ++row) {                                                         \
-            const type *x = A_ROW(s, a, row);                                                                 \
-            const type *y = B_ROW(s, b, row);                                                                 \
-            for (int32_t i = 0; i < s->columns; ++i) {                                                        \
-                *out++ = (type)function(p, *x, *y);                                                           \
-                x += s->a_step;                                                                               \
-                y += s->b_step;                                                                               \
+        const struct mn_broadcast *const shape = &p->shape;                                                   \
+        const int32_t a_step = shape->a_step;                                                                 \
+        const int32_t b_step = shape->b_step;                                                                 \
+        scale;                                                                                                \
+        for (int32_t row = 0; row < shape->rows; ++row) {                                                     \
+            const type *x = a + mn_offset(shape->size, shape->a_outer, MN_OUTER_DIMS, row);                   \
+            const type *y = b + mn_offset(shape->size, shape->b_outer, MN_OUTER_DIMS, row);                   \
+            for (int32_t left = shape->columns; left > 0; --left) {                                           \
+                *out++ = (type)function(*x, *y);                                                              \
+                x += a_step;                                                                                  \
+                y += b_step;                                                                                  \
             }                                                                                                 \
         }                                                                                                     \
     }
 
-static inline int32_t sum(const struct mn_sum *p, int32_t a, int32_t b)
+static inline int32_t sum(const struct mn_sum_scale *k, int32_t a, int32_t b)
 {
-    const int32_t unit = 1 << p->left_shift;
-    const int32_t x = mn_requant((a - p->a_zero_point) * unit, p->a_multiplier, p->a_shift);
-    const int32_t y = mn_requant((b - p->b_zero_point) * unit, p->b_multiplier, p->b_shift);
-    return mn_clamp(mn_requant(x + y * p->b_sign, p->multiplier, p->shift) + p->offset, p->low, p->high);
+    const int32_t unit = 1 << k->left_shift;
+    const int32_t x = mn_requant((a - k->a_zero_point) * unit, k->a_multiplier, k->a_shift);
+    const int32_t y = mn_requant((b - k->b_zero_point) * unit, k->b_multiplier, k->b_shift);
+    return mn_clamp(mn_requant(x + y * k->b_sign, k->multiplier, k->shift) + k->offset, k->low, k->high);
 }
 
-static inline int32_t product(const struct mn_mul *p, int32_t a, int32_t b)
+static inline int32_t product(const struct mn_mul_scale *k, int32_t a, int32_t b)
 {
-    const int32_t x = (a - p->a_zero_point) * (b - p->b_zero_point);
-    return mn_clamp(mn_requant_add(x, p->multiplier, p->shift, p->offset), p->low, p->high);
+    const int32_t x = (a - k->a_zero_point) * (b - k->b_zero_point);
+    return mn_clamp(mn_requant_add(x, k->multiplier, k->shift, k->offset), k->low, k->high);
 }
 
-static inline int32_t minimum(const struct mn_broadcast *p, int32_t a, int32_t b)
-{
-    (void)p;
-    return a < b ? a : b;
-}
+#define SUM(a, b) sum(&scale, a, b)
+#define PRODUCT(a, b) product(&scale, a, b)
+#define MINIMUM(a, b) ((a) < (b) ? (a) : (b))
+#define MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 
-static inline int32_t maximum(const struct mn_broadcast *p, int32_t a, int32_t b)
-{
-    (void)p;
-    return a > b ? a : b;
-}
-
-BROADCAST(mn_sum_s8, int8_t, &p->shape, sum)
-BROADCAST(mn_sum_s16, int16_t, &p->shape, sum)
-BROADCAST(mn_mul_s8, int8_t, &p->shape, product)
-BROADCAST(mn_mul_s16, int16_t, &p->shape, product)
-BROADCAST(mn_minimum_s8, int8_t, p, minimum)
-BROADCAST(mn_minimum_s16, int16_t, p, minimum)
-BROADCAST(mn_minimum_s32, int32_t, p, minimum)
-BROADCAST(mn_maximum_s8, int8_t, p, maximum)
-BROADCAST(mn_maximum_s16, int16_t, p, maximum)
-BROADCAST(mn_maximum_s32, int32_t, p, maximum)
+BROADCAST(mn_sum_s8, int8_t, const struct mn_sum_scale scale = p->scale, SUM)
+BROADCAST(mn_sum_s16, int16_t, const struct mn_sum_scale scale = p->scale, SUM)
+BROADCAST(mn_mul_s8, int8_t, const struct mn_mul_scale scale = p->scale, PRODUCT)
+BROADCAST(mn_mul_s16, int16_t, const struct mn_mul_scale scale = p->scale, PRODUCT)
+BROADCAST(mn_minimum_s8, int8_t, (void)0, MINIMUM)
+BROADCAST(mn_minimum_s16, int16_t, (void)0, MINIMUM)
+BROADCAST(mn_minimum_s32, int32_t, (void)0, MINIMUM)
+BROADCAST(mn_maximum_s8, int8_t, (void)0, MAXIMUM)
+BROADCAST(mn_maximum_s16, int16_t, (void)0, MAXIMUM)
+BROADCAST(mn_maximum_s32, int32_t, (void)0, MAXIMUM)

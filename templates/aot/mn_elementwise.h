@@ -38,11 +38,13 @@ struct mn_broadcast {
 /* Sum, or difference where b_sign is -1, of any operands. */
 struct mn_sum {
     struct mn_broadcast shape;
-    int32_t left_shift;
-    int32_t a_zero_point, a_multiplier, a_shift;
-    int32_t b_zero_point, b_multiplier, b_shift, b_sign;
-    int32_t multiplier, shift, offset;
-    int32_t low, high;
+    struct mn_sum_scale {
+        int32_t left_shift;
+        int32_t a_zero_point, a_multiplier, a_shift;
+        int32_t b_zero_point, b_multiplier, b_shift, b_sign;
+        int32_t multiplier, shift, offset;
+        int32_t low, high;
+    } scale;
 };
 
 #define mn_sum_s8_params mn_sum
@@ -53,9 +55,11 @@ void mn_sum_s16(const struct mn_sum_s16_params *p, const int16_t *a, const int16
 
 struct mn_mul {
     struct mn_broadcast shape;
-    int32_t a_zero_point, b_zero_point;
-    int32_t multiplier, shift, offset;
-    int32_t low, high;
+    struct mn_mul_scale {
+        int32_t a_zero_point, b_zero_point;
+        int32_t multiplier, shift, offset;
+        int32_t low, high;
+    } scale;
 };
 
 #define mn_mul_s8_params mn_mul
@@ -64,12 +68,16 @@ struct mn_mul {
 void mn_mul_s8(const struct mn_mul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out);
 void mn_mul_s16(const struct mn_mul_s16_params *p, const int16_t *a, const int16_t *b, int16_t *out);
 
-#define mn_minimum_s8_params mn_broadcast
-#define mn_minimum_s16_params mn_broadcast
-#define mn_minimum_s32_params mn_broadcast
-#define mn_maximum_s8_params mn_broadcast
-#define mn_maximum_s16_params mn_broadcast
-#define mn_maximum_s32_params mn_broadcast
+struct mn_extremum {
+    struct mn_broadcast shape;
+};
+
+#define mn_minimum_s8_params mn_extremum
+#define mn_minimum_s16_params mn_extremum
+#define mn_minimum_s32_params mn_extremum
+#define mn_maximum_s8_params mn_extremum
+#define mn_maximum_s16_params mn_extremum
+#define mn_maximum_s32_params mn_extremum
 
 void mn_minimum_s8(const struct mn_minimum_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out);
 void mn_minimum_s16(const struct mn_minimum_s16_params *p, const int16_t *a, const int16_t *b, int16_t *out);

@@ -104,6 +104,25 @@ def binary(draw: st.DrawFn, kind: str) -> Sample:
 
 
 @st.composite
+def equal_sum(draw: st.DrawFn) -> Sample:
+    """Int8 ADD of one shape, which has a kernel of its own: any scales, any length."""
+    count = draw(st.integers(1, 70))
+    first = draw(scales())
+    second = draw(near(first, draw(st.sampled_from([0.0, 1.0, 12.0, 30.0]))))
+    output = draw(near(max(first, second) * 2, draw(st.sampled_from([1.0, 14.0, 18.0]))))
+    zeros = [draw(zero_points(DType.INT8)) for _ in range(3)]
+    builder = ModelBuilder()
+    operands = [
+        builder.tensor((1, count), DType.INT8, scale=scale, zero_point=zero)
+        for scale, zero in zip((first, second), zeros, strict=False)
+    ]
+    result = builder.tensor((1, count), DType.INT8, scale=output, zero_point=zeros[2], name="out")
+    builder.operator("ADD", operands, [result], BinaryOptions(draw(st.sampled_from(ACTIVATIONS))))
+    _accepted(builder)
+    return Sample(builder, [values((1, count), DType.INT8, draw(seeds)) for _ in range(2)])
+
+
+@st.composite
 def extremum(draw: st.DrawFn, kind: str) -> Sample:
     """MINIMUM or MAXIMUM."""
     dtype = draw(st.sampled_from([DType.INT8, DType.INT16, DType.INT32]))
@@ -297,6 +316,7 @@ def dequantize(draw: st.DrawFn) -> Sample:
 
 CASES: dict[str, st.SearchStrategy[Sample]] = {
     "ADD": binary("ADD"),
+    "ADD of equal int8 shapes": equal_sum(),
     "SUB": binary("SUB"),
     "MUL": binary("MUL"),
     "MINIMUM": extremum("MINIMUM"),

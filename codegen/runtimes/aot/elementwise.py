@@ -32,7 +32,7 @@ def _steps(sizes: list[tuple[int, bool, bool]], operand: int) -> list[int]:
     return steps
 
 
-def _broadcast(graph: Graph, op: Operator, prefix: str) -> list[tuple[str, Field]]:
+def _broadcast(graph: Graph, op: Operator) -> list[tuple[str, Field]]:
     a, b = graph.tensor(op.inputs[0]), graph.tensor(op.inputs[1])
     dimensions = broadcast_dimensions(a.shape, b.shape)
     dimensions = [(1, False, False)] * (MAX_BROADCAST - len(dimensions)) + dimensions
@@ -47,7 +47,7 @@ def _broadcast(graph: Graph, op: Operator, prefix: str) -> list[tuple[str, Field
         ("a_outer", tuple(a_steps[:-1])),
         ("b_outer", tuple(b_steps[:-1])),
     ]
-    return [(prefix + name, value) for name, value in fields]
+    return [(f"shape.{name}", value) for name, value in fields]
 
 
 def _in_place(graph: Graph, op: Operator) -> tuple[tuple[int, int], ...]:
@@ -90,18 +90,18 @@ def lower_sum(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     r = sum_rescaling(graph, op)
     if op.kind == "ADD" and y.dtype is DType.INT8 and a.elements == b.elements == y.elements:
         return _equal_sum(graph, op, r)
-    fields = _broadcast(graph, op, "shape.")
-    fields.append(("left_shift", r.left_shift))
+    fields = _broadcast(graph, op)
+    fields.append(("scale.left_shift", r.left_shift))
     for name, operand in zip("ab", r.operands, strict=True):
         parts = ("zero_point", "multiplier", "shift")
-        fields += [(f"{name}_{part}", value) for part, value in zip(parts, operand, strict=True)]
+        fields += [(f"scale.{name}_{part}", value) for part, value in zip(parts, operand, strict=True)]
     fields += [
-        ("b_sign", -1 if op.kind == "SUB" else 1),
-        ("multiplier", r.multiplier),
-        ("shift", r.shift),
-        ("offset", r.offset),
-        ("low", r.low),
-        ("high", r.high),
+        ("scale.b_sign", -1 if op.kind == "SUB" else 1),
+        ("scale.multiplier", r.multiplier),
+        ("scale.shift", r.shift),
+        ("scale.offset", r.offset),
+        ("scale.low", r.low),
+        ("scale.high", r.high),
     ]
     return _layer(graph, op, f"mn_sum_{SUFFIX[y.dtype]}", fields)
 
@@ -111,14 +111,14 @@ def lower_product(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Multiply, broadcast."""
     r = product_rescaling(graph, op)
     fields = [
-        *_broadcast(graph, op, "shape."),
-        ("a_zero_point", r.zero_points[0]),
-        ("b_zero_point", r.zero_points[1]),
-        ("multiplier", r.multiplier),
-        ("shift", r.shift),
-        ("offset", r.offset),
-        ("low", r.low),
-        ("high", r.high),
+        *_broadcast(graph, op),
+        ("scale.a_zero_point", r.zero_points[0]),
+        ("scale.b_zero_point", r.zero_points[1]),
+        ("scale.multiplier", r.multiplier),
+        ("scale.shift", r.shift),
+        ("scale.offset", r.offset),
+        ("scale.low", r.low),
+        ("scale.high", r.high),
     ]
     return _layer(graph, op, f"mn_mul_{SUFFIX[graph.tensor(op.outputs[0]).dtype]}", fields)
 
@@ -127,4 +127,4 @@ def lower_product(graph: Graph, op: Operator, _simd: str) -> LayerCode:
 def lower_extremum(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Choose between elements, broadcast."""
     function = f"mn_{op.kind.lower()}_{SUFFIX[graph.tensor(op.outputs[0]).dtype]}"
-    return _layer(graph, op, function, _broadcast(graph, op, ""))
+    return _layer(graph, op, function, _broadcast(graph, op))
