@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codegen import __version__
-from codegen.board import Board, load_board, load_boards
+from codegen.board import load_board, load_boards
 from codegen.bundled import ModelSource, resolve_model
 from codegen.check import check_model
 from codegen.errors import FitError, ModelError
+from codegen.fit import place
 from codegen.graph import Graph
-from codegen.operators import Problem
-from codegen.placement import biggest_tensors, place_arena
-from codegen.plan import Plan
 from codegen.reader import read_model
 from codegen.report.report import Report
-from codegen.runtimes.base import Footprint
 from codegen.runtimes.choose import choose_runtime
 from codegen.vectors import Vectors, vectors_for
 
@@ -93,7 +90,7 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     samples = request.vectors or _own_vectors(source)
     count = request.vector_count or (_FILE_VECTORS if samples else _RANDOM_VECTORS)
     vectors = vectors_for(graph, samples, count=count)
-    plan = place(plan, footprint, _vector_bytes(vectors), load_boards())
+    plan = place(plan, footprint, load_boards(), vector_bytes=_vector_bytes(vectors))
 
     notify("writing the project")
     sources = choice.runtime.sources(plan, _mark(source))
@@ -149,23 +146,6 @@ def require_supported(graph: Graph) -> None:
         )
 
 
-def place(plan: Plan, footprint: Footprint, vector_bytes: int, boards: Sequence[Board]) -> Plan:
-    """Return the plan with the arena's region.
-
-    Raises:
-        FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
-    """
-    placement = place_arena(
-        plan.board,
-        plan.memory.size,
-        footprint.static_ram + footprint.stack,
-        footprint.constants + footprint.code + vector_bytes,
-        tensors=biggest_tensors(plan.memory),
-        boards=boards,
-    )
-    return replace(plan, arena_region=placement.region)
-
-
 def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` and ``report.html`` into the project."""
     from codegen.report.document import to_json
@@ -206,8 +186,3 @@ def _require_stack(report: Report) -> None:
         why=f"deepest path: {deepest}",
         remedy="take a board with more RAM, or make the deepest functions' frames smaller",
     )
-
-
-def problems_text(problems: Sequence[Problem]) -> str:
-    """Return problems as lines for a terminal."""
-    return "\n".join(f"{p.layer}: {p.reason}\n  what to do: {p.remedy}" for p in problems)

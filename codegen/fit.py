@@ -1,8 +1,9 @@
-"""On which boards a model works and fits, before anything is compiled."""
+"""Where a model fits, before anything is compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from codegen.board import Board
 from codegen.check import BoardFit, CheckResult, RegionUse, check_model
@@ -13,6 +14,46 @@ from codegen.placement import biggest_tensors, find_placement, place_arena
 from codegen.plan import Plan
 from codegen.runtimes.base import Footprint, Runtime
 from codegen.runtimes.choose import choose_runtime
+from codegen.soc import lost_bytes
+
+
+@dataclass(frozen=True)
+class _Demand:
+    """Bytes that an image needs on a board: the arena, other RAM, flash."""
+
+    arena: int
+    other_ram: int
+    flash: int
+
+
+def _demand(plan: Plan, footprint: Footprint, board: Board, vector_bytes: int = 0) -> _Demand:
+    return _Demand(
+        plan.memory.size,
+        footprint.static_ram + footprint.stack + lost_bytes(board),
+        footprint.constants + footprint.code + vector_bytes,
+    )
+
+
+def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_bytes: int = 0) -> Plan:
+    """Return the plan with the arena's region.
+
+    Args:
+        boards: Where to look for one that would hold what the plan's board does not.
+        vector_bytes: Golden vectors in flash.
+
+    Raises:
+        FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
+    """
+    need = _demand(plan, footprint, plan.board, vector_bytes)
+    placement = place_arena(
+        plan.board,
+        need.arena,
+        need.other_ram,
+        need.flash,
+        tensors=biggest_tensors(plan.memory),
+        boards=boards,
+    )
+    return replace(plan, arena_region=placement.region)
 
 
 def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "auto") -> CheckResult:
@@ -30,9 +71,8 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: dict[str, tuple[Pl
         plan = runtime.plan(graph, board, graph.name)
         plans[board.simd] = plan, runtime.footprint(plan)
     plan, footprint = plans[board.simd]
-    arena, other = plan.memory.size, footprint.static_ram + footprint.stack
-    flash = footprint.constants + footprint.code
-    placement = find_placement(board, arena, other, flash)
+    need = _demand(plan, footprint, board)
+    placement = find_placement(board, need.arena, need.other_ram, need.flash)
     if placement is not None:
         kinds = {region.name: region.kind for region in board.regions}
         uses = tuple(
@@ -40,11 +80,11 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: dict[str, tuple[Pl
         )
         return BoardFit(board.name, True, uses)
     uses = (
-        RegionUse(board.default_flash.name, "flash", board.default_flash.size, flash),
-        RegionUse("all RAM", "ram", board.ram_bytes, arena + other),
+        RegionUse(board.default_flash.name, "flash", board.default_flash.size, need.flash),
+        RegionUse("all RAM", "ram", board.ram_bytes, need.arena + need.other_ram),
     )
     try:
-        place_arena(board, arena, other, flash, tensors=biggest_tensors(plan.memory))
+        place(replace(plan, board=board), footprint, ())
     except FitError as error:
         problem = Problem(board.name, f"{error.what}; {error.why}", error.remedy)
     return BoardFit(board.name, False, uses, (problem,))

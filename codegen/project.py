@@ -10,7 +10,6 @@ from pathlib import Path
 from codegen import __version__
 from codegen.board import Board
 from codegen.emulate.run import describe
-from codegen.errors import UsageError
 from codegen.graph import Tensor
 from codegen.lock import Inputs, content_hash
 from codegen.plan import Plan
@@ -67,7 +66,6 @@ def project_files(
     model_files: Mapping[str, str | bytes],
     board_files: Mapping[str, str],
     *,
-    board_sha256: str = "",
     pins: Mapping[str, str] | None = None,
     library: Library = AOT_LIBRARY,
     language: str = "c",
@@ -79,7 +77,6 @@ def project_files(
         vectors: Golden vectors of the plan's model.
         model_files: ``lib/model`` by name, without ``library.json``.
         board_files: ``lib/board`` by name, without ``library.json``.
-        board_sha256: Hash of the board's file; by default of the one that the package brings.
         pins: Versions of what the runtime brings along.
         library: How ``lib/model`` is compiled.
         language: Suffix of the user's ``src/main.*``: ``c`` or ``cc``.
@@ -113,7 +110,7 @@ def project_files(
         model=plan.model_name,
         model_sha256=plan.graph.sha256,
         board=board.name,
-        board_sha256=board_sha256 or _bundled_board_hash(board),
+        board_sha256=content_hash(Path(board.path).read_bytes()),
         runtime=plan.runtime,
         pins=dict(pins or {}),
         vectors=vectors.source,
@@ -209,15 +206,6 @@ def _tensor_values(tensor: Tensor) -> dict[str, object]:
         "shape": "x".join(map(str, tensor.shape)) or "scalar",
         "formula": formula,
     }
-
-
-def _bundled_board_hash(board: Board) -> str:
-    path = data_dir("boards") / f"{board.name}.toml"
-    if not path.is_file():
-        raise UsageError(
-            "its file's hash is not known", where=f"board {board.name}", remedy="load the board from a file"
-        )
-    return content_hash(path.read_bytes())
 
 
 def _under(folder: str, files: Mapping[str, str | bytes]) -> dict[str, str | bytes]:
