@@ -131,18 +131,18 @@ class _Names:
     def __init__(self, graph: Graph, layers: Sequence[Layer], memory: MemoryPlan) -> None:
         names: dict[int, str] = {}
         for i, tensor in enumerate(graph.inputs):
-            names.setdefault(tensor, f"INPUT_{i}")
+            names.setdefault(tensor, f"AT_INPUT_{i}")
         for op in graph.operators:
             for i, tensor in enumerate(op.outputs):
                 suffix = f"_{i}" if len(op.outputs) > 1 else ""
-                names.setdefault(tensor, f"{op.name}{suffix}".upper())
+                names.setdefault(tensor, f"AT_{op.name}{suffix}".upper())
         self.tensors = names
         self.scratch = {buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors}
         placed = {tensor for buffer in memory.buffers for tensor in buffer.tensors}
         self.offsets = [
             (names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed
         ] + [
-            (f"{layers[i].name}_scratch".upper(), offset, "scratch")
+            (f"AT_{layers[i].name}_scratch".upper(), offset, "scratch")
             for i, offset in sorted(self.scratch.items())
         ]
 
@@ -180,7 +180,7 @@ def _layer(
             else:
                 arguments.append(f"at({names.tensors[t]})")
         if call.scratch:
-            arguments.append(f"at({op.name.upper()}_SCRATCH)" if in_arena else "scratch")
+            arguments.append(f"at(AT_{op.name.upper()}_SCRATCH)" if in_arena else "scratch")
         calls.append(f"{call.function}({', '.join(arguments)});")
     inputs = " + ".join(
         describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
