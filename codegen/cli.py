@@ -14,6 +14,7 @@ import typer
 
 from codegen import __version__
 from codegen.errors import MicronetsError
+from codegen.sources_cli import sources_app
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 boards_app = typer.Typer(help="The boards that firmware can be built for.", no_args_is_help=False)
 app.add_typer(boards_app, name="boards", invoke_without_command=True)
+app.add_typer(sources_app, name="sources")
 
 
 # Wide enough for every table: a pipe has no width to keep to.
@@ -338,12 +340,12 @@ def check(
 
     graph = read_model(resolve_model(model).path)
     result = check_on_boards(graph, [load_board(board)] if board else load_boards())
+    passed = not result.problems and any(fit.fits for fit in result.fits)
     if as_json:
-        _print_json(result.to_json())
+        _print_json({**result.to_json(), "passed": passed})
     else:
         _print(check_table(result))
-    fits = all(f.fits for f in result.fits) if board else any(f.fits for f in result.fits)
-    if result.problems or not fits:
+    if not passed:
         raise typer.Exit(1)
 
 

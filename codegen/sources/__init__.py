@@ -6,17 +6,22 @@ from collections.abc import Mapping
 
 from codegen.sources.errors import SourcesError, SourcesMissing, SourcesUnreachable
 from codegen.sources.pins import Pin, SourceSet
+from codegen.sources.store import OnProgress, Progress, quiet
 from codegen.sources.tree import SourceTree, locate_set
 
 __all__ = [
+    "OnProgress",
     "Pin",
+    "Progress",
     "SourceSet",
     "SourceTree",
     "SourcesError",
     "SourcesMissing",
     "SourcesUnreachable",
     "available",
+    "fetch",
     "locate",
+    "obtainable",
 ]
 
 
@@ -44,3 +49,35 @@ def available(overrides: Mapping[str, str] | None = None) -> tuple[bool, str]:
     except SourcesMissing as missing:
         return False, missing.what
     return True, "its sources are in the cache"
+
+
+def obtainable(overrides: Mapping[str, str] | None = None, timeout: float = 3.0) -> tuple[bool, str]:
+    """Return whether the sources are in the cache or can be fetched, and a reason as a sentence.
+
+    Asks the servers, each for no longer than ``timeout`` seconds and all at once, where the cache lacks something.
+
+    Raises:
+        UsageError: a key or a hash is not one.
+    """
+    from codegen.sources.fetch import probe
+
+    return probe(SourceSet.pinned(overrides), timeout)
+
+
+def fetch(overrides: Mapping[str, str] | None = None, progress: OnProgress = quiet) -> SourceTree:
+    """Bring what is missing into the cache with git, and return the folders.
+
+    Each repository is complete or absent, and what is complete stays where a later one fails.
+
+    Args:
+        overrides: Full commit hashes by key where they are not the pinned ones.
+        progress: Called with what happens now, often.
+
+    Raises:
+        SourcesUnreachable: a server does not answer; the text gives the ways out.
+        SourcesError: a server does not have a commit, or git is missing or failed.
+        UsageError: a key or a hash is not one.
+    """
+    from codegen.sources.fetch import fetch_set
+
+    return fetch_set(SourceSet.pinned(overrides), progress)

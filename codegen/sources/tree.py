@@ -35,9 +35,7 @@ def locate_set(sources: SourceSet) -> SourceTree:
     Raises:
         SourcesMissing: at least one is not in the cache.
     """
-    trees = {pin.key: cache.find(pin) for pin in sources}
-    found = {key: tree for key, tree in trees.items() if tree is not None}
-    missing = [pin for pin in sources if pin.key not in found]
+    missing = missing_of(sources)
     if missing:
         raise SourcesMissing(
             f"the sources of the tflm runtime are not complete: no {names(missing)}",
@@ -45,7 +43,13 @@ def locate_set(sources: SourceSet) -> SourceTree:
             remedy="micronets-gen sources fetch brings them; --runtime aot needs none",
         )
     warnings = tuple(text for pin in sources if (text := _warning(pin)))
-    return SourceTree(**found, commits=sources.commits, warnings=warnings)
+    trees = {pin.key: cache.tree_of(cache.entry(pin)) for pin in sources}
+    return SourceTree(**trees, commits=sources.commits, warnings=warnings)
+
+
+def missing_of(sources: SourceSet) -> list[Pin]:
+    """Return the pins that the cache lacks."""
+    return [pin for pin in sources if cache.find(pin) is None]
 
 
 def names(pins: list[Pin]) -> str:
