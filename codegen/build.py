@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from codegen import __version__
 from codegen.board import load_board, load_boards
 from codegen.bundled import ModelSource, resolve_model
 from codegen.check import check_model
-from codegen.errors import FitError, ModelError
+from codegen.errors import FitError, ModelError, UsageError
 from codegen.fit import place
 from codegen.graph import Graph
 from codegen.reader import read_model
@@ -104,7 +105,8 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         language=sources.language,
     )
     folder = request.out or Path("build") / f"{board.name}-{name}"
-    project.write(folder, force=request.force)
+    with _writing(folder):
+        project.write(folder, force=request.force)
     report = Report(
         model=describe_model(graph),
         board=describe_board(board),
@@ -115,6 +117,8 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         memory=plan.memory,
         lock=(("model sha256", graph.sha256), ("vectors", vectors.source)),
     )
+    # What an earlier build reported is no longer true, whatever becomes of the compilation.
+    write_report(folder, report)
     elf = None
     if request.compile:
         notify("compiling")
@@ -123,8 +127,8 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         elf = images[environments(board)[0]]
         image, stack = describe_image(elf, board)
         report = replace(report, image=image, stack=stack)
+        write_report(folder, report)
         _require_stack(report)
-    write_report(folder, report)
     return Built(folder, elf, report)
 
 
@@ -147,12 +151,30 @@ def require_supported(graph: Graph) -> None:
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write ``report.json`` and ``report.html`` into the project."""
+    """Write ``report.json`` and ``report.html`` into the project.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
     from codegen.report.document import to_json
     from codegen.report.html import to_html
 
     for name, text in ((REPORT_JSON, to_json(report)), (REPORT_HTML, to_html(report))):
-        _replace(folder / name, text)
+        with _writing(folder):
+            _replace(folder / name, text)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            "cannot be written",
+            where=str(folder),
+            why=f"{error.strerror}: {error.filename}" if error.filename else str(error),
+            remedy="choose another folder with --out, or make room and permit writing there",
+        ) from error
 
 
 def _replace(path: Path, text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from codegen.build import REPORT_JSON, write_report
 from codegen.emulate.errors import EmulationError
@@ -50,7 +51,7 @@ def run_project(
     are there if the profiled image was uploaded.
 
     Args:
-        project: What ``build`` made; compiled first where its images are missing.
+        project: What ``build`` made; compiled first where an image is missing or older than its sources.
         timeout: Seconds of the host's time for each image.
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
@@ -66,14 +67,19 @@ def run_project(
         if port is not None:
             run = run_port(port, timeout=timeout)
         else:
-            release, profiled = _images(project, report.board.name)
             board = json.loads((project / PLATFORM / "tools" / "board.json").read_text(encoding="utf-8"))
+            images = Images.of(project, report.board.name)
+            if images.stale(project):
+                images.compile(project)
+                report = _described(report, images.release, board)
 
             def execute(elf: Path, name: str) -> RunResult:
                 told = None if progress is None else (lambda count: progress(name, count))
                 return run_elf(elf, board, timeout=timeout, progress=told, clock_fails=clock_fails)
 
-            run = _together(execute(release, "release image"), execute(profiled, "profiled image"))
+            run = _together(
+                execute(images.release, "release image"), execute(images.profiled, "profiled image")
+            )
     except EmulationError as error:
         raise RunError(
             error.what, where=error.where or str(project), why=error.why, remedy=error.remedy
@@ -88,12 +94,57 @@ def _together(release: RunResult, profiled: RunResult) -> RunResult:
     return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
 
 
-def _images(project: Path, board: str) -> tuple[Path, Path]:
-    """Return the release and the profiled image, compiled if need be."""
-    from codegen.pio import build, image_of
+@dataclass(frozen=True)
+class Images:
+    """The release and the profiled image of a project."""
 
-    names = (board, f"{board}_profile")
-    images = {name: image_of(project, name) for name in names}
-    if not all(image.is_file() for image in images.values()):
-        images = build(project, names)
-    return images[names[0]], images[names[1]]
+    environments: tuple[str, str]
+    release: Path
+    profiled: Path
+
+    @classmethod
+    def of(cls, project: Path, board: str) -> Images:
+        """Return where they are, or will be."""
+        from codegen.pio import image_of
+
+        names = (board, f"{board}_profile")
+        return cls(names, image_of(project, names[0]), image_of(project, names[1]))
+
+    def stale(self, project: Path) -> bool:
+        """Whether one is missing, or older than a file that it is made of."""
+        try:
+            oldest = min(image.stat().st_mtime_ns for image in (self.release, self.profiled))
+        except OSError:
+            return True
+        return any(source.stat().st_mtime_ns > oldest for source in _sources(project))
+
+    def compile(self, project: Path) -> None:
+        """Compile both.
+
+        Raises:
+            ToolError: no compiler, or it reported an error.
+        """
+        from codegen.pio import build
+
+        build(project, self.environments)
+
+
+def _sources(project: Path) -> Iterator[Path]:
+    yield from (path for path in project.glob("*.ini"))
+    for folder in ("src", "include", "lib", PLATFORM):
+        yield from (path for path in (project / folder).rglob("*") if path.is_file())
+
+
+def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
+    """Return the report with what the image holds now; ``board`` is the project's copy of the board."""
+    from codegen.board import Board, Region, Uart
+    from codegen.image import describe_image
+
+    values = {
+        **board,
+        "regions": tuple(Region(**region) for region in board["regions"]),
+        "uart": Uart(**board["uart"]),
+    }
+    unknown = {"vendor": "", "url": "", "mcu": report.board.mcu, "emulator": None, "upload": None}
+    image, stack = describe_image(elf, Board(**{**values, **unknown}))
+    return replace(report, image=image, stack=stack)
