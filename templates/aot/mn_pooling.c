@@ -1,5 +1,6 @@
 #include "mn_pooling.h"
 
+#include "mn_channels.h"
 #include "mn_requant.h"
 #include "mn_simd.h"
 
@@ -61,60 +62,66 @@ static inline int32_t average(const struct mn_pool *p, const struct window *w, i
         }                                                                                                     \
     }
 
+static inline void average_channels(const struct mn_pool *p, const struct window *w, const int8_t *in, int8_t *out)
+{
+    const int32_t channels = p->channels;
+    for (int32_t c = 0; c < channels; c += 4) {
+        const int32_t group = mn_group(c, channels);
+        int32_t sum[4];
+        mn_sum_4_channels(in + group, w->rows, p->in_width * channels, w->columns, channels, sum);
+        for (int32_t i = 0; i < 4; ++i) {
+            out[group + i] = (int8_t)average(p, w, sum[i]);
+        }
+    }
+}
+
 AVERAGE_PIXEL(average_pixel_s8, int8_t)
 AVERAGE_PIXEL(average_pixel_s16, int16_t)
 POOL(mn_average_pool_s8, int8_t, average_pixel_s8)
+POOL(mn_average_pool_channels_s8, int8_t, average_channels)
 POOL(mn_average_pool_s16, int16_t, average_pixel_s16)
 
-#define MAX_CHANNEL(name, type, lowest)                                                                       \
-    static inline type name(const struct mn_pool *p, const struct window *w, const type *in)                  \
+#define MAX_PIXEL(name, type, lowest)                                                                         \
+    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out)       \
     {                                                                                                         \
-        int32_t maximum = lowest;                                                                             \
-        for (int32_t row = 0; row < w->rows; ++row) {                                                         \
-            const type *from = in + row * p->in_width * p->channels;                                          \
-            for (int32_t left = w->columns; left > 0; --left) {                                               \
-                maximum = *from > maximum ? *from : maximum;                                                  \
-                from += p->channels;                                                                          \
+        const int32_t channels = p->channels;                                                                 \
+        for (int32_t c = 0; c < channels; ++c) {                                                              \
+            int32_t maximum = lowest;                                                                         \
+            for (int32_t row = 0; row < w->rows; ++row) {                                                     \
+                const type *from = in + row * p->in_width * channels + c;                                     \
+                for (int32_t left = w->columns; left > 0; --left) {                                           \
+                    maximum = *from > maximum ? *from : maximum;                                              \
+                    from += channels;                                                                         \
+                }                                                                                             \
             }                                                                                                 \
+            out[c] = (type)mn_clamp(maximum, p->low, p->high);                                                \
         }                                                                                                     \
-        return (type)mn_clamp(maximum, p->low, p->high);                                                      \
     }
 
-MAX_CHANNEL(max_channel_s8, int8_t, INT8_MIN)
-MAX_CHANNEL(max_channel_s16, int16_t, INT16_MIN)
-
-/* Four channels at a time. */
-static inline uint32_t max_4_channels(const struct mn_pool *p, const struct window *w, const int8_t *in)
+static inline uint32_t in_each_byte(int32_t value)
 {
-    uint32_t maximum = 0x80808080u;
-    for (int32_t row = 0; row < w->rows; ++row) {
-        const int8_t *from = in + row * p->in_width * p->channels;
-        for (int32_t left = w->columns; left > 0; --left) {
-            maximum = mn_max_4x8(maximum, mn_load32(from));
-            from += p->channels;
+    return (uint8_t)value * 0x01010101u;
+}
+
+static inline void max_channels(const struct mn_pool *p, const struct window *w, const int8_t *in, int8_t *out)
+{
+    const int32_t channels = p->channels;
+    for (int32_t c = 0; c < channels; c += 4) {
+        const int32_t group = mn_group(c, channels);
+        uint32_t maximum = in_each_byte(p->low);
+        for (int32_t row = 0; row < w->rows; ++row) {
+            const int8_t *from = in + row * p->in_width * channels + group;
+            for (int32_t left = w->columns; left > 0; --left) {
+                maximum = mn_max_4x8(maximum, mn_load32(from));
+                from += channels;
+            }
         }
-    }
-    maximum = mn_max_4x8(maximum, (uint8_t)p->low * 0x01010101u);
-    return mn_min_4x8(maximum, (uint8_t)p->high * 0x01010101u);
-}
-
-static inline void max_pixel_s8(const struct mn_pool *p, const struct window *w, const int8_t *in, int8_t *out)
-{
-    int32_t c = 0;
-    for (; c + 4 <= p->channels; c += 4) {
-        mn_store32(out + c, max_4_channels(p, w, in + c));
-    }
-    for (; c < p->channels; ++c) {
-        out[c] = max_channel_s8(p, w, in + c);
+        mn_store32(out + group, mn_min_4x8(maximum, in_each_byte(p->high)));
     }
 }
 
-static inline void max_pixel_s16(const struct mn_pool *p, const struct window *w, const int16_t *in, int16_t *out)
-{
-    for (int32_t c = 0; c < p->channels; ++c) {
-        out[c] = max_channel_s16(p, w, in + c);
-    }
-}
-
+MAX_PIXEL(max_pixel_s8, int8_t, INT8_MIN)
+MAX_PIXEL(max_pixel_s16, int16_t, INT16_MIN)
 POOL(mn_max_pool_s8, int8_t, max_pixel_s8)
+POOL(mn_max_pool_channels_s8, int8_t, max_channels)
 POOL(mn_max_pool_s16, int16_t, max_pixel_s16)

@@ -1,4 +1,4 @@
-/* Average and maximum over windows of an image, NHWC. */
+/* Average and maximum over windows of an image, NHWC. The kernels named "channels" need four channels at least. */
 #ifndef MN_POOLING_H
 #define MN_POOLING_H
 
@@ -15,13 +15,17 @@ struct mn_pool {
 };
 
 #define mn_average_pool_s8_params mn_pool
+#define mn_average_pool_channels_s8_params mn_pool
 #define mn_average_pool_s16_params mn_pool
 #define mn_max_pool_s8_params mn_pool
+#define mn_max_pool_channels_s8_params mn_pool
 #define mn_max_pool_s16_params mn_pool
 
 void mn_average_pool_s8(const struct mn_average_pool_s8_params *p, const int8_t *in, int8_t *out);
+void mn_average_pool_channels_s8(const struct mn_average_pool_channels_s8_params *p, const int8_t *in, int8_t *out);
 void mn_average_pool_s16(const struct mn_average_pool_s16_params *p, const int16_t *in, int16_t *out);
 void mn_max_pool_s8(const struct mn_max_pool_s8_params *p, const int8_t *in, int8_t *out);
+void mn_max_pool_channels_s8(const struct mn_max_pool_channels_s8_params *p, const int8_t *in, int8_t *out);
 void mn_max_pool_s16(const struct mn_max_pool_s16_params *p, const int16_t *in, int16_t *out);
 
 #endif

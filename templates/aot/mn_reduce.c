@@ -1,7 +1,21 @@
 #include "mn_reduce.h"
 
+#include "mn_channels.h"
 #include "mn_requant.h"
 #include "mn_strides.h"
+
+void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const int8_t *in, int8_t *out)
+{
+    for (int32_t c = 0; c < p->channels; c += 4) {
+        const int32_t group = mn_group(c, p->channels);
+        int32_t sum[4];
+        mn_sum_4_channels(in + group, 1, 0, p->pixels, p->channels, sum);
+        for (int32_t i = 0; i < 4; ++i) {
+            const int32_t result = mn_requant_add(sum[i] - p->zero, p->multiplier, p->shift, p->offset);
+            out[group + i] = (int8_t)mn_clamp(result, INT8_MIN, INT8_MAX);
+        }
+    }
+}
 
 #define REDUCE(name, type, lowest, highest)                                                                  \
     void name(const struct name##_params *p, const type *in, type *out)                                      \

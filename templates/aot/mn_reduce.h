@@ -22,6 +22,15 @@ struct mn_reduce {
 #define mn_reduce_s8_params mn_reduce
 #define mn_reduce_s16_params mn_reduce
 
+/* The same over all pixels of one image, four channels or more: the global average. */
+struct mn_reduce_channels_s8_params {
+    int32_t channels, pixels;
+    int32_t zero;
+    int32_t multiplier, shift, offset;
+};
+
+void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const int8_t *in, int8_t *out);
+
 void mn_reduce_s8(const struct mn_reduce_s8_params *p, const int8_t *in, int8_t *out);
 void mn_reduce_s16(const struct mn_reduce_s16_params *p, const int16_t *in, int16_t *out);
 

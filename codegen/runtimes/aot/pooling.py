@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from codegen.graph import Graph, Operator, Pool2DOptions
+from codegen.graph import DType, Graph, Operator, Pool2DOptions
 from codegen.operators.arithmetic import activation_range, leading_padding
 from codegen.plan import Call, LayerCode
 from codegen.runtimes.aot.elementwise import SUFFIX
 from codegen.runtimes.aot.registry import lowering
 
+GROUP = 4
+"""Channels that a word of int8 holds; with fewer, kernels take them one by one."""
+
 
 @lowering("AVERAGE_POOL_2D", "MAX_POOL_2D")
 def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
-    """Call the kernel of the type at hand."""
+    """Call the kernel of the type at hand; int8 takes four channels at a time."""
     options = op.options
     assert isinstance(options, Pool2DOptions)
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     low, high = activation_range(options.activation, y)
     kind = "average" if op.kind == "AVERAGE_POOL_2D" else "max"
+    grouped = x.dtype is DType.INT8 and x.shape[3] >= GROUP
     call = Call(
-        f"mn_{kind}_pool_{SUFFIX[x.dtype]}",
+        f"mn_{kind}_pool_{'channels_' if grouped else ''}{SUFFIX[x.dtype]}",
         (
             ("batches", x.shape[0]),
             ("in_height", x.shape[1]),

@@ -1,4 +1,4 @@
-"""MEAN and SUM: one kernel over kept and reduced dimensions, merged as far as they go."""
+"""MEAN and SUM: one kernel for the global average, one for kept and reduced dimensions in any order."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from math import prod
 
 from codegen.graph import DType, Graph, Operator
 from codegen.operators.reduce import axes, reduce_dimensions, reduce_rescaling
-from codegen.plan import Call, LayerCode
+from codegen.plan import Call, Field, LayerCode
+from codegen.runtimes.aot.pooling import GROUP
 from codegen.runtimes.aot.registry import lowering
 
+_SOURCES = ("mn_reduce.c",)
 _KEPT = 3
 _REDUCED = 3
 
@@ -21,12 +23,22 @@ def _padded(runs: list[_Run], length: int) -> list[_Run]:
 
 @lowering("MEAN", "SUM")
 def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
-    """The innermost run of reduced dimensions is the kernel's inner loop."""
+    """Reduce all pixels of an image by groups of channels, anything else output by output."""
     x = graph.tensor(op.inputs[0])
     runs = reduce_dimensions(x.shape, axes(graph, op))
+    r = reduce_rescaling(graph, op)
+    result: tuple[tuple[str, Field], ...] = (
+        ("zero", r.zero),
+        ("multiplier", r.multiplier),
+        ("shift", r.shift),
+        ("offset", r.offset),
+    )
+    if x.dtype is DType.INT8 and [reduced for *_, reduced in runs] == [True, False] and runs[1][0] >= GROUP:
+        extents: tuple[tuple[str, Field], ...] = (("channels", runs[1][0]), ("pixels", runs[0][0]))
+        call = Call("mn_reduce_channels_s8", extents + result, op.inputs[:1], op.outputs)
+        return LayerCode(_SOURCES, (call,))
     kept = _padded([(size, step) for size, step, reduced in runs if not reduced], _KEPT)
     *rows, (columns, column_step) = _padded([(n, step) for n, step, reduced in runs if reduced], _REDUCED)
-    r = reduce_rescaling(graph, op)
     call = Call(
         "mn_reduce_s8" if x.dtype is DType.INT8 else "mn_reduce_s16",
         (
@@ -38,12 +50,9 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
             ("row_step", tuple(step for _, step in rows)),
             ("columns", columns),
             ("column_step", column_step),
-            ("zero", r.zero),
-            ("multiplier", r.multiplier),
-            ("shift", r.shift),
-            ("offset", r.offset),
+            *result,
         ),
         op.inputs[:1],
         op.outputs,
     )
-    return LayerCode(("mn_reduce.c",), (call,))
+    return LayerCode(_SOURCES, (call,))
