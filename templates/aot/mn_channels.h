@@ -21,6 +21,10 @@ static inline void mn_sum_4_channels(
     uint32_t even = 0;
     uint32_t odd = 0;
     int32_t room = 256;
+    if (row_step == columns * column_step) { /* whole rows: one long one */
+        columns *= rows;
+        rows = 1;
+    }
     sum[0] = sum[1] = sum[2] = sum[3] = 0;
     for (int32_t row = 0; row < rows; ++row) {
         const int8_t *from = in + row * row_step;

@@ -32,7 +32,7 @@ def _as_model(sample: Sample) -> tuple[bytes, list[list[Array]]]:
 @one_batch
 @given(data=st.data())
 def test_generated_c(target: str, data: st.DataObject) -> None:
-    samples: list[Sample] = [data.draw(kind) for kind in CASES.values() for _ in range(4)]
+    samples: list[Sample] = [data.draw(kind) for kind in CASES.values() for _ in range(3)]
     results = run_many(target, [_as_model(s) for s in samples])
     for sample, (outputs,) in zip(samples, results, strict=True):
         for found, expected in zip(outputs, evaluate(sample), strict=True):
