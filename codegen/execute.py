@@ -71,7 +71,7 @@ def run_project(
             images = Images.of(project, report.board.name)
             if images.stale(project):
                 images.compile(project)
-                report = _described(report, images.release, board)
+            report = _described(report, images.release, board)
 
             def execute(elf: Path, name: str) -> RunResult:
                 told = None if progress is None else (lambda count: progress(name, count))
@@ -136,7 +136,10 @@ def _sources(project: Path) -> Iterator[Path]:
 
 
 def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
-    """Return the report with what the image holds now; ``board`` is the project's copy of the board."""
+    """Return the report with what the image holds now: others compile, too.
+
+    ``board`` is the project's copy of the board.
+    """
     from codegen.board import Board, Region, Uart
     from codegen.image import describe_image
 
