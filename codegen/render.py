@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -67,6 +69,9 @@ def write_files(
 ) -> Written:
     """Bring a project folder up to date and record it in ``micronets.lock``.
 
+    Everything is written beside its place first: where the disk is full or a person interrupts, the folder
+    stays as it was.
+
     Args:
         root: The project; created where it does not exist.
         files: Generated files by relative POSIX path. Each is written only if its bytes differ, atomically.
@@ -75,7 +80,7 @@ def write_files(
         force: Overwrite edited files, and use a folder that is no project.
 
     Raises:
-        UsageError: ``root`` holds something else, or a generated file was edited by hand.
+        UsageError: ``root`` holds something else or cannot be written, or a generated file was edited by hand.
     """
     users = user_files or {}
     for name in [*files, *users]:
@@ -85,24 +90,65 @@ def write_files(
     if edited and not force:
         raise _edited_error(root, edited)
 
-    written: list[str] = []
-    unchanged: list[str] = []
-    for name, content in sorted(files.items()):
-        (written if write_if_changed(root / name, content) else unchanged).append(name)
-    for name, content in sorted(users.items()):
-        if not (root / name).exists():
-            write_if_changed(root / name, content)
-            written.append(name)
+    missing = {name: content for name, content in users.items() if not (root / name).exists()}
+    lock = {LOCK_FILE: Lock.of(inputs, files, users).dump()}
+    # A new folder is a project from the first file on; an old one keeps its lock until all are in place.
+    ordered = {**files, **missing, **lock} if previous else {**lock, **files, **missing}
+    changed = {name: content for name, content in ordered.items() if not _holds(root / name, content)}
+    try:
+        with _staged(root, changed) as staging:
+            for name in changed:
+                (staging / name).replace(root / name)
+        removed, kept = _remove_stale(root, set(files) | set(users), previous)
+    except OSError as error:
+        raise UsageError(
+            "the project cannot be written",
+            where=str(root),
+            why=f"{error.filename or root}: {error.strerror}",
+            remedy="choose another folder with --out, or make room and give yourself write access there",
+        ) from error
+    return Written(tuple(sorted(changed)), tuple(sorted(set(ordered) - set(changed))), removed, kept, edited)
 
-    removed, kept = _remove_stale(root, set(files) | set(users), previous)
-    lock = Lock.of(inputs, files, users)
-    (written if write_if_changed(root / LOCK_FILE, lock.dump()) else unchanged).append(LOCK_FILE)
-    return Written(tuple(sorted(written)), tuple(sorted(unchanged)), removed, kept, edited)
+
+@contextmanager
+def _staged(root: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Write ``files`` to a folder inside ``root``, and make the folders they go to; on failure undo both."""
+    made: list[Path] = []
+    try:
+        _make_folder(root, made)
+        staging = Path(tempfile.mkdtemp(prefix=".micronets-", dir=root))
+        made.append(staging)
+        for name, content in files.items():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            (staging / name).write_bytes(content)
+            _make_folder((root / name).parent, made)
+        yield staging
+        shutil.rmtree(staging)
+    except BaseException:
+        for folder in reversed(made):
+            if folder.name.startswith(".micronets-"):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder with its parents, and note each that was not there."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent, made)
+    folder.mkdir()
+    made.append(folder)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
     """Write ``content`` atomically unless ``path`` holds it already; return whether it was written."""
-    if path.is_file() and path.read_bytes() == content:
+    if _holds(path, content):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -163,6 +163,57 @@ def test_interrupted_write_leaves_the_old_file_and_no_litter(
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device", "x"), KeyboardInterrupt()])
+@pytest.mark.parametrize("existing", [False, True])
+def test_folder_stays_as_it_was_when_writing_stops_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: BaseException, existing: bool
+) -> None:
+    root = tmp_path / "new" / "p"
+    if existing:
+        write(root)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    real = Path.write_bytes
+
+    def fail_later(self: Path, data: bytes) -> int:
+        if self.name == "z.txt":
+            raise trouble
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fail_later)
+    with pytest.raises((UsageError, KeyboardInterrupt)) as caught:
+        write(root, {"a.txt": b"new", "deep/er/c": b"c", "z.txt": b"z"})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "new" / "p" / "deep").exists()
+    assert (tmp_path / "new").exists() == existing
+    if isinstance(trouble, OSError):
+        assert "No space left on device" in str(caught.value)
+
+
+def test_file_where_a_folder_must_be_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match=r"cannot be written\n  why: .*(Not a directory|File exists)"):
+        write(tmp_path / "file" / "p")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_new_folder_is_a_project_from_its_first_file_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "p"
+    real = Path.replace
+
+    def stop_at_b(self: Path, target: Path) -> Path:
+        if self.name == "b.c":
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop_at_b)
+        with pytest.raises(KeyboardInterrupt):
+            write(root)
+    assert write(root).written == ("lib/x/b.c",)
+
+
 def test_templates_must_know_every_name() -> None:
     with pytest.raises(UndefinedError):
         environment().from_string("{{ nobody }}").render()
