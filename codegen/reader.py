@@ -61,9 +61,15 @@ _OPTIONAL_INPUTS = {
 }
 _SHAPE_INPUT = {"RESHAPE": 1, "TRANSPOSE_CONV": 0}
 _CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "WHILE"})
+_DILATION = (
+    "the converter writes a dilated convolution as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND where the batch size "
+    "is open: give the model keras.Input(shape, batch_size=1) and convert again"
+)
 _HINTS = {
     "TILE": "keras.layers.UpSampling2D converts to TILE: use "
     'keras.layers.Resizing(height, width, interpolation="nearest"), which every runtime has',
+    "SPACE_TO_BATCH_ND": _DILATION,
+    "BATCH_TO_SPACE_ND": _DILATION,
 }
 _CUSTOM = 32
 # Keeps ratios of scales within single precision. Weights that are all 0 may have a scale near 0.
@@ -176,6 +182,7 @@ class _Model:
             file_bytes=len(data),
             description=label(self.raw.description),
             metadata=tuple(sorted(label(name) for name in self.raw.metadata)),
+            file=bytes(data),
         )
 
     # Names for messages.
@@ -306,8 +313,7 @@ class _Model:
             f"unsupported operator{'s' * (len(kinds) > 1)}: {names}",
             where=self.file,
             why=f"layers: {layers}",
-            remedy=_HINTS.get(names)
-            or "replace these layers by supported ones: " + ", ".join(sorted(KINDS)),
+            remedy=_remedy(kinds),
         )
 
     # Floating point.
@@ -608,6 +614,16 @@ def _type_name(code: int) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join("?" if extent < 0 else str(extent) for extent in shape) or "scalar"
+
+
+def _remedy(unsupported: Iterable[str]) -> str:
+    """Say what to do about builtin operators that no runtime executes."""
+    hints = list(dict.fromkeys(_HINTS[kind] for kind in unsupported if kind in _HINTS))
+    others = [kind for kind in unsupported if kind not in _HINTS]
+    if others:
+        those = ", ".join(others) if hints else "these layers"
+        hints.append(f"replace {those} by supported ones: {', '.join(sorted(KINDS))}")
+    return "; ".join(hints)
 
 
 def _custom_remedy(name: str) -> str:

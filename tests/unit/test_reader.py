@@ -489,6 +489,16 @@ def test_unsupported_operators() -> None:
     )
 
 
+def test_operators_that_come_from_a_setting_of_the_model() -> None:
+    b = simple(DType.INT8, "SPACE_TO_BATCH_ND")
+    b.operator("BATCH_TO_SPACE_ND", [1], [b.tensor((1, 4), DType.INT8, scale=0.5, name="back")])
+    dilated = message(b.build())
+    assert dilated.endswith("is open: give the model keras.Input(shape, batch_size=1) and convert again")
+    assert dilated.count("keras.Input") == 1
+    b.operator("COS", [1], [b.tensor((1, 4), DType.INT8, scale=0.5, name="wave")])
+    assert "convert again; replace COS by supported ones: ADD" in message(b.build())
+
+
 def test_control_flow() -> None:
     assert message(simple(DType.INT8, "WHILE").build()) == text(
         "m.tflite: control flow is not supported: WHILE",
