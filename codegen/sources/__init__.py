@@ -59,7 +59,7 @@ def obtainable(overrides: Mapping[str, str] | None = None, timeout: float = 3.0)
     Raises:
         UsageError: a key or a hash is not one.
     """
-    from codegen.sources.fetch import probe
+    from codegen.sources.fetching import probe
 
     return probe(SourceSet.pinned(overrides), timeout)
 
@@ -78,6 +78,6 @@ def fetch(overrides: Mapping[str, str] | None = None, progress: OnProgress = qui
         SourcesError: a server does not have a commit, or git is missing or failed.
         UsageError: a key or a hash is not one.
     """
-    from codegen.sources.fetch import fetch_set
+    from codegen.sources.fetching import fetch_set
 
     return fetch_set(SourceSet.pinned(overrides), progress)

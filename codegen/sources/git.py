@@ -47,6 +47,8 @@ _LOCAL_VARIABLES = (
     "GIT_SHALLOW_FILE",
 )
 _PROGRESS = re.compile(
+    r"(?:remote: )?([A-Z][a-z]+ [a-z]+): +\d+% \((\d+)/(\d+)\)(?:, (?!done\.)([^,]+))?(?:, done\.)?"
+)
     r"^(?:remote: )?([A-Z][a-z]+ [a-z]+): +\d+% \((\d+)/(\d+)\)(?:, ([^,]+?)(?:, done\.)?)?\s*$"
 )
 _COUNTER = re.compile(r"^(?:remote: )?[A-Z][a-z]+ [a-z]+: +\d+")
@@ -89,7 +91,7 @@ def require_git() -> None:
 
 def parse_progress(line: str) -> Step | None:
     """Return what a line of git's progress says, or None where it is another line."""
-    match = _PROGRESS.match(line)
+    match = _PROGRESS.fullmatch(line.strip())
     if match is None:
         return None
     return Step(match[1], int(match[2]), int(match[3]), match[4] or "")

@@ -13,8 +13,8 @@ from codegen.sources.errors import SourcesError
 from codegen.sources.pins import Pin, SourceSet, option
 from codegen.sources.store import OnProgress, Progress, bring, quiet, replacing
 
-# An exported cache, <repository>/<commit>/tree, is the deepest layout in use.
-_DEPTH = 3
+# The folder above an exported cache, sources/<repository>/<commit>/tree, is the deepest layout in use.
+_DEPTH = 4
 
 
 @dataclass(frozen=True)
