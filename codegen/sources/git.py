@@ -49,8 +49,6 @@ _LOCAL_VARIABLES = (
 _PROGRESS = re.compile(
     r"(?:remote: )?([A-Z][a-z]+ [a-z]+): +\d+% \((\d+)/(\d+)\)(?:, (?!done\.)([^,]+))?(?:, done\.)?"
 )
-    r"^(?:remote: )?([A-Z][a-z]+ [a-z]+): +\d+% \((\d+)/(\d+)\)(?:, ([^,]+?)(?:, done\.)?)?\s*$"
-)
 _COUNTER = re.compile(r"^(?:remote: )?[A-Z][a-z]+ [a-z]+: +\d+")
 
 
