@@ -278,6 +278,7 @@ class Graph:
         sha256: Hash of the ``.tflite`` file.
         file_bytes: Size of the ``.tflite`` file.
         metadata: Names of the metadata entries of the file, sorted.
+        file: The file itself, for a runtime that interprets it; empty for a graph that was never a file.
     """
 
     name: str
@@ -289,6 +290,7 @@ class Graph:
     file_bytes: int = 0
     description: str = ""
     metadata: tuple[str, ...] = field(default=())
+    file: bytes = field(default=b"", repr=False)
 
     def tensor(self, index: int) -> Tensor:
         return self.tensors[index]
