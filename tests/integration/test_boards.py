@@ -47,7 +47,7 @@ def int16_network() -> bytes:
 
 
 MODELS: dict[str, Callable[[], bytes]] = {
-    "digits": lambda: resolve_model("digits").path.read_bytes(),
+    "digits": resolve_model("digits").path.read_bytes,
     "int16_network": int16_network,
     "micronet_kws_s": lambda: micronet("micronet_kws_s"),
 }
