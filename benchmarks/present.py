@@ -21,7 +21,8 @@ COLUMNS = (
     "ratio",
     "arena",
     "peak live",
-    "runtime",
+    "code",
+    "tables",
     "stack",
 )
 
@@ -33,7 +34,7 @@ def rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
 
 def _row(m: Measurement) -> tuple[str, ...]:
     if m.problem:
-        return (m.model, m.board, m.problem, *["–"] * (len(COLUMNS) - 3))
+        return (m.model, m.board, m.problem.partition(":")[0], *["–"] * (len(COLUMNS) - 3))
     return (
         m.model,
         m.board,
@@ -43,7 +44,8 @@ def _row(m: Measurement) -> tuple[str, ...]:
         "–" if m.ratio is None else f"{m.ratio:.3f}",
         f"{m.arena:,}",
         f"{m.peak_live:,}",
-        f"{m.runtime_bytes:,}",
+        f"{m.code:,}",
+        f"{m.tables:,}",
         f"{m.stack:,}",
     )
 
