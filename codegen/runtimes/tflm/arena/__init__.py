@@ -1,0 +1,1 @@
+"""How large TFLM's arena must be: predicted, measured, and laid out better where that is possible."""
