@@ -95,11 +95,11 @@ def activation_fits(op: Operator, output: Tensor, activation: Activation) -> lis
 
 
 def same_shape(graph: Graph, op: Operator) -> list[Problem]:
-    """Check that output 0 has as many elements as input 0, and at least one."""
+    """Check that output 0 has the shape of input 0, and at least one element."""
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     return require(
-        x.elements == y.elements > 0,
+        x.shape == y.shape and x.elements > 0,
         op,
-        f"maps shape {list(x.shape)} to {list(y.shape)}; they must have the same, not empty, elements",
+        f"maps shape {list(x.shape)} to {list(y.shape)}; they must be the same, and not empty",
         CONVERT_AGAIN,
     )

@@ -20,6 +20,7 @@ from types import FrameType
 
 import pytest
 
+from codegen.board import load_board
 from codegen.check import check_model
 from codegen.errors import ModelError
 from codegen.graph import (
@@ -41,6 +42,8 @@ from codegen.graph import (
 )
 from codegen.inspect import inspect_model
 from codegen.reader import read_model_bytes
+from codegen.runtimes.aot.runtime import AotRuntime
+from codegen.vectors import vectors_for
 from tests.support.builder import ModelBuilder
 
 SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
@@ -241,6 +244,30 @@ def test_mutants() -> None:
     assert counts["error"] > MUTANTS // 4, counts
     assert counts["graph"] + counts["problems"] > MUTANTS // 10, counts
     assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("board", ["nucleo_f446re", "qemu_mps3_an547"])
+def test_mutants_that_can_be_executed_are(board: str) -> None:
+    """What no check objects to has a plan, C and golden vectors."""
+    runtime, target, executed = AotRuntime(), load_board(board), 0
+    # In the last two a shape is damaged and keeps its number of elements.
+    for number in [*range(0, MUTANTS, 8), 8669, 9140]:
+        try:
+            graph = read_model_bytes(mutant(number), "mutant.tflite")
+        except ModelError:
+            continue
+        if check_model(graph):
+            continue
+        try:
+            with time_limit(number):
+                plan = runtime.plan(graph, target, "mutant")
+                runtime.footprint(plan)
+                runtime.sources(plan, "")
+                vectors_for(graph, None, count=1)
+        except Exception as error:
+            raise AssertionError(f"mutant({number}): {type(error).__name__}: {error}") from error
+        executed += 1
+    assert executed > 100
 
 
 def test_mutants_take_little_memory() -> None:

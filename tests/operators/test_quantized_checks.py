@@ -151,7 +151,7 @@ REFUSED = {
     ),
     "elements": (
         model("LEAKY_RELU", [((4,), "int8", 0.5, 0), ((5,), "int8", 0.5, 0)], LeakyReluOptions()),
-        "maps shape [4] to [5]; they must have the same, not empty, elements",
+        "maps shape [4] to [5]; they must be the same, and not empty",
         CONVERT_AGAIN,
     ),
     "arity": (
@@ -225,6 +225,20 @@ def test_sums_of_one_shape_take_the_larger_scale_first() -> None:
 def test_a_broadcast_operand_is_not_overwritten() -> None:
     tensors: list[Quantized] = [((4,), "int8", 0.1, 7), ((3, 4), "int8", 0.25, -3), ((3, 4), "int8", 0.3, 0)]
     assert lowered(model("MUL", tensors, BinaryOptions())).may_overwrite == ((1, 0),)
+
+
+@pytest.mark.parametrize("kind", ["QUANTIZE", "DEQUANTIZE", "RELU", "SOFTMAX"])
+def test_other_shape_of_as_many_elements_is_refused(kind: str) -> None:
+    """The reference gives the output the input's shape, as TFLite does."""
+    y: dict[str, Quantized] = {
+        "DEQUANTIZE": ((3,), "float32", None, 0),
+        "SOFTMAX": ((3,), "int8", 1 / 256, -128),
+    }
+    options = SoftmaxOptions(1.0) if kind == "SOFTMAX" else None
+    b = model(kind, [((1, 3), "int8", 0.5, 0), y.get(kind, ((3,), "int8", 0.25, 0))], options)
+    assert [reason for _, reason, _ in problems(b)] == [
+        "maps shape [1, 3] to [3]; they must be the same, and not empty"
+    ]
 
 
 def test_sigmoid_table() -> None:
