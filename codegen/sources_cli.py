@@ -23,23 +23,36 @@ TflmCommit = Annotated[
 CmsisNnCommit = Annotated[
     str | None, typer.Option(help="Another commit of CMSIS-NN.", metavar="HASH", show_default="the pin")
 ]
+FlatbuffersCommit = Annotated[
+    str | None,
+    typer.Option(
+        help="Another commit of FlatBuffers, as a later TFLM needs.",
+        metavar="HASH",
+        show_default="the pin",
+    ),
+]
 
 
-def overrides(tflm_commit: str | None, cmsis_nn_commit: str | None) -> dict[str, str]:
+def overrides(
+    tflm_commit: str | None, cmsis_nn_commit: str | None, flatbuffers_commit: str | None = None
+) -> dict[str, str]:
     """Return the commits that a person gave, by key."""
-    given = {"tflm": tflm_commit, "cmsis_nn": cmsis_nn_commit}
+    given = {"tflm": tflm_commit, "cmsis_nn": cmsis_nn_commit, "flatbuffers": flatbuffers_commit}
     return {key: commit for key, commit in given.items() if commit}
 
 
 @sources_app.command("fetch")
 def fetch_command(
-    tflm_commit: TflmCommit = None, cmsis_nn_commit: CmsisNnCommit = None, as_json: Json = False
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    as_json: Json = False,
 ) -> None:
     """Bring what is missing into the cache with git, as git is configured: proxies, mirrors, credentials."""
     from codegen.sources import fetch
 
     with progress_bars(as_json) as show:
-        tree = fetch(overrides(tflm_commit, cmsis_nn_commit), show)
+        tree = fetch(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit), show)
     if as_json:
         folders = {key: str(getattr(tree, key)) for key in tree.commits}
         print(
@@ -56,14 +69,17 @@ def fetch_command(
 
 @sources_app.command("status")
 def status_command(
-    tflm_commit: TflmCommit = None, cmsis_nn_commit: CmsisNnCommit = None, as_json: Json = False
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    as_json: Json = False,
 ) -> None:
     """Show what is in the cache and compare it with its commits; exit 1 if something is missing or changed."""
     from codegen.sources import SourceSet
     from codegen.sources.cache import cache_root
     from codegen.sources.status import status_set
 
-    found = status_set(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit)))
+    found = status_set(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
     if as_json:
         print(json.dumps({"cache": str(cache_root()), "sources": [s.to_json() for s in found]}, indent=2))
     else:
@@ -95,6 +111,7 @@ def import_command(
     ],
     tflm_commit: TflmCommit = None,
     cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
     as_json: Json = False,
 ) -> None:
     """Take over sources that are on this machine, and verify that they are the commits wanted."""
@@ -102,7 +119,7 @@ def import_command(
     from codegen.sources.importing import import_set
     from codegen.sources.tree import missing_of, names
 
-    sources = SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit))
+    sources = SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit))
     with progress_bars(as_json) as show:
         taken = import_set(sources, directory, show)
     missing = missing_of(sources)

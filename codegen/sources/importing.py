@@ -124,6 +124,9 @@ def _recognise(sources: SourceSet, directory: Path, is_git: bool) -> Pin | None:
                 git.succeeds(directory, "cat-file", "-e", f"{at}:{pin.marker}") for at in (pin.commit, "HEAD")
             ):
                 return pin
+        # One that git cannot read, or whose files are missing: its name tells what is to be repaired.
+        if not git.succeeds(directory, "rev-parse", "--verify", "HEAD"):
+            return next((pin for pin in sources if pin.slug == directory.name.removesuffix(".git")), None)
     return None
 
 
@@ -142,8 +145,14 @@ def _take(candidate: Candidate, on_progress: OnProgress) -> Imported:
             f"this checkout of {candidate.pin.title} is broken",
             where=str(candidate.path),
             why=f"git says: {failure}",
-            remedy=f"repair it, or clone it anew: git clone {candidate.pin.repository}",
+            remedy=_repair(candidate, str(failure)),
         ) from failure
+
+
+def _repair(candidate: Candidate, complaint: str) -> str:
+    if "dubious ownership" in complaint:
+        return f"if you trust its owner: git config --global --add safe.directory {candidate.path.absolute()}"
+    return f"repair it, or clone it anew: git clone {candidate.pin.repository}"
 
 
 def _take_repository(candidate: Candidate, on_progress: OnProgress) -> Imported:
@@ -152,8 +161,8 @@ def _take_repository(candidate: Candidate, on_progress: OnProgress) -> Imported:
     if not git.succeeds(path, "cat-file", "-e", f"{pin.commit}^{{commit}}"):
         head = git.run(path, "rev-parse", "--verify", "HEAD^{commit}")
         warnings.append(
-            f"{path} does not hold {pin.title} {pin.commit}; its HEAD {head} was imported instead, "
-            f"which builds take with {option(pin.key)} {head}"
+            f"{path} does not hold {pin.title} {pin.commit}; its HEAD {head} was imported instead"
+            + (f", which builds take with {option(pin.key)} {head}" if option(pin.key) else "")
         )
         pin = replace(pin, commit=head, sha256="")
     bare = git.run(path, "rev-parse", "--is-bare-repository") == "true"
@@ -176,7 +185,8 @@ def _take_exported(candidate: Candidate, on_progress: OnProgress) -> Imported:
             f"this tree is not {pin.title} {pin.commit}",
             where=str(path),
             why="it has no git repository, and its source files have another digest",
-            remedy=f"export that commit; or say which commit it is with {option(pin.key)}",
+            remedy="export that commit"
+            + (f"; or say which it is with {option(pin.key)}" if option(pin.key) else ""),
         )
     with replacing(pin, on_progress) as place:
         if place:

@@ -13,6 +13,8 @@ from codegen.errors import UsageError
 
 PINS_FILE = Path(__file__).with_name("pins.toml")
 
+# The other two have not changed for years, and can be overridden through the Python interface.
+_WITH_OPTION = frozenset({"tflm", "cmsis_nn", "flatbuffers"})
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -104,7 +106,7 @@ class SourceSet:
             if not _COMMIT.fullmatch(commit.lower()):
                 raise UsageError(
                     f"'{commit}' is not a full commit hash",
-                    where=option(key),
+                    where=option(key) or key,
                     why="servers hand out commits by their full hash, and a branch is another commit tomorrow",
                     remedy=f"give the 40 digits: git ls-remote {self[key].repository} HEAD",
                 )
@@ -112,8 +114,8 @@ class SourceSet:
 
 
 def option(key: str) -> str:
-    """Return the command-line option that overrides the commit of ``key``."""
-    return f"--{key.replace('_', '-')}-commit"
+    """Return the command-line option that overrides the commit of ``key``; empty where there is none."""
+    return f"--{key.replace('_', '-')}-commit" if key in _WITH_OPTION else ""
 
 
 def _at(pin: Pin, commit: str) -> Pin:

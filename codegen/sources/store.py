@@ -178,7 +178,7 @@ def _fetch(
     repository: Path, pin: Pin, on_step: Callable[[git.Step], None], lock: int, *, local: bool
 ) -> None:
     """Fetch the commit alone, or everything where the server refuses that."""
-    fetch = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head"]
+    fetch = ["fetch", "--progress", "--no-tags"]
     if local:
         fetch.append("--upload-pack=git -c uploadpack.allowAnySHA1InWant=true upload-pack")
     try:

@@ -42,9 +42,13 @@ def locate_set(sources: SourceSet) -> SourceTree:
             where=str(cache.cache_root() / "sources"),
             remedy="micronets-gen sources fetch brings them; --runtime aot needs none",
         )
-    warnings = tuple(text for pin in sources if (text := _warning(pin)))
+    warnings = [text for pin in sources if (text := _warning(pin))]
     trees = {pin.key: cache.tree_of(cache.entry(pin)) for pin in sources}
-    return SourceTree(**trees, commits=sources.commits, warnings=warnings)
+    if any(not pin.sha256 for pin in sources):
+        from codegen.sources.companions import mismatches
+
+        warnings.extend(mismatches(sources, trees["tflm"], trees["flatbuffers"]))
+    return SourceTree(**trees, commits=sources.commits, warnings=tuple(warnings))
 
 
 def missing_of(sources: SourceSet) -> list[Pin]:

@@ -28,6 +28,7 @@ from codegen.errors import MicronetsError, UsageError
 from codegen.sources import Progress, SourcesError, SourceSet, SourcesMissing, SourcesUnreachable, cache, git
 from codegen.sources import pins as pins_module
 from codegen.sources import store as store_module
+from codegen.sources.companions import expected_commits, expected_flatbuffers, flatbuffers_version
 from codegen.sources.digest import digest
 from codegen.sources.fetching import fetch_set, probe
 from codegen.sources.git import Step, parse_progress
@@ -613,6 +614,20 @@ class TestImport:
         assert caught.value.remedy.endswith(f"git clone {BASE}tflm")
         assert cache.find(world.sources["tflm"]) is None
 
+    def test_checkout_of_another_user(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = world.clone("tflm", "mine")
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        with pytest.raises(SourcesError, match="is broken") as caught:
+            import_set(world.sources, folder)
+        assert "dubious ownership" in caught.value.why
+        assert caught.value.remedy.endswith(f"git config --global --add safe.directory {folder}")
+
+    def test_broken_bare_mirror_is_known_by_its_name(self, world: World) -> None:
+        folder = world.clone("tflm", "mirrors/tflm.git", "--mirror")
+        (folder / "HEAD").write_text("nonsense\n")
+        with pytest.raises(SourcesError, match="this checkout of Tflm is broken"):
+            import_set(world.sources, world.root / "mirrors")
+
     def test_checkout_with_missing_objects(self, world: World) -> None:
         folder = world.clone("tflm", "mine")
         for pack in (folder / ".git/objects").rglob("*.pack"):
@@ -733,11 +748,68 @@ class TestVerbs:
         assert (time.perf_counter() - start) / 10 < 0.05
 
 
-def test_real_sources_have_the_pinned_digests_and_licences() -> None:
+class TestCompanions:
+    @staticmethod
+    def _tflm(world: World, cmsis_nn: str, flatbuffers: str) -> str:
+        """Commit a tree of TFLM with download scripts, and return its hash."""
+        origin = world.origin("tflm")
+        make = origin / "tensorflow/lite/micro/tools/make"
+        (make / "ext_libs").mkdir(parents=True)
+        (make / "ext_libs/cmsis_nn_download.sh").write_text(f'ZIP_PREFIX_NN="{cmsis_nn}"\n')
+        (make / "flatbuffers_download.sh").write_text(f'  ZIP_PREFIX="v{flatbuffers}"\n')
+        (make / "third_party_downloads.inc").write_text(
+            f'RUY_URL="https://github.com/google/ruy/archive/{world.sources["ruy"].commit}.zip"\n'
+        )
+        run_git(origin, "add", "-A")
+        run_git(origin, "commit", "--quiet", "-m", "scripts")
+        return run_git(origin, "rev-parse", "HEAD")
+
+    @staticmethod
+    def _flatbuffers(world: World) -> str:
+        origin = world.origin("flatbuffers")
+        header = origin / "include/flatbuffers/base.h"
+        header.parent.mkdir(parents=True)
+        header.write_text(
+            "#define FLATBUFFERS_VERSION_MAJOR 25\n#define FLATBUFFERS_VERSION_MINOR 9\n"
+            "#define FLATBUFFERS_VERSION_REVISION 23\n"
+        )
+        run_git(origin, "add", "-A")
+        run_git(origin, "commit", "--quiet", "-m", "version")
+        return run_git(origin, "rev-parse", "HEAD")
+
+    def test_what_does_not_go_together_is_told(self, world: World) -> None:
+        tflm = self._tflm(world, "f" * 40, "26.1.0")
+        flatbuffers = self._flatbuffers(world)
+        tree = fetch_set(world.sources.override({"tflm": tflm, "flatbuffers": flatbuffers}))
+        assert tree.warnings == (
+            f"Tflm {tflm[:12]} was made for Cmsis_Nn {'f' * 12}, and {world.sources['cmsis_nn'].commit[:12]} "
+            f"is taken (--cmsis-nn-commit {'f' * 40})",
+            f"Tflm {tflm[:12]} needs FlatBuffers 26.1.0 and refuses to compile with the 25.9.23 that is taken "
+            "(--flatbuffers-commit of the tag v26.1.0)",
+        )
+
+    def test_what_goes_together_is_not_mentioned(self, world: World) -> None:
+        tflm = self._tflm(world, world.sources["cmsis_nn"].commit, "25.9.23")
+        tree = fetch_set(world.sources.override({"tflm": tflm, "flatbuffers": self._flatbuffers(world)}))
+        assert tree.warnings == ()
+
+
+def test_real_sources_go_together() -> None:
+    tree = real_sources()
+    pinned = SourceSet.pinned()
+    assert expected_commits(tree.tflm) == {key: pinned[key].commit for key in ("cmsis_nn", "gemmlowp", "ruy")}
+    assert expected_flatbuffers(tree.tflm) == flatbuffers_version(tree.flatbuffers) != ""
+
+
+def real_sources() -> SourceTree:
     present, reason = api.available()
     if not present:
         pytest.skip(f"{reason} (micronets-gen sources fetch brings them)")
-    tree = api.locate()
+    return api.locate()
+
+
+def test_real_sources_have_the_pinned_digests_and_licences() -> None:
+    tree = real_sources()
     for pin in SourceSet.pinned():
         folder = getattr(tree, pin.key)
         assert digest(folder, pin.parts) == pin.sha256, pin.title
