@@ -1,0 +1,103 @@
+"""Published architectures by name: those of the MicroNets paper and the DS-CNN baselines that it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from codegen.errors import UsageError
+from search.architecture import Architecture, Block, Conv, Pool, Separable, Shape
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper says of a model.
+
+    Attributes:
+        task: The task that it is for.
+        source: Where the architecture and the figures stand.
+        quality: As published, for example ``96.5 %``.
+        flash_kb: Size of the ``.tflite`` file in KB.
+        sram_kb: SRAM with the interpreter's overhead, in KB.
+        mops: Millions of operations; a multiply-accumulate is two.
+    """
+
+    architecture: Architecture
+    task: str
+    source: str
+    quality: str
+    flash_kb: float
+    sram_kb: float
+    mops: float
+
+
+_PAPER = "arXiv:2010.11267, tables 4 and 5"
+_BASELINE = "arXiv:1711.07128, with the strides that arXiv:2010.11267, table 4, measures"
+_KWS: Shape = (49, 10, 1)
+_AD: Shape = (32, 32, 1)
+
+
+def _kws(name: str, stem: int, *rest: int) -> Architecture:
+    first, *others = rest
+    blocks: tuple[Block, ...] = (
+        Conv(stem, (10, 4)),
+        Separable(first, stride=(2, 2)),
+        *(Separable(channels) for channels in others),
+        Pool(),
+    )
+    return Architecture(name, _KWS, 12, blocks)
+
+
+def _ad(name: str, stem: int, *rest: int) -> Architecture:
+    strides = (2, *[1] * (len(rest) - 3), 2, 2)
+    blocks: tuple[Block, ...] = (
+        Conv(stem),
+        *(Separable(channels, stride=(s, s)) for channels, s in zip(rest, strides, strict=True)),
+        Pool(),
+    )
+    return Architecture(name, _AD, 4, blocks)
+
+
+_MODELS = (
+    Published(_kws("micronet-kws-s", 84, 112, 84, 84, 84, 196), "kws", _PAPER, "95.3 %", 102, 53.2, 16.4),
+    Published(
+        _kws("micronet-kws-m", 140, 140, 140, 140, 112, 196), "kws", _PAPER, "95.8 %", 163, 103.3, 30.6
+    ),
+    Published(
+        _kws("micronet-kws-l", 276, 248, 276, 276, 248, 248, 248, 248),
+        "kws",
+        _PAPER,
+        "96.5 %",
+        612,
+        208.8,
+        129,
+    ),
+    Published(_ad("micronet-ad-s", 72, 164, 220, 276, 276), "ad", _PAPER, "AUC 95.35 %", 253, 114.2, 37.5),
+    Published(
+        _ad("micronet-ad-m", 192, 276, 276, 276, 276, 276), "ad", _PAPER, "AUC 96.05 %", 464, 274.5, 124.7
+    ),
+    Published(
+        _ad("micronet-ad-l", 276, 248, 276, 276, 248, 248), "ad", _PAPER, "AUC 97.28 %", 442, 383.7, 129
+    ),
+    Published(_kws("ds-cnn-s", 64, *[64] * 4), "kws", _BASELINE, "94.15 %", 49, 47.2, 7.1),
+    Published(_kws("ds-cnn-m", 172, *[172] * 4), "kws", _BASELINE, "95 %", 181, 123.3, 37.3),
+    Published(_kws("ds-cnn-l", 276, *[276] * 5), "kws", _BASELINE, "95.9 %", 490, 201.3, 107.2),
+)
+
+ZOO: Mapping[str, Published] = MappingProxyType({model.architecture.name: model for model in _MODELS})
+"""Every published model by name."""
+
+
+def published(name: str) -> Published:
+    """Return a published model.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in ZOO:
+        near = get_close_matches(name, ZOO, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(ZOO)}"
+        raise UsageError("no such published model", where=name, remedy=remedy)
+    return ZOO[name]
