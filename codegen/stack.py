@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -373,7 +374,7 @@ def _has_fpu(elf: Any) -> bool:
 def _decode(functions: dict[int, _Function], code: Code) -> None:
     """Fill in frames and calls of the functions of one section."""
     here = sorted(a for a in functions if code.base <= a < code.end)
-    for address, following in zip(here, [*here[1:], code.end], strict=True):
+    for address, following in pairwise([*here, code.end]):
         function = functions[address]
         # Hand-written assembly may come without sizes.
         function.size = min(function.size, code.end - address) or following - address
