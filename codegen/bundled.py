@@ -101,6 +101,8 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
         return ModelSource(path)
     if path.is_dir():
         raise UsageError("is a folder, not a model", where=wanted, remedy=_remedy(wanted, path))
+    if path.exists():
+        raise UsageError("is no regular file", where=wanted, remedy=_remedy(wanted, path.parent))
     looks_like_path = path.suffix != "" or len(path.parts) > 1
     what = "no such model file" if looks_like_path else "neither a model file nor a bundled model"
     raise UsageError(what, where=wanted, remedy=_remedy(wanted, path.parent))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codegen import __version__
-from codegen.errors import MicronetsError
+from codegen.errors import MicronetsError, UsageError
 from codegen.sources_cli import sources_app
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 boards_app = typer.Typer(help="The boards that firmware can be built for.", no_args_is_help=False)
 app.add_typer(boards_app, name="boards", invoke_without_command=True)
+models_app = typer.Typer(help="The models that travel with micronets-gen.", no_args_is_help=False)
+app.add_typer(models_app, name="models", invoke_without_command=True)
 app.add_typer(sources_app, name="sources")
 
 
@@ -83,6 +85,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        print(f"error: {error.filename or 'input/output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
 
 
 def _version(value: bool) -> None:
@@ -108,7 +113,8 @@ def build(
         typer.Option(
             "--model",
             "-m",
-            help="A .tflite file, or a bundled model's name. [default: the bundled digits classifier]",
+            help="A .tflite file, or a bundled model's name.",
+            show_default="the bundled digits classifier",
             autocompletion=_complete_model,
         ),
     ] = None,
@@ -117,7 +123,7 @@ def build(
     ] = RuntimeName.AUTO,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The project's folder. [default: build/<board>-<model>]"),
+        typer.Option("--out", "-o", help="The project's folder.", show_default="build/<board>-<model>"),
     ] = None,
     no_compile: Annotated[bool, typer.Option("--no-compile", help="Write the project only.")] = False,
     force: Annotated[
@@ -126,12 +132,15 @@ def build(
     vectors: Annotated[
         Path | None,
         typer.Option(
-            help="Golden inputs: a .npz with input_0, ... and optionally labels. [default: the model's]"
+            help="Golden inputs: a .npz with input_0, ... and optionally labels.",
+            show_default="the model's, or random",
         ),
     ] = None,
     vector_count: Annotated[
         int | None,
-        typer.Option(min=1, help="How many golden vectors to embed, at most. [default: 32 samples or 8 random]"),
+        typer.Option(
+            min=1, help="How many golden vectors to embed, at most.", show_default="32 samples or 8 random"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -260,6 +269,8 @@ def boards(context: typer.Context, as_json: Json = False) -> None:
     """List the boards."""
     if context.invoked_subcommand is None:
         _list_boards(as_json)
+    elif as_json:
+        raise typer.BadParameter("belongs after the subcommand", param_hint="'--json'")
 
 
 @boards_app.command("list")
@@ -295,9 +306,22 @@ def boards_show(
         _print(board_details(board))
 
 
-@app.command()
-def models(as_json: Json = False) -> None:
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: Json = False) -> None:
     """List the bundled models."""
+    if context.invoked_subcommand is None:
+        _list_models(as_json)
+    elif as_json:
+        raise typer.BadParameter("belongs after the subcommand", param_hint="'--json'")
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the bundled models with their measured accuracy."""
+    _list_models(as_json)
+
+
+def _list_models(as_json: bool) -> None:
     from codegen.bundled import bundled_models
     from codegen.listing import model_list, model_table
 
