@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from codegen.lock import Inputs, content_hash
 from codegen.plan import Plan
 from codegen.render import Written, render, template_text, write_files
 from codegen.resources import data_dir
+from codegen.runtimes.base import LibrarySources
 from codegen.selftest import selftest_files
 from codegen.vectors import Vectors
 
@@ -47,12 +48,24 @@ class Library:
 
     flags: tuple[str, ...] = ("-Werror",)
     build: Mapping[str, object] = field(default_factory=dict)
+    dependencies: tuple[str, ...] = ()
+
+    @classmethod
+    def with_dependencies(
+        cls, flags: Sequence[str], dependencies: Sequence[str], unflags: Sequence[str] = ()
+    ) -> Library:
+        """Return a library that names what it depends on, so that PlatformIO need not read its sources."""
+        build = {"unflags": list(unflags), "includeDir": ".", "srcDir": ".", "libLDFMode": "off"}
+        return cls(tuple(flags), build, tuple(dependencies))
 
     def manifest(self, name: str, description: str) -> str:
         """Return ``library.json``."""
         # Objects, not an archive: the linker would not pull the vector table out of one.
         build = {**self.build, "flags": list(self.flags), "libArchive": False}
-        return _json({"name": name, "version": "1.0.0", "description": description, "build": build})
+        manifest: dict[str, object] = {"name": name, "version": "1.0.0", "description": description, "build": build}
+        if self.dependencies:
+            manifest["dependencies"] = [{"name": dependency} for dependency in self.dependencies]
+        return _json(manifest)
 
 
 BOARD_LIBRARY = Library()
@@ -69,6 +82,9 @@ def project_files(
     pins: Mapping[str, str] | None = None,
     library: Library = AOT_LIBRARY,
     language: str = "c",
+    libraries: Sequence[LibrarySources] = (),
+    documents: Mapping[str, str] | None = None,
+    quiet_flags: Sequence[str] = (),
 ) -> Project:
     """Assemble a project.
 
@@ -80,9 +96,12 @@ def project_files(
         pins: Versions of what the runtime brings along.
         library: How ``lib/model`` is compiled.
         language: Suffix of the user's ``src/main.*``: ``c`` or ``cc``.
+        libraries: What the runtime brings along beside ``lib/model``.
+        documents: Further files by path in the project.
+        quiet_flags: See :class:`codegen.runtimes.base.Sources`.
     """
     board = plan.board
-    values = _values(plan, vectors)
+    values = {**_values(plan, vectors), "quiet_flags": list(quiet_flags)}
     files: dict[str, str | bytes] = {
         "platformio.ini": render("project/platformio.ini.j2", **values),
         "README.md": render("project/README.md.j2", **values),
@@ -101,7 +120,12 @@ def project_files(
             "selftest", "Golden vectors and the self-test"
         ),
         **_under(PLATFORM, platform_files(board)),
+        **(documents or {}),
     }
+    for extra in libraries:
+        how = Library.with_dependencies(extra.flags, extra.dependencies, extra.unflags)
+        files |= _under(f"lib/{extra.name}", extra.files)
+        files[f"lib/{extra.name}/library.json"] = how.manifest(extra.name, extra.description)
     user_files = {
         f"src/main.{language}": render("project/main.c.j2", **values),
         "user.ini": render("project/user.ini.j2", **values),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from codegen.board import Board
@@ -29,6 +30,25 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class LibrarySources:
+    """A PlatformIO library that the runtime brings along.
+
+    Attributes:
+        files: By path in ``lib/<name>``; ``library.json`` is made of the rest.
+        flags: Compiler flags; ``-I`` is relative to the library and holds for those that depend on it, too.
+        unflags: Flags of the environment that do not concern it: its objects serve every environment.
+        dependencies: Names of the libraries that it includes headers of.
+    """
+
+    name: str
+    description: str
+    files: Mapping[str, str]
+    flags: tuple[str, ...]
+    unflags: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sources:
     """Files of ``lib/model`` and how they are compiled.
 
@@ -37,12 +57,36 @@ class Sources:
         flags: Compiler flags of the library.
         language: Suffix of the user's ``src/main.*``.
         pins: Versions of what the runtime brings along.
+        dependencies: Libraries that ``lib/model`` includes headers of; empty: PlatformIO looks for them.
+        libraries: What lies beside ``lib/model``.
+        documents: Further files by path in the project: notices.
+        quiet_flags: Flags of the release and the profiled environment that silence the runtime; where there
+            are some, a third environment has them not.
     """
 
     files: Mapping[str, str]
     flags: tuple[str, ...]
     language: str = "c"
     pins: Mapping[str, str] = field(default_factory=dict)
+    dependencies: tuple[str, ...] = ()
+    libraries: tuple[LibrarySources, ...] = ()
+    documents: Mapping[str, str] = field(default_factory=dict)
+    quiet_flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerKernel:
+    """What executes a layer, as the linked image shows it.
+
+    Attributes:
+        layer: Index.
+        kernel: Name of the function.
+        problem: Empty, or why this is not the fastest kernel that the runtime could have, as a clause.
+    """
+
+    layer: int
+    kernel: str
+    problem: str = ""
 
 
 class Runtime(Protocol):
@@ -60,3 +104,10 @@ class Runtime(Protocol):
 
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Return the model's library; ``mark`` is a sentence that its header repeats, or empty."""
+
+    def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:
+        """Return what executes each layer in a linked image.
+
+        Raises:
+            ToolError: the image cannot be read, or lacks what the plan says.
+        """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from codegen.board import Board
 from codegen.graph import Graph
 from codegen.plan import Constant, Plan
 from codegen.runtimes.aot.planner import plan_layers
 from codegen.runtimes.aot.source import model_files
-from codegen.runtimes.base import Footprint, Sources
+from codegen.runtimes.base import Footprint, LayerKernel, Sources
 
 # The smallest image that the tests build, less its constants: no model can do with less.
 _LEAST_CODE = 3 * 1024
@@ -54,3 +56,7 @@ class AotRuntime:
         """Render the layers, the constants and the kernels in use."""
         files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark)
         return Sources(files, flags=("-O2", "-Werror"))
+
+    def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:
+        """Return the kernels of the plan: the layers call them directly, so a missing one would not link."""
+        return tuple(LayerKernel(layer.index, layer.kernel) for layer in plan.layers)
