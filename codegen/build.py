@@ -39,6 +39,7 @@ class Request:
         out: The project's folder; None for ``build/<board>-<model>``.
         vectors: A ``.npz`` of golden inputs; None for the model's own, or random ones.
         vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones.
+        strict_kernels: Whether a layer on a reference kernel is an error.
     """
 
     board: str
@@ -49,6 +50,7 @@ class Request:
     force: bool = False
     vectors: Path | None = None
     vector_count: int | None = None
+    strict_kernels: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is
             untouched unless the project was complete.
     """
+    from codegen.guard import require_fast, with_kernels
     from codegen.image import describe_image
     from codegen.pio import build as compile_project
     from codegen.project import Library, environments, project_files
@@ -101,8 +104,13 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         sources.files,
         soc_files(board, arena_region=plan.arena_region, stack_bytes=footprint.stack),
         pins=sources.pins,
-        library=Library(flags=sources.flags),
+        library=Library.with_dependencies(sources.flags, sources.dependencies)
+        if sources.dependencies
+        else Library(flags=sources.flags),
         language=sources.language,
+        libraries=sources.libraries,
+        documents=sources.documents,
+        quiet_flags=sources.quiet_flags,
     )
     folder = request.out or Path("build") / f"{board.name}-{name}"
     with _writing(folder):
@@ -126,9 +134,12 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         notify("analysing the image")
         elf = images[environments(board)[0]]
         image, stack = describe_image(elf, board)
-        report = replace(report, image=image, stack=stack)
+        kernels = choice.runtime.kernels(plan, elf)
+        report = replace(report, image=image, stack=stack, layers=with_kernels(report.layers, kernels))
         write_report(folder, report)
         _require_stack(report)
+        if request.strict_kernels:
+            require_fast(plan, kernels)
     return Built(folder, elf, report)
 
 

@@ -142,6 +142,9 @@ def build(
             min=1, help="How many golden vectors to embed, at most.", show_default="32 samples or 8 random"
         ),
     ] = None,
+    strict_kernels: Annotated[
+        bool, typer.Option("--strict-kernels", help="Fail where a layer runs on a reference kernel.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Turn a model into a PlatformIO project and compile it."""
@@ -157,6 +160,7 @@ def build(
         force=force,
         vectors=vectors,
         vector_count=vector_count,
+        strict_kernels=strict_kernels,
     )
     with _status(as_json) as notify:
         built = build_project(request, notify)

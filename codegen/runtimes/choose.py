@@ -20,18 +20,18 @@ def choose_runtime(wanted: str) -> Choice:
     """Return the runtime for ``auto``, ``aot`` or ``tflm``.
 
     Raises:
-        UsageError: there is none of that name, or it is not available.
+        UsageError: there is none of that name.
+        SourcesError: the sources of ``tflm`` cannot be had.
     """
     from codegen.runtimes.aot.runtime import AotRuntime
 
     if wanted == "aot":
         return Choice(AotRuntime(), "as asked for")
     if wanted == "auto":
-        return Choice(AotRuntime(), "the tflm runtime is not part of this version yet")
+        return Choice(AotRuntime(), "the default: C generated for the model, nothing to download")
     if wanted == "tflm":
-        raise UsageError(
-            "the tflm runtime is not part of this version yet",
-            where="--runtime tflm",
-            remedy="use --runtime aot: the same bytes, nothing to download",
-        )
+        from codegen.runtimes.tflm.runtime import TflmRuntime
+        from codegen.sources import locate
+
+        return Choice(TflmRuntime(locate()), "as asked for")
     raise UsageError(f"there is no runtime '{wanted}'", where="--runtime", remedy="use auto, aot or tflm")

@@ -1,0 +1,45 @@
+"""An arena that is large enough for any kernel, before anything exact is known.
+
+Not a prediction: every term is rounded up generously. What TFLM puts where is in the comments of
+``micro_allocator.cc``: buffers of the plan from the arena's start, everything else from its end, and, while
+planning, tables between the two.
+"""
+
+from __future__ import annotations
+
+from codegen.graph import Graph, Operator
+from codegen.memory import plan_memory
+from codegen.plan import LayerCode
+
+_FIXED = 4096
+_PER_OPERATOR = 512
+_PER_TENSOR = 128
+_PER_CHANNEL = 16
+_SCRATCH = 1024
+
+
+def generous_arena(graph: Graph) -> int:
+    """Return bytes of an arena in which TFLM can run the graph, a multiple of 16."""
+    codes = [LayerCode((), (), scratch_bytes=_scratch(graph, op)) for op in graph.operators]
+    # The greedy planner may leave gaps that this one does not.
+    planned = plan_memory(graph, codes).size * 5 // 4
+    channels = sum(_channels(graph, op) for op in graph.operators)
+    persistent = _FIXED + _PER_OPERATOR * len(graph.operators) + _PER_CHANNEL * channels
+    return (planned + persistent + _PER_TENSOR * len(graph.tensors) + 15) // 16 * 16
+
+
+def _channels(graph: Graph, op: Operator) -> int:
+    shape = graph.tensor(op.outputs[0]).shape
+    return shape[-1] if shape else 1
+
+
+def _scratch(graph: Graph, op: Operator) -> int:
+    """Bound what kernels ask for: a few columns of the window as int16, and a word for each channel."""
+    if op.kind in {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}:
+        weights = graph.tensor(op.inputs[1]).shape
+        window = max(weights[1] * weights[2], 1) * max(weights[-1], 128) if len(weights) == 4 else 0
+        spread = graph.tensor(op.outputs[0]).nbytes * 4 if op.kind == "TRANSPOSE_CONV" else 0
+        return _SCRATCH + 8 * window + 8 * _channels(graph, op) + spread
+    sizes = [graph.tensor(t).nbytes for t in (*op.inputs, *op.outputs) if t >= 0]
+    # Reductions and pooling: sums of up to 64 bits for each element.
+    return _SCRATCH + 8 * _channels(graph, op) + (8 * max(sizes) if op.kind in {"MEAN", "SUM"} else 0)

@@ -1,0 +1,108 @@
+"""The C++ of the model's library: the ``.tflite`` file, the resolver and the interpreter behind ``model.h``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codegen.graph import Graph
+from codegen.plan import Plan
+from codegen.render import render, template_text
+from codegen.runtimes.aot.source import describe
+from codegen.runtimes.tflm.operators import OperatorUse
+from codegen.runtimes.tflm.vendor import INTERPRETER, RESOLVER, Kernel
+
+_SCHEMA = "tensorflow/lite/schema/schema_generated.h"
+_BYTES_PER_LINE = 32
+_LAYERS_PER_LINE = 20
+_NOT_FOR_COMMENTS = re.compile(r"[^\x20-\x7e]|\*/|\\")
+
+
+@dataclass(frozen=True)
+class _Port:
+    index: int
+    ctype: str
+    name: str
+    bytes: int
+    elements: int
+    quantization: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    kind: str
+    method: str
+    argument: str
+
+
+def model_files(plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kernel], mark: str) -> dict[str, str]:
+    """Return the files of ``lib/model`` by name.
+
+    Args:
+        plan: What is built.
+        uses: Operators of the file.
+        kernels: How each kind of them is executed.
+        mark: A sentence that the header repeats, or empty.
+    """
+    graph = plan.graph
+    entries = [
+        _Entry(k.entry.kind, k.entry.method, f"tflite::{k.entry.registration}()" if k.entry.specialised else "")
+        for k in kernels
+    ]
+    owners = layer_of_operators(graph, uses)
+    values = {
+        "model": plan.model_name,
+        "mark": mark,
+        "sha256": graph.sha256,
+        "layers": plan.layers,
+        "macs": sum(layer.macs for layer in plan.layers),
+        "arena_bytes": plan.memory.size,
+        "inputs": [_port(graph, i, t) for i, t in enumerate(graph.inputs)],
+        "outputs": [_port(graph, i, t) for i, t in enumerate(graph.outputs)],
+        "headers": sorted({k.header for k in kernels if k.header} | {INTERPRETER, RESOLVER, _SCHEMA}),
+        "entries": entries,
+        "layer_lines": _lines(owners, _LAYERS_PER_LINE),
+        "bytes": len(graph.file),
+        "lines": _lines(graph.file, _BYTES_PER_LINE),
+    }
+    return {
+        "model.h": render("aot/model.h.j2", **values),
+        "model.cc": render("tflm/model.cc.j2", **values),
+        "model_log.c": template_text("tflm/model_log.c"),
+        "model_data.h": render("tflm/model_data.h.j2", **values),
+        "model_data.c": render("tflm/model_data.c.j2", **values),
+    }
+
+
+def layer_of_operators(graph: Graph, uses: Sequence[OperatorUse]) -> tuple[int, ...]:
+    """Return, for each operator of the file, the layer that it counts for.
+
+    What the graph left out (arithmetic of shapes, unused results) counts for the next layer, or the last one.
+    """
+    by_result = {op.outputs[0]: op.index for op in graph.operators}
+    owners: list[int] = []
+    following = len(graph.operators) - 1
+    for use in reversed(uses):
+        following = by_result.get(use.result, following)
+        owners.append(following)
+    return tuple(reversed(owners))
+
+
+def _port(graph: Graph, index: int, tensor_index: int) -> _Port:
+    tensor = graph.tensor(tensor_index)
+    return _Port(
+        index=index,
+        ctype=tensor.dtype.c,
+        name=_NOT_FOR_COMMENTS.sub("?", tensor.name),
+        bytes=tensor.nbytes,
+        elements=tensor.elements,
+        quantization=describe(tensor),
+    )
+
+
+def _lines(values: Sequence[int], per_line: int) -> list[str]:
+    return [
+        ",".join(map(str, values[first : first + per_line])) + ","
+        for first in range(0, len(values), per_line)
+    ]
