@@ -64,6 +64,14 @@ class World:
     def origin(self, key: str) -> Path:
         return self.root / "origin" / self.sources[key].slug
 
+    def own_origin(self, key: str) -> Path:
+        """Return a copy of a repository that may be changed, which takes its place."""
+        origin = self.origin(key)
+        shared = origin.resolve()
+        origin.unlink()
+        shutil.copytree(shared, origin)
+        return origin
+
     def mirror(self, base: str) -> None:
         """Let git go to ``base`` for every repository."""
         self.git_config.write_text(
@@ -72,7 +80,9 @@ class World:
 
     def clone(self, key: str, name: str, *options: str) -> Path:
         target = self.root / name
-        run_git(self.root, "clone", "--quiet", *options, self.origin(key).as_uri(), str(target))
+        run_git(
+            self.root, "clone", "--quiet", "--template=", *options, self.origin(key).as_uri(), str(target)
+        )
         return target
 
 
@@ -84,7 +94,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for key in KEYS:
         origin = root / "origin" / key
         (origin / "src").mkdir(parents=True)
-        run_git(origin, "init", "--quiet", "--initial-branch=main")
+        run_git(origin, "init", "--quiet", "--template=", "--initial-branch=main")
         (origin / "src" / f"{key}.h").write_text(f"// {key}\n")
         (origin / "LICENSE").write_text("free\n")
         (origin / "data.bin").write_bytes(Random(0).randbytes(100_000))
@@ -121,8 +131,10 @@ def world(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    pins_file = tmp_path / "pins.toml"
+    (tmp_path / "origin").mkdir()
+    for key in KEYS:
+        (tmp_path / "origin" / key).symlink_to(template / "origin" / key)
+    pins_file = template / "pins.toml"
     world = World(tmp_path, SourceSet.read(pins_file), pins_file, tmp_path / "gitconfig")
     world.mirror((tmp_path / "origin").as_uri() + "/")
     return world
@@ -752,7 +764,7 @@ class TestCompanions:
     @staticmethod
     def _tflm(world: World, cmsis_nn: str, flatbuffers: str) -> str:
         """Commit a tree of TFLM with download scripts, and return its hash."""
-        origin = world.origin("tflm")
+        origin = world.own_origin("tflm")
         make = origin / "tensorflow/lite/micro/tools/make"
         (make / "ext_libs").mkdir(parents=True)
         (make / "ext_libs/cmsis_nn_download.sh").write_text(f'ZIP_PREFIX_NN="{cmsis_nn}"\n')
@@ -766,7 +778,7 @@ class TestCompanions:
 
     @staticmethod
     def _flatbuffers(world: World) -> str:
-        origin = world.origin("flatbuffers")
+        origin = world.own_origin("flatbuffers")
         header = origin / "include/flatbuffers/base.h"
         header.parent.mkdir(parents=True)
         header.write_text(
