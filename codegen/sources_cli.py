@@ -46,11 +46,17 @@ def fetch_command(
     tflm_commit: TflmCommit = None,
     cmsis_nn_commit: CmsisNnCommit = None,
     flatbuffers_commit: FlatbuffersCommit = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch anew what was changed in the cache; the changes are lost.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring what is missing into the cache with git, as git is configured: proxies, mirrors, credentials."""
-    from codegen.sources import fetch
+    from codegen.sources import SourceSet, fetch
+    from codegen.sources.status import discard_modified
 
+    if repair:
+        discard_modified(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
     with progress_bars(as_json) as show:
         tree = fetch(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit), show)
     if as_json:
@@ -97,6 +103,8 @@ def status_command(
         console.print(f"\ncache: {cache_root() / 'sources'}", markup=False, soft_wrap=True)
         if any(state.state == "missing" for state in found):
             console.print("fetch: micronets-gen sources fetch", markup=False)
+        if any(state.state == "modified" for state in found):
+            console.print("repair: micronets-gen sources fetch --repair", markup=False)
     if any(state.state in {"missing", "modified"} for state in found):
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from codegen.sources.errors import SourcesError, SourcesMissing, SourcesUnreachable
 from codegen.sources.pins import Pin, SourceSet
-from codegen.sources.store import OnProgress, Progress, quiet
+from codegen.sources.store import OnProgress, Progress, quiet, telling
 from codegen.sources.tree import SourceTree, locate_set
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "fetch",
     "locate",
     "obtainable",
+    "telling",
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from codegen.sources import cache, git
 from codegen.sources.digest import digest
 from codegen.sources.pins import Pin, SourceSet
-from codegen.sources.store import disagreement
+from codegen.sources.store import disagreement, discard
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class Status:
 def status_set(sources: SourceSet) -> tuple[Status, ...]:
     """Look at every source in the cache, and compare its files with its commit."""
     return tuple(_status(pin) for pin in sources)
+
+
+def discard_modified(sources: SourceSet) -> tuple[Pin, ...]:
+    """Remove from the cache what differs from its commit, and return it."""
+    modified = tuple(state.pin for state in status_set(sources) if state.state == "modified")
+    for pin in modified:
+        discard(pin)
+    return modified
 
 
 def _status(pin: Pin) -> Status:

@@ -54,6 +54,21 @@ def quiet(_progress: Progress) -> None:
     """Show nothing."""
 
 
+def telling(notify: Callable[[str], None]) -> OnProgress:
+    """Return what tells progress as lines of text."""
+    return lambda progress: notify(
+        f"fetching {progress.pin.label}: {progress.text} ({progress.fraction:.0%})"
+    )
+
+
+def discard(pin: Pin) -> None:
+    """Remove a pin's commit from the cache."""
+    folder = cache.entry(pin)
+    if folder.exists():
+        with cache_lock(folder, lambda: None):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def replacing(pin: Pin, on_progress: OnProgress) -> Iterator[tuple[Path, int] | None]:
     """Yield the folder in which an entry is prepared, and its lock; on success it takes the entry's place.

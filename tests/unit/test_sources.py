@@ -743,6 +743,26 @@ class TestVerbs:
         assert value["missing"] == []
         assert {row["verified"] for row in value["imported"]} == {"commit"}
 
+    def test_repair(self, as_pinned: World) -> None:
+        tree = api.fetch()
+        (tree.tflm / "src/tflm.h").write_text("// edited\n")
+        runner = CliRunner()
+        status = runner.invoke(sources_app, ["status"])
+        assert status.exit_code == 1
+        assert "repair: micronets-gen sources fetch --repair" in status.stdout
+        assert runner.invoke(sources_app, ["fetch"]).exit_code == 0
+        assert (tree.tflm / "src/tflm.h").read_text() == "// edited\n", "edits are removed on demand only"
+        assert runner.invoke(sources_app, ["fetch", "--repair"]).exit_code == 0
+        assert (tree.tflm / "src/tflm.h").read_text() == "// tflm\n"
+        assert runner.invoke(sources_app, ["status"]).exit_code == 0
+
+    def test_progress_as_text(self, as_pinned: World) -> None:
+        lines: list[str] = []
+        api.fetch(progress=api.telling(lines.append))
+        label = f"Ruy {as_pinned.sources['ruy'].commit[:12]}"
+        assert f"fetching {label}: connecting (0%)" in lines
+        assert lines[-1] == f"fetching {label}: done (100%)"
+
     def test_another_commit(self, as_pinned: World) -> None:
         later = run_git(as_pinned.origin("tflm"), "rev-parse", "HEAD")
         result = CliRunner().invoke(sources_app, ["fetch", "--tflm-commit", later])
