@@ -27,7 +27,6 @@ from codegen import sources as api
 from codegen.errors import MicronetsError, UsageError
 from codegen.sources import Progress, SourcesError, SourceSet, SourcesMissing, SourcesUnreachable, cache, git
 from codegen.sources import pins as pins_module
-from codegen.sources import store as store_module
 from codegen.sources.companions import expected_commits, expected_flatbuffers, flatbuffers_version
 from codegen.sources.digest import digest
 from codegen.sources.fetching import fetch_set, probe
@@ -396,7 +395,7 @@ git upload-pack {world.root}/origin/$1 | (
         for key in ("cmsis_nn", "flatbuffers", "gemmlowp", "ruy"):
             import_set(world.sources, world.origin(key))
         with monkeypatch.context() as patch:
-            patch.setattr(store_module.cache, "write_origin", stop)
+            patch.setattr(cache, "write_origin", stop)
             with pytest.raises(KeyboardInterrupt):
                 fetch_set(world.sources)
         assert cache.find(world.sources["tflm"]) is None
