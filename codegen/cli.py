@@ -377,6 +377,46 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def bench(
+    board: BoardOption,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A .tflite file, or a bundled model's name; repeatable. [default: the bundled digits classifier]",
+            autocompletion=_complete_model,
+        ),
+    ] = None,
+    runtimes: Annotated[
+        str, typer.Option(help="Runtimes, separated by commas; ratios are to the first.")
+    ] = "tflm,aot",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the projects and of bench.html.")
+    ] = Path("build/bench"),
+    as_json: Json = False,
+) -> None:
+    """Build and run models with several runtimes and put them side by side; exit 1 if an output is wrong."""
+    from codegen.bench import measure_all
+    from codegen.bundled import DEFAULT_MODEL
+    from codegen.render import write_if_changed
+    from codegen.report.comparison import comparison_page, comparison_tables
+
+    names = [name.strip() for name in runtimes.split(",") if name.strip()]
+    with _status(as_json) as notify:
+        results = measure_all(model or [DEFAULT_MODEL], board, names, out, notify)
+    page = out / "bench.html"
+    write_if_changed(page, comparison_page(results).encode())
+    if as_json:
+        _print_json({"results": [result.to_json() for result in results], "page": str(page)})
+    else:
+        _print(comparison_tables(results))
+        _print(f"pictures: {page}")
+    if not all(result.passed or result.problem for result in results) or all(r.problem for r in results):
+        raise typer.Exit(1)
+
+
 def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 

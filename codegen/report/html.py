@@ -14,7 +14,8 @@ from codegen.resources import data_dir
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the Jinja environment of the pages: values are escaped, numbers have filters."""
     environment = Environment(
         loader=FileSystemLoader(data_dir("templates") / "report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -38,7 +39,7 @@ def _environment() -> Environment:
 def to_html(report: Report) -> str:
     """Return the page; sections whose facts are not known are left out."""
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             report=report,

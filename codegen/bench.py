@@ -1,0 +1,168 @@
+"""Builds and runs models with several runtimes, and puts what that cost side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codegen.build import Notify, Request, build
+from codegen.elf import BIASES, WEIGHTS
+from codegen.errors import FitError
+from codegen.execute import run_project
+from codegen.report.report import ImageInfo, Report
+from codegen.sources.errors import SourcesError
+
+TABLES = "quantisation and tables"
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """One layer; counts are instructions."""
+
+    name: str
+    op: str
+    macs: int
+    instructions: int | None
+    kernel: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model with one runtime on one board; counts are instructions, sizes bytes.
+
+    Attributes:
+        startup: Instructions that initialise the model.
+        arena_bytes: Tensors, scratch and, for an interpreter, its own data.
+        peak_live_bytes: The least that the tensors' bytes could be.
+        ram_bytes: Static RAM: data, bss and arena.
+        stack_bytes: Worst case.
+        flash_bytes: The image without golden vectors.
+        code_bytes: Of it, what is neither weights nor tables nor metadata.
+        weight_bytes: Of it, weights and biases; for an interpreter the whole model file.
+        table_bytes: Of it, quantisation and look-up tables.
+        problem: Why there are no figures; empty where there are.
+    """
+
+    model: str
+    board: str
+    runtime: str
+    passed: bool = False
+    macs: int = 0
+    instructions: int = 0
+    startup: int = 0
+    arena_bytes: int = 0
+    peak_live_bytes: int = 0
+    ram_bytes: int = 0
+    stack_bytes: int = 0
+    flash_bytes: int = 0
+    code_bytes: int = 0
+    weight_bytes: int = 0
+    table_bytes: int = 0
+    layers: tuple[LayerResult, ...] = ()
+    problem: str = ""
+
+    @property
+    def per_mac(self) -> float | None:
+        return self.instructions / self.macs if self.macs and not self.problem else None
+
+    @property
+    def other_ram_bytes(self) -> int:
+        """Static RAM beside the arena."""
+        return self.ram_bytes - self.arena_bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, the derived ones included."""
+        return {**asdict(self), "per_mac": self.per_mac, "other_ram_bytes": self.other_ram_bytes}
+
+
+def measure(
+    model: str,
+    board: str,
+    runtime: str,
+    folder: Path,
+    *,
+    notify: Notify = lambda _step: None,
+    timeout: float = 900,
+) -> Result:
+    """Build and run one model; the project is left in ``folder``.
+
+    Raises:
+        MicronetsError: it cannot be built or run; that it does not fit is told in the result.
+    """
+    name = f"{Path(model).stem} with {runtime} on {board}"
+
+    def say(step: str) -> None:
+        notify(f"{name}: {step}")
+
+    request = Request(board, model, runtime, folder, force=True, vector_count=1)
+    try:
+        build(request, say)
+    except FitError as error:
+        return Result(Path(model).stem, board, runtime, problem=error.what)
+    report = run_project(
+        folder,
+        timeout=timeout,
+        progress=lambda image, count: say(f"{image}, {count / 1e6:,.0f} M instructions"),
+    )
+    return _result(report)
+
+
+def _result(report: Report) -> Result:
+    image, stack, run = report.image, report.stack, report.run
+    assert image is not None
+    assert stack is not None
+    assert run is not None
+    tables = flash_of(image, TABLES)
+    weights = flash_of(image, WEIGHTS, BIASES)
+    flash = image.runtime_bytes + weights
+    return Result(
+        model=report.model.name,
+        board=report.board.name,
+        runtime=report.runtime,
+        passed=run.passed,
+        macs=report.macs,
+        instructions=run.count,
+        startup=run.startup,
+        arena_bytes=image.arena_bytes,
+        peak_live_bytes=report.memory.peak if report.memory else 0,
+        ram_bytes=image.ram_bytes,
+        stack_bytes=stack.worst_bytes,
+        flash_bytes=flash,
+        code_bytes=flash - weights - tables,
+        weight_bytes=weights,
+        table_bytes=tables,
+        layers=tuple(
+            LayerResult(row.layer.name, row.layer.op, row.layer.macs, row.count, row.layer.kernel)
+            for row in report.rows
+        ),
+    )
+
+
+def flash_of(image: ImageInfo, *categories: str) -> int:
+    """Return the bytes of flash in some categories."""
+    parts = [part for region in image.regions if region.kind == "flash" for part in region.parts]
+    return sum(part.size for part in parts if part.category in categories)
+
+
+def measure_all(
+    models: Sequence[str],
+    board: str,
+    runtimes: Sequence[str],
+    folder: Path,
+    notify: Notify = lambda _step: None,
+) -> tuple[Result, ...]:
+    """Measure every model with every runtime, model by model.
+
+    A runtime whose sources cannot be had is told in its result, and the others go on.
+    """
+    results = []
+    for model in models:
+        for runtime in runtimes:
+            place = folder / f"{Path(model).stem}-{runtime}"
+            try:
+                results.append(measure(model, board, runtime, place, notify=notify))
+            except SourcesError as error:
+                results.append(Result(Path(model).stem, board, runtime, problem=error.what))
+    return tuple(results)

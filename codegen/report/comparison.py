@@ -1,0 +1,196 @@
+"""Runtimes side by side: for a terminal, and as a page with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from codegen.bench import LayerResult, Result
+from codegen.report.html import page_environment
+from codegen.report.numbers import grouped, ratio
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a result; fewer is better.
+
+    Attributes:
+        note: What it holds, where the title does not say it.
+    """
+
+    title: str
+    of: Callable[[Result], int]
+    note: str = ""
+
+
+METRICS = (
+    Metric("instructions", lambda r: r.instructions, "one inference"),
+    Metric("start-up instructions", lambda r: r.startup, "initialising the model, once"),
+    Metric("arena", lambda r: r.arena_bytes, "bytes: tensors, scratch, an interpreter's own data"),
+    Metric("other RAM", lambda r: r.other_ram_bytes, "bytes: data and bss"),
+    Metric("stack", lambda r: r.stack_bytes, "bytes, worst case"),
+    Metric("flash", lambda r: r.flash_bytes, "bytes, without golden vectors"),
+    Metric("code", lambda r: r.code_bytes, "bytes of flash: everything but weights and tables"),
+    Metric("weights", lambda r: r.weight_bytes, "bytes of flash; of an interpreter: the model file"),
+    Metric("tables", lambda r: r.table_bytes, "bytes of flash: quantisation, look-up tables"),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One model, a result a runtime; the first is what the others are compared with."""
+
+    model: str
+    board: str
+    results: tuple[Result, ...]
+
+    @property
+    def measured(self) -> tuple[Result, ...]:
+        return tuple(r for r in self.results if not r.problem)
+
+    @property
+    def layers(self) -> tuple[tuple[LayerResult | None, ...], ...]:
+        """Layer by layer, one entry a measured runtime."""
+        longest = max((len(r.layers) for r in self.measured), default=0)
+        return tuple(
+            tuple(r.layers[i] if i < len(r.layers) else None for r in self.measured) for i in range(longest)
+        )
+
+
+def compare(results: Sequence[Result]) -> tuple[Comparison, ...]:
+    """Group results by model and board, in order."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.model, result.board), []).append(result)
+    return tuple(Comparison(model, board, tuple(found)) for (model, board), found in groups.items())
+
+
+def against_first(values: Sequence[int]) -> tuple[float | None, ...]:
+    """Return each later value over the first; None where the first is 0."""
+    return tuple(value / values[0] if values[0] else None for value in values[1:])
+
+
+def comparison_tables(results: Sequence[Result]) -> RenderableType:
+    """Return, model by model, the layers and the totals of every runtime with ratios to the first."""
+    parts: list[RenderableType] = []
+    for comparison in compare(results):
+        parts += [Text(f"{comparison.model} on {comparison.board}", style="bold")]
+        parts += [Text(f"{r.runtime}: {r.problem}", style="yellow") for r in comparison.results if r.problem]
+        if comparison.measured:
+            parts += [_layers(comparison), Text(), _totals(comparison), Text()]
+    return Group(*parts)
+
+
+def _table(first: str, comparison: Comparison, *before: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for title in before:
+        table.add_column(title, justify="right", no_wrap=True)
+    for result in comparison.measured:
+        table.add_column(result.runtime, justify="right", no_wrap=True)
+    for result in comparison.measured[1:]:
+        table.add_column(
+            f"{result.runtime} / {comparison.measured[0].runtime}", justify="right", no_wrap=True
+        )
+    return table
+
+
+def _layers(comparison: Comparison) -> Table:
+    table = _table("layer", comparison, "MACs")
+    for row in comparison.layers:
+        known = next(layer for layer in row if layer is not None)
+        counts = [layer.instructions or 0 if layer else 0 for layer in row]
+        table.add_row(
+            known.name,
+            grouped(known.macs),
+            *(grouped(count) for count in counts),
+            *(ratio(value) for value in against_first(counts)),
+        )
+    return table
+
+
+def _totals(comparison: Comparison) -> Table:
+    table = _table("total", comparison)
+    for metric in METRICS:
+        values = [metric.of(result) for result in comparison.measured]
+        table.add_row(
+            metric.title, *(grouped(v) for v in values), *(ratio(value) for value in against_first(values))
+        )
+    table.add_row("instructions per MAC", *(ratio(result.per_mac) for result in comparison.measured))
+    table.add_row(
+        "output",
+        *(
+            Text("exact", "green") if result.passed else Text("WRONG", "red")
+            for result in comparison.measured
+        ),
+    )
+    return table
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A runtime's value as a share of the largest in its group."""
+
+    style: str
+    runtime: str
+    value: int
+    width: str
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class BarGroup:
+    """A metric or a layer, one bar a runtime."""
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+
+
+def comparison_page(results: Sequence[Result]) -> str:
+    """Return a self-contained HTML page."""
+    pages = [
+        {
+            "comparison": comparison,
+            "metrics": tuple(
+                _group(metric.title, metric.note, comparison, [metric.of(r) for r in comparison.measured])
+                for metric in METRICS
+            ),
+            "layers": _layer_groups(comparison),
+        }
+        for comparison in compare(results)
+    ]
+    runtimes = tuple(dict.fromkeys(result.runtime for result in results))
+    boards = tuple(dict.fromkeys(result.board for result in results))
+    return (
+        page_environment().get_template("bench.html.j2").render(pages=pages, runtimes=runtimes, boards=boards)
+    )
+
+
+def _layer_groups(comparison: Comparison) -> tuple[BarGroup, ...]:
+    rows = [[layer.instructions or 0 if layer else 0 for layer in row] for row in comparison.layers]
+    largest = max((value for row in rows for value in row), default=0)
+    groups = []
+    for row, counts in zip(comparison.layers, rows, strict=True):
+        known = next(layer for layer in row if layer is not None)
+        groups.append(_group(known.name, known.op, comparison, counts, largest))
+    return tuple(groups)
+
+
+def _group(
+    title: str, note: str, comparison: Comparison, values: Sequence[int], largest: int | None = None
+) -> BarGroup:
+    top = (max(values, default=0) if largest is None else largest) or 1
+    ratios = (None, *against_first(values)) if values else ()
+    return BarGroup(
+        title,
+        note,
+        tuple(
+            Bar(f"c{i}", result.runtime, value, f"{100 * value / top:.2f}%", share)
+            for i, (result, value, share) in enumerate(zip(comparison.measured, values, ratios, strict=True))
+        ),
+    )
