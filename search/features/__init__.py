@@ -1,0 +1,1 @@
+"""Features of sound: exact definitions, numpy references and the same computation in TensorFlow."""
