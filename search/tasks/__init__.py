@@ -10,7 +10,7 @@ from codegen.errors import UsageError
 from search.tasks.base import Task
 
 # Name of the task: module of this package whose make(**options) returns it.
-_MODULES = {"digits": "digits"}
+_MODULES = {"ad": "ad", "digits": "digits", "kws": "kws", "kws-tts": "kws_tts", "vww": "vww"}
 
 
 def task_names() -> tuple[str, ...]:
