@@ -14,10 +14,12 @@ from codegen.board import load_board, load_boards
 from codegen.bundled import ModelSource, resolve_model
 from codegen.check import check_model
 from codegen.errors import FitError, ModelError, UsageError
-from codegen.fit import place
+from codegen.fit import overflowed, place
 from codegen.graph import Graph
+from codegen.plan import Plan
 from codegen.reader import read_model
 from codegen.report.report import Report
+from codegen.runtimes.base import Footprint
 from codegen.runtimes.choose import choose_runtime
 from codegen.vectors import Vectors, vectors_for
 
@@ -26,6 +28,8 @@ REPORT_HTML = "report.html"
 
 _FILE_VECTORS = 32
 _RANDOM_VECTORS = 8
+# More than the code of any runtime's image leaves to be told before it is compiled.
+_CODE_BYTES = 16 << 10
 
 Notify = Callable[[str], None]
 
@@ -38,7 +42,8 @@ class Request:
         model: Name of a bundled model or path of a ``.tflite`` file; None for the default model.
         out: The project's folder; None for ``build/<board>-<model>``.
         vectors: A ``.npz`` of golden inputs; None for the model's own, or random ones.
-        vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones.
+        vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones, or fewer where
+            the flash has no room for them.
         strict_kernels: Whether a layer on a reference kernel is an error.
     """
 
@@ -75,6 +80,7 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     """
     from codegen.guard import require_fast, with_kernels
     from codegen.image import describe_image
+    from codegen.pio import RegionOverflowError
     from codegen.pio import build as compile_project
     from codegen.project import Library, environments, project_files
     from codegen.report.describe import describe_board, describe_layers, describe_model
@@ -92,7 +98,10 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     plan = choice.runtime.plan(graph, board, name)
     footprint = choice.runtime.footprint(plan)
     samples = request.vectors or _own_vectors(source)
-    count = request.vector_count or (_FILE_VECTORS if samples else _RANDOM_VECTORS)
+    plan = place(plan, footprint, load_boards())
+    count = request.vector_count or _vector_count(
+        plan, footprint, _FILE_VECTORS if samples else _RANDOM_VECTORS
+    )
     vectors = vectors_for(graph, samples, count=count)
     plan = place(plan, footprint, load_boards(), vector_bytes=_vector_bytes(vectors))
 
@@ -130,7 +139,10 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     elf = None
     if request.compile:
         notify("compiling")
-        images = compile_project(folder, environments(board))
+        try:
+            images = compile_project(folder, environments(board))
+        except RegionOverflowError as error:
+            raise overflowed(plan, footprint, error.region, error.excess, load_boards()) from error
         notify("analysing the image")
         elf = images[environments(board)[0]]
         image, stack = describe_image(elf, board)
@@ -198,6 +210,13 @@ def _replace(path: Path, text: str) -> None:
 
 def _own_vectors(source: ModelSource) -> Path | None:
     return source.bundled.vectors if source.bundled else None
+
+
+def _vector_count(plan: Plan, footprint: Footprint, most: int) -> int:
+    """Return how many golden vectors the flash has room for: ``most`` at most, and at least one."""
+    ends = (*plan.graph.inputs, *plan.graph.outputs)
+    room = plan.board.default_flash.size - footprint.constants - max(footprint.code, _CODE_BYTES)
+    return max(1, min(most, room // sum(plan.graph.tensor(t).nbytes for t in ends)))
 
 
 def _vector_bytes(vectors: Vectors) -> int:

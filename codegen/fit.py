@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from codegen.board import Board
+from codegen.board import Board, load_boards
 from codegen.check import BoardFit, CheckResult, RegionUse, check_model
 from codegen.errors import FitError
 from codegen.graph import Graph
 from codegen.operators import Problem
-from codegen.placement import biggest_tensors, find_placement, place_arena
+from codegen.placement import biggest_tensors, describe_board, find_placement, place_arena, smallest_board
 from codegen.plan import Plan
 from codegen.runtimes.base import Footprint, Runtime
 from codegen.runtimes.choose import choose_runtime
@@ -45,6 +45,8 @@ def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_b
         FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
     """
     need = _demand(plan, footprint, plan.board, vector_bytes)
+    if vector_bytes and find_placement(plan.board, need.arena, need.other_ram, need.flash) is None:
+        _require_that_vectors_are_not_why(plan.board, need, vector_bytes)
     placement = place_arena(
         plan.board,
         need.arena,
@@ -54,6 +56,48 @@ def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_b
         boards=boards,
     )
     return replace(plan, arena_region=placement.region)
+
+
+def overflowed(
+    plan: Plan, footprint: Footprint, region: str, excess: int, boards: Sequence[Board]
+) -> FitError:
+    """Return the error for an image that the linker found too large, though the bounds before it held.
+
+    Args:
+        region: Where there was no room.
+        excess: Bytes too many.
+        boards: Where to look for one that would hold it.
+    """
+    need = _demand(plan, footprint, plan.board)
+    flash = plan.board.default_flash
+    if region == flash.name:
+        need = replace(need, flash=flash.size + excess)
+        weights = sorted((t for t in plan.graph.tensors if t.is_constant), key=lambda t: -t.nbytes)[:3]
+        largest, lighter = [(t.name, t.nbytes) for t in weights], "use fewer weights"
+    else:
+        need = replace(need, other_ram=need.other_ram + excess)
+        largest, lighter = list(biggest_tensors(plan.memory)), "make the largest tensors smaller"
+    other = smallest_board(boards, need.arena, need.other_ram, need.flash)
+    return FitError(
+        f"the image is {excess:,} bytes too large for {region}",
+        where=plan.board.name,
+        why="largest: " + ", ".join(f"{name} {size:,}" for name, size in largest),
+        remedy=f"take {describe_board(other)}, the smallest that holds it, or {lighter}"
+        if other
+        else lighter,
+    )
+
+
+def _require_that_vectors_are_not_why(board: Board, need: _Demand, vector_bytes: int) -> None:
+    bare = need.flash - vector_bytes
+    if find_placement(board, need.arena, need.other_ram, bare) is not None:
+        raise FitError(
+            "the golden vectors of the self-test do not fit beside the model",
+            where=board.name,
+            why=f"the model needs {bare:,} and the vectors {vector_bytes:,} of the "
+            f"{board.default_flash.size:,} bytes of {board.default_flash.name}",
+            remedy="embed fewer of them with --vector-count, or take a board with more flash",
+        )
 
 
 def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "auto") -> CheckResult:
@@ -84,7 +128,7 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: dict[str, tuple[Pl
         RegionUse("all RAM", "ram", board.ram_bytes, need.arena + need.other_ram),
     )
     try:
-        place(replace(plan, board=board), footprint, ())
+        place(replace(plan, board=board), footprint, load_boards())
     except FitError as error:
         problem = Problem(board.name, f"{error.what}; {error.why}", error.remedy)
     return BoardFit(board.name, False, uses, (problem,))

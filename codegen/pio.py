@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.errors import ToolError
+from codegen.errors import FitError, ToolError
 
 COMPILER = "arm-none-eabi-gcc"
 TOOLCHAIN = "toolchain-gccarmnoneeabi"
@@ -27,6 +27,25 @@ _COMPILER_ERROR = re.compile(r"^(?P<where>[^\s:][^:\n]*:\d+(?::\d+)?): (?:fatal 
 _LINKER_ERROR = re.compile(r"^\S*[/-]ld(?:\.bfd)?(?:\.exe)?: (?!warning)(?P<what>.*\S)\s*$", re.M)
 _UNDEFINED = re.compile(r"^\S.*: (?P<what>undefined reference to .*)$", re.M)
 _OTHER_ERROR = re.compile(r"^(?:\w+(?:Error|Exception|Board|Platform): |Error: |\*\*\* )(?P<what>.*)$", re.M)
+_OVERFLOW = re.compile(r"region [`'](?P<region>\w+)' overflowed by (?P<bytes>\d+) bytes")
+
+
+class RegionOverflowError(FitError):
+    """The linker found no room in a memory region.
+
+    Args:
+        region: Its name.
+        excess: Bytes too many, in the larger of the images.
+        where: The project.
+        log: Where the linker's output is.
+    """
+
+    def __init__(self, region: str, excess: int, where: str, log: str) -> None:
+        super().__init__(
+            f"the image is {excess:,} bytes too large for {region}", where=where, remedy=f"read {log}"
+        )
+        self.region = region
+        self.excess = excess
 
 
 @dataclass(frozen=True)
@@ -148,6 +167,7 @@ def build(project: Path, environments: Sequence[str], *, stream: bool = False) -
 
     Raises:
         ToolError: no compiler, or it reported an error.
+        RegionOverflowError: the image does not fit.
     """
     require_compiler()
     arguments = ["run"]
@@ -166,7 +186,7 @@ def image_of(project: Path, environment: str) -> Path:
     return project / ".pio" / "build" / environment / "firmware.elf"
 
 
-def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError:
+def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError | RegionOverflowError:
     """Return the error that tells the first thing that went wrong."""
     log = str(run.log) if run.log else "the output above"
     if "No module named platformio" in run.output:
@@ -182,6 +202,10 @@ def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError:
             why="it is not on the PATH, and PlatformIO could not download it",
             remedy=COMPILER_REMEDY,
         )
+    overflows = [(int(match["bytes"]), match["region"]) for match in _OVERFLOW.finditer(run.output)]
+    if overflows:
+        excess, region = max(overflows)
+        return RegionOverflowError(region, excess, str(project), log)
     first = _first_error(run.output)
     what = f"`pio {' '.join(arguments)}` failed" + (f": {first}" if first else f" with status {run.status}")
     return ToolError(what, where=str(project), remedy=f"read {log}")

@@ -100,7 +100,9 @@ def place_arena(
         f"{other_ram_bytes:,} bytes of other RAM and {flash_bytes:,} bytes of flash",
         where=board.name,
         why="; ".join(problems),
-        remedy=f"take {_describe(other)}, the smallest that holds it, or {lighter}" if other else lighter,
+        remedy=f"take {describe_board(other)}, the smallest that holds it, or {lighter}"
+        if other
+        else lighter,
     )
 
 
@@ -182,5 +184,7 @@ def _alternatives(board: Board, arena_bytes: int, other_ram_bytes: int) -> list[
     return needs
 
 
-def _describe(board: Board) -> str:
-    return f"{board.name} ({board.ram_bytes // 1024} KB RAM, {board.flash_bytes // 1024} KB flash)"
+def describe_board(board: Board) -> str:
+    """Return a board's name and memory, in words."""
+    kind = "" if board.upload else "emulated, "
+    return f"{board.name} ({kind}{board.ram_bytes // 1024} KB RAM, {board.flash_bytes // 1024} KB flash)"

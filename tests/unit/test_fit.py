@@ -1,0 +1,92 @@
+"""Fitting a model onto a board: what is said before and after the linker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codegen.board import load_board, load_boards
+from codegen.build import _vector_count
+from codegen.errors import FitError
+from codegen.fit import check_on_boards, overflowed, place
+from codegen.graph import DType, FullyConnectedOptions
+from codegen.pio import PioRun, RegionOverflowError, failure
+from codegen.plan import Plan
+from codegen.reader import read_model_bytes
+from codegen.runtimes.aot.runtime import AotRuntime
+from codegen.runtimes.base import Footprint
+from tests.support.builder import ModelBuilder
+
+SMALL = "nucleo_f446re"
+
+
+def dense(inputs: int, outputs: int, board: str = SMALL) -> tuple[Plan, Footprint]:
+    """Plan one fully connected layer of ``inputs * outputs`` bytes of weights."""
+    b = ModelBuilder("dense")
+    x = b.tensor((1, inputs), DType.INT8, scale=0.05, name="samples")
+    w = b.constant(np.ones((outputs, inputs), np.int8), DType.INT8, scale=0.01, name="weights")
+    y = b.tensor((1, outputs), DType.INT8, scale=0.2, name="classes")
+    b.operator("FULLY_CONNECTED", [x, w, -1], [y], FullyConnectedOptions())
+    graph = read_model_bytes(b.build(), "dense.tflite")
+    plan = AotRuntime().plan(graph, load_board(board), "dense")
+    return plan, AotRuntime().footprint(plan)
+
+
+def test_golden_vectors_take_only_the_flash_that_is_left() -> None:
+    assert _vector_count(*dense(1024, 10), most=8) == 8
+    # 8 vectors would take 33 KB; 512 KB less the weights leave 16 KB, where code must go.
+    assert _vector_count(*dense(4096, 124), most=8) == 1
+    assert _vector_count(*dense(4096, 120), most=8) == 3
+
+
+def test_vectors_that_do_not_fit_are_named() -> None:
+    plan, footprint = dense(4096, 124)
+    assert place(plan, footprint, load_boards(), vector_bytes=4220).arena_region == "SRAM1"
+    with pytest.raises(FitError) as caught:
+        place(plan, footprint, load_boards(), vector_bytes=8 * 4220)
+    assert "the golden vectors of the self-test do not fit beside the model" in str(caught.value)
+    assert "--vector-count" in caught.value.remedy
+
+
+def test_larger_model_is_told_the_smallest_board() -> None:
+    with pytest.raises(FitError, match="the model does not fit") as caught:
+        place(*dense(4096, 300), load_boards(), vector_bytes=4220)
+    assert caught.value.remedy == (
+        "take nucleo_f767zi (512 KB RAM, 2048 KB flash), the smallest that holds it, or use fewer weights"
+    )
+
+
+def test_check_of_one_board_names_another() -> None:
+    plan, _ = dense(4096, 300)
+    (fit,) = check_on_boards(plan.graph, [plan.board], "aot").fits
+    assert "take nucleo_f767zi" in fit.problems[0].remedy
+
+
+def test_emulated_board_is_called_so() -> None:
+    with pytest.raises(FitError) as caught:
+        place(*dense(4096, 700), load_boards())
+    assert "take qemu_mps2_an505 (emulated, 4096 KB RAM, 4096 KB flash)" in caught.value.remedy
+
+
+LINKER = """\
+ld: .pio/build/x/firmware.elf section `.rodata' will not fit in region `FLASH'
+ld: region `FLASH' overflowed by 916 bytes
+ld: region `FLASH' overflowed by 1084 bytes
+"""
+
+
+def test_what_the_linker_refuses_names_tensors_and_board() -> None:
+    plan, footprint = dense(4096, 127)
+    error = failure(Path("project"), ["run"], PioRun(1, LINKER))
+    assert isinstance(error, RegionOverflowError)
+    assert (error.region, error.excess, error.exit_code) == ("FLASH", 1084, FitError.exit_code)
+    assert str(overflowed(plan, footprint, error.region, error.excess, load_boards())) == (
+        "nucleo_f446re: the image is 1,084 bytes too large for FLASH\n"
+        "  why: largest: weights 520,192\n"
+        "  what to do: take nucleo_f746zg (320 KB RAM, 1024 KB flash), the smallest that holds it, "
+        "or use fewer weights"
+    )
+    ram = overflowed(plan, footprint, "SRAM1", 200_000, load_boards())
+    assert "largest: samples 4,096" in ram.why
