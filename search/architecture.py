@@ -187,6 +187,12 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
     ]
     if min(numbers) < (0 if kind is Pool else 1):
         raise UsageError(f"a {kind.type} block with a size below 1", where=where, remedy="sizes count from 1")
+    if isinstance(block, Separable | Inverted) and block.stride[0] != block.stride[1]:
+        raise UsageError(
+            f"a {kind.type} block with unequal strides",
+            where=where,
+            remedy="TensorFlow trains equal ones only",
+        )
     if isinstance(block, Pool) and block.mode not in {"average", "max"}:
         raise UsageError(f"unknown pooling '{block.mode}'", where=where, remedy="mode is average or max")
     return block

@@ -1,0 +1,164 @@
+"""What a board leaves for a model: limits on an architecture's costs, and the final verdict.
+
+The limits come from the board's regions less what the runtime needs beside the model, as the runtime's own plan
+says for a model of the same kind. They steer a search; whether an architecture fits is decided by
+:meth:`Target.verdict`, which plans exactly what ``build`` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from codegen.board import Board
+from codegen.errors import UsageError
+from codegen.placement import find_placement
+from codegen.reader import read_model_bytes
+from codegen.runtimes.base import Runtime
+from codegen.soc import lost_bytes
+from search.architecture import Architecture
+from search.cost import Cost, cost_of
+from search.export import placeholder, write_tflite
+
+EMBEDDED_VECTORS = 32
+"""Held-out samples that ``build`` puts into flash beside the model."""
+
+LIMITED = ("model_bytes", "working_memory", "ops")
+"""The figures of :class:`search.cost.Cost` that can be limited."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a model needs on a board, in bytes.
+
+    Attributes:
+        arena: Working memory as the runtime lays it out.
+        other_ram: Data, bss, stack.
+        flash: Code, constants and the embedded samples.
+    """
+
+    arena: int
+    other_ram: int
+    flash: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an architecture meets every limit.
+
+    Attributes:
+        shortfalls: One sentence for each limit that it misses, with both figures.
+    """
+
+    cost: Cost
+    demand: Demand
+    shortfalls: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        return not self.shortfalls
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a model is to run, and how fast.
+
+    Attributes:
+        max_ops: Most operations of an inference; None for no limit.
+        max_flash: Most bytes of flash; None for what the board has.
+        max_ram: Most bytes of RAM beside the default region's; None for what the board has.
+    """
+
+    board: Board
+    runtime: Runtime
+    max_ops: int | None = None
+    max_flash: int | None = None
+    max_ram: int | None = None
+
+    def demand(self, architecture: Architecture) -> Demand:
+        """Plan the architecture as ``build`` would, with arbitrary weights."""
+        graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
+        plan = self.runtime.plan(graph, self.board, "model")
+        footprint = self.runtime.footprint(plan)
+        vectors = EMBEDDED_VECTORS * (prod(architecture.input_shape) + architecture.classes)
+        return Demand(
+            arena=plan.memory.size,
+            other_ram=footprint.static_ram + footprint.stack + lost_bytes(self.board),
+            flash=footprint.constants + footprint.code + vectors,
+        )
+
+    def limits(self, architecture: Architecture) -> dict[str, float]:
+        """Return the limits for architectures like this one, by name of the cost; negative where nothing fits."""
+        cost, demand = cost_of(architecture), self.demand(architecture)
+        limits = {
+            "model_bytes": float(self._flash - (demand.flash - cost.model_bytes)),
+            "working_memory": float(self._arena(demand) - (demand.arena - cost.working_memory)),
+        }
+        if self.max_ops is not None:
+            limits["ops"] = float(self.max_ops)
+        return limits
+
+    def verdict(self, architecture: Architecture) -> Verdict:
+        """Decide whether an architecture meets every limit, and say by how much it does not."""
+        cost, demand = cost_of(architecture), self.demand(architecture)
+        wanted: Mapping[str, tuple[int, int | None]] = {
+            "bytes of flash": (demand.flash, self._flash),
+            "bytes of arena": (demand.arena, self._arena(demand)),
+            "operations": (cost.ops, self.max_ops),
+        }
+        return Verdict(
+            cost,
+            demand,
+            tuple(
+                f"{need:,} {what}, {need - limit:,} more than the {limit:,} that there are"
+                for what, (need, limit) in wanted.items()
+                if limit is not None and need > limit
+            ),
+        )
+
+    @property
+    def _flash(self) -> int:
+        size = self.board.default_flash.size
+        return size if self.max_flash is None else min(size, self.max_flash)
+
+    def _arena(self, demand: Demand) -> int:
+        """Return the largest arena that finds a place beside the rest of the image."""
+        low, high = 0, max(span.size for span in self.board.ram_spans())
+        while low < high:
+            middle = (low + high + 1) // 2
+            if find_placement(self.board, middle, demand.other_ram, 0) is None:
+                high = middle - 1
+            else:
+                low = middle
+        return low if self.max_ram is None else min(low, self.max_ram - demand.other_ram)
+
+
+def ops_within(board: Board, seconds: float) -> int:
+    """Return how many operations the board does in a time, by its measured line.
+
+    Raises:
+        UsageError: nobody measured the board, or the time is too short for any model.
+    """
+    latency = board.latency
+    if latency is None:
+        raise UsageError(
+            "nobody has measured how long an operation takes on this board",
+            where=board.name,
+            remedy="give the limit in operations, with --mops, or add [latency] to the board's file",
+        )
+    if seconds <= latency.offset_s:
+        raise UsageError(
+            f"{1000 * seconds:.4g} ms is less than the {1000 * latency.offset_s:.4g} ms of a model without operations",
+            where=board.name,
+            why=latency.source,
+            remedy=f"allow more than {1000 * latency.offset_s:.4g} ms, or give the limit in operations, with --mops",
+        )
+    return int((seconds - latency.offset_s) / latency.seconds_per_op)
+
+
+def latency_of(board: Board, operations: int) -> float | None:
+    """Return the seconds that a model takes by the board's measured line; None where there is none."""
+    if board.latency is None:
+        return None
+    return board.latency.offset_s + operations * board.latency.seconds_per_op
