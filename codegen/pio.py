@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.errors import FitError, ToolError
+from codegen.sources.cache import cache_root
 
 COMPILER = "arm-none-eabi-gcc"
 TOOLCHAIN = "toolchain-gccarmnoneeabi"
@@ -223,8 +224,9 @@ def _first_error(output: str) -> str:
 
 
 def _settings() -> dict[str, str]:
-    """Return the variables that keep PlatformIO to building: own folder, no telemetry, no upgrade check."""
+    """Return the variables that keep PlatformIO to building: own folders, no telemetry, no upgrade check."""
     return {
+        "MICRONETS_OBJECTS": os.environ.get("MICRONETS_OBJECTS") or str(cache_root() / "objects"),
         "PLATFORMIO_CORE_DIR": str(core_dir()),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",

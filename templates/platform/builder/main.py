@@ -15,6 +15,7 @@ tools_dir = Path(platform.get_dir()) / "tools"
 sys.path.insert(0, str(tools_dir))
 
 import budget  # noqa: E402 (found once its folder is on the path)
+import object_cache  # noqa: E402
 
 PREFIX = "arm-none-eabi-"
 
@@ -29,6 +30,25 @@ if not find_program(PREFIX + "gcc"):
         "  Debian, Ubuntu: apt install gcc-arm-none-eabi libnewlib-arm-none-eabi\n"
         "  macOS:          brew install --cask gcc-arm-embedded\n"
         "  others:         https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads\n"
+    )
+    env.Exit(1)
+
+
+def has_cpp_library():
+    """Whether the compiler finds the headers of the C++ library, which Debian packs apart from it."""
+    command = [find_program(PREFIX + "g++") or PREFIX + "g++", "-x", "c++", "-fsyntax-only", "-"]
+    program = b"#include <cstdint>\n"
+    try:
+        return subprocess.run(command, input=program, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+if any(Path(env.subst("$PROJECT_DIR"), "lib").glob("*/**/*.cc")) and not has_cpp_library():
+    sys.stderr.write(
+        "Error: arm-none-eabi-g++ has no C++ library.\n"
+        "  Debian, Ubuntu: apt install libstdc++-arm-none-eabi-newlib\n"
+        "  others:         the compiler of https://developer.arm.com/downloads/-/arm-gnu-toolchain-downloads has it\n"
     )
     env.Exit(1)
 
@@ -68,8 +88,11 @@ env.Append(
         "-fstack-usage",
         "-Wall",
         "-Wextra",
-        # Two builds in two folders give the same bytes.
+        # Two builds in two folders give the same bytes; $( and $) keep the folder out of what decides whether an
+        # object is up to date.
+        "$(",
         f"-ffile-prefix-map={env.subst('$PROJECT_DIR')}=.",
+        "$)",
     ],
     CPPDEFINES=[("F_CPU", "$BOARD_F_CPU")],
     LINKFLAGS=[
@@ -89,6 +112,7 @@ env.Append(
     },
 )
 env.Replace(LDSCRIPT_PATH="lib/board/board.ld")
+object_cache.use(env)
 
 if "nobuild" in COMMAND_LINE_TARGETS:
     firmware = env.File("$BUILD_DIR/${PROGNAME}.elf")

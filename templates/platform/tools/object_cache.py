@@ -1,0 +1,56 @@
+"""Keeps compiled objects for the next build: of another environment, or of another project.
+
+SCons's own cache tells objects apart by their path in the build folder, so that no two environments share one.
+Here the compiler, its flags, the source and everything that it includes decide. What the compiler says of the
+stack (``.su``) is kept beside the object.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from SCons.CacheDir import CacheDir
+from SCons.Util import hash_collect
+
+SUFFIX = ".o"
+STACK_USAGE = ".su"
+
+
+class ObjectCache(CacheDir):
+    def cachepath(self, node):
+        if not node.name.endswith(SUFFIX):
+            return None, None
+        if not hasattr(node, "cachesig"):
+            # As SCons computes it, with the name in the place of the path.
+            parts = [child.get_cachedir_csig() for child in node.children()]
+            node.cachesig = hash_collect([*parts, node.get_contents_sig(), node.name])
+        return super().cachepath(node)
+
+    def retrieve(self, node):
+        return node.name.endswith(SUFFIX) and super().retrieve(node)
+
+    def push(self, node):
+        return super().push(node) if node.name.endswith(SUFFIX) else None
+
+    @classmethod
+    def copy_from_cache(cls, env, src, dst):
+        usage = Path(src + STACK_USAGE)
+        if usage.is_file():
+            shutil.copyfile(usage, Path(dst).with_suffix(STACK_USAGE))
+        return super().copy_from_cache(env, src, dst)
+
+    @classmethod
+    def copy_to_cache(cls, env, src, dst):
+        # SCons has a temporary folder beside the final file, and moves the object when it is complete.
+        temporary = Path(dst)
+        usage = Path(src).with_suffix(STACK_USAGE)
+        if usage.is_file():
+            copy = temporary.with_name(temporary.name + STACK_USAGE)
+            shutil.copyfile(usage, copy)
+            copy.replace(temporary.parent.parent / copy.name)
+        return super().copy_to_cache(env, src, dst)
+
+
+def use(env):
+    """Let an environment keep its objects: where ``MICRONETS_OBJECTS`` says, else in the project."""
+    env.CacheDir(os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"), ObjectCache)
