@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 from codegen import sources as api
 from codegen.errors import MicronetsError, UsageError
+from codegen.runtimes.tflm.arena.pinned import COMMIT as measured_commit
 from codegen.sources import Progress, SourcesError, SourceSet, SourcesMissing, SourcesUnreachable, cache, git
 from codegen.sources import pins as pins_module
 from codegen.sources.companions import expected_commits, expected_flatbuffers, flatbuffers_version
@@ -162,12 +163,16 @@ class TestPins:
         assert [f.name for f in fields(SourceTree) if f.type == "Path"] == [p.key for p in SourceSet.pinned()]
 
     def test_commits_are_written_in_one_place(self) -> None:
-        files = [
-            p for p in (REPOSITORY / "codegen").rglob("*") if p.suffix in {".py", ".toml", ".j2", ".json"}
-        ]
+        package = REPOSITORY / "codegen"
+        files = [p for p in package.rglob("*") if p.suffix in {".py", ".toml", ".j2", ".json"}]
+        # Structure sizes say at which commit they were measured, and a change of the pin asks for new ones.
+        measured = package / "runtimes/tflm/arena/pinned.py"
         for pin in SourceSet.pinned():
-            holders = [p.name for p in files if pin.commit.encode() in p.read_bytes()]
-            assert holders == ["pins.toml"], pin.title
+            holders = {p for p in files if pin.commit.encode() in p.read_bytes()}
+            assert holders - {measured} == {pins_module.PINS_FILE}, pin.title
+
+    def test_structure_sizes_were_measured_at_the_pin(self) -> None:
+        assert measured_commit == SourceSet.pinned()["tflm"].commit
 
     def test_override_is_another_commit_without_a_digest(self) -> None:
         other = SourceSet.pinned({"cmsis_nn": "A" * 40})
