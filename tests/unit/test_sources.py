@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from codegen import sources as api
 from codegen.errors import MicronetsError, UsageError
-from codegen.runtimes.tflm.arena.pinned import COMMIT as measured_commit
+from codegen.runtimes.tflm.arena.pinned import COMMIT as MEASURED_COMMIT
 from codegen.sources import Progress, SourcesError, SourceSet, SourcesMissing, SourcesUnreachable, cache, git
 from codegen.sources import pins as pins_module
 from codegen.sources.companions import expected_commits, expected_flatbuffers, flatbuffers_version
@@ -172,7 +172,7 @@ class TestPins:
             assert holders - {measured} == {pins_module.PINS_FILE}, pin.title
 
     def test_structure_sizes_were_measured_at_the_pin(self) -> None:
-        assert measured_commit == SourceSet.pinned()["tflm"].commit
+        assert MEASURED_COMMIT == SourceSet.pinned()["tflm"].commit
 
     def test_override_is_another_commit_without_a_digest(self) -> None:
         other = SourceSet.pinned({"cmsis_nn": "A" * 40})
