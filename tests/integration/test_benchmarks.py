@@ -1,0 +1,100 @@
+"""The benchmark itself, and the figures that generated firmware must not fall behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import BOARDS, Measurement, baseline, measure, model_file
+from benchmarks.present import BEGIN, COLUMNS, END, to_json, to_markdown, update_docs
+from codegen.errors import UsageError
+from tests.support.micronets import ARCHITECTURES
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("MICRONETS_SHARED", ROOT / ".." / "shared"))
+
+MOST = {"cortex-m4": 1.0, "cortex-m7": 1.0, "cortex-m55": 1.5}
+"""Instructions of an inference, at most this many times those of TFLM with CMSIS-NN."""
+CODE = 16 * 1024
+
+SAMPLE = Measurement(
+    model="kws_ref_model",
+    board="qemu_mps2_an386",
+    core="cortex-m4",
+    macs=1000,
+    passed=True,
+    instructions=1500,
+    arena=640,
+    peak_live=640,
+    code=4096,
+    tables=80,
+    stack=300,
+    baseline=3000,
+)
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
+@pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm")
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("name", ["micronet_kws_s", "ad01_int8", "kws_ref_model", "pretrainedResnet_quant"])
+def test_figures_to_hold(tmp_path: Path, name: str, board: str) -> None:
+    if name in ARCHITECTURES:
+        file = model_file(name, tmp_path)
+    else:
+        file = SHARED / "models" / f"{name}.tflite"
+        if not file.is_file():
+            pytest.skip(f"{file} is not there; MICRONETS_SHARED names the folder above models/")
+    m = measure(file, board, tmp_path)
+    assert m.passed
+    assert m.ratio is not None
+    assert m.ratio <= MOST[m.core]
+    assert m.code + m.tables <= CODE
+    assert m.arena == m.peak_live == baseline()[name]["peak_live"]
+    assert m.macs == baseline()[name]["macs"]
+
+
+def test_baseline_and_architectures_agree() -> None:
+    for name, architecture in ARCHITECTURES.items():
+        assert baseline()[name]["macs"] == architecture.macs
+        assert set(baseline()[name]["instructions"]) == set(MOST)
+
+
+def test_markdown_has_every_column() -> None:
+    header, rule, row = to_markdown([SAMPLE]).splitlines()
+    assert header == f"| {' | '.join(COLUMNS)} |"
+    assert header.count("|") == rule.count("|") == row.count("|")
+    assert "| 1,500 | 1.500 | 0.500 | 640 | 640 | 4,096 | 80 | 300 |" in row
+
+
+def test_what_failed_says_so() -> None:
+    wrong = replace(SAMPLE, passed=False)
+    large = Measurement("big", "nucleo_f446re", "cortex-m4", problem="does not fit: it needs more")
+    text = to_markdown([wrong, large])
+    assert "1,500 (FAIL)" in text
+    assert "| big | nucleo_f446re | does not fit | – |" in text
+    assert large.ratio is None
+    assert to_json([wrong], None)["measurements"][0]["ratio"] == 0.5
+
+
+def test_docs_keep_what_people_wrote(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    update_docs(page, [SAMPLE])
+    update_docs(page, [SAMPLE])
+    text = page.read_text()
+    assert text == f"before\n{BEGIN}\n\n{to_markdown([SAMPLE])}\n{END}\nafter\n"
+    page.write_text("nothing to replace")
+    with pytest.raises(UsageError, match="no generated section"):
+        update_docs(page, [SAMPLE])
+
+
+def test_published_page_shows_this_table() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    section = text.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+    assert section[0] == f"| {' | '.join(COLUMNS)} |"
+    assert len(section) > len(ARCHITECTURES) * len(BOARDS)
+    assert "FAIL" not in text.partition(BEGIN)[2]
