@@ -172,7 +172,7 @@ class TestPins:
             assert holders - {measured} == {pins_module.PINS_FILE}, pin.title
 
     def test_structure_sizes_were_measured_at_the_pin(self) -> None:
-        assert MEASURED_COMMIT == SourceSet.pinned()["tflm"].commit
+        assert SourceSet.pinned()["tflm"].commit == MEASURED_COMMIT
 
     def test_override_is_another_commit_without_a_digest(self) -> None:
         other = SourceSet.pinned({"cmsis_nn": "A" * 40})
