@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -74,6 +75,9 @@ ModelArgument = Annotated[
 
 def main() -> None:
     """Entry point: a person's mistake is one message on stderr and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not a test's
+            stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes a question mark
     try:
         app()
     except MicronetsError as error:

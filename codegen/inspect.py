@@ -160,12 +160,15 @@ def render(summary: ModelSummary, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from codegen.listing import keep_whole
+
     console.print(Text.assemble((summary.name, "bold"), f"   {summary.file_bytes:,} bytes", style=""))
     for title, tensors in (("input", summary.inputs), ("output", summary.outputs)):
         for tensor in tensors:
             console.print(Text(f"  {title:<7}{_shape(tensor)}  {_quantization(tensor)}"))
     console.print()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    gap = (0, 1) if console.width >= 100 else (0, 0)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=gap, header_style="bold")
     table.add_column("#", justify="right", style="dim")
     table.add_column("layer", max_width=24, no_wrap=True, overflow="ellipsis")
     table.add_column("operator", max_width=18, no_wrap=True, overflow="ellipsis")
@@ -187,6 +190,7 @@ def render(summary: ModelSummary, console: Console) -> None:
             Text(f"{op.live_bytes:,}", style="bold red" if peak else ""),
             Text(mark, style="red" if peak else "green"),
         )
+    keep_whole(table, 0, 4, 5, 6)
     console.print(table)
     console.print(_totals(summary))
     console.print(_memory(summary, console.width))

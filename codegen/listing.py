@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,14 @@ def _table(*columns: tuple[str, str]) -> Table:
     for title, justify in columns:
         table.add_column(title, justify="right" if justify == "right" else "left", no_wrap=True)
     return table
+
+
+def keep_whole(table: Table, *columns: int) -> None:
+    """Let a narrow terminal cut other columns than these."""
+    for index in columns:
+        column = table.columns[index]
+        column.no_wrap = True
+        column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
 
 
 def size_text(size: int) -> str:
@@ -56,6 +65,7 @@ def board_table(boards: Iterable[Board]) -> RenderableType:
             _emulator(board),
             Text(board.title, style="dim"),
         )
+    keep_whole(table, 0, 1, 2, 3, 4, 5)
     return table
 
 
@@ -121,6 +131,7 @@ def model_table(models: Iterable[BundledModel]) -> RenderableType:
             f"{model.samples:,}",
             Text(model.title, style="dim"),
         )
+    keep_whole(table, 0, 2, 3)
     return table
 
 

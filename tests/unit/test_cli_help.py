@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codegen import cli
+from codegen.bundled import resolve_model
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -74,3 +80,49 @@ def test_trouble_with_any_file_is_one_message(call: Call, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cli, "_print_json", full)
     assert call("boards", "--json") == (2, "", "error: report.html: No space left on device\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_poor_encoding_loses_signs_and_nothing_else(encoding: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", "from codegen.cli import main; main()", "inspect", "digits"],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert b"91,136 MACs" in run.stdout
+
+
+@pytest.mark.parametrize("words", [("boards",), ("models",), ("inspect", "digits"), ("inspect", "long")])
+def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) -> None:
+    """At 80 columns every number that is there at 140 is still whole."""
+    from rich.console import Console
+
+    from codegen.board import load_boards
+    from codegen.bundled import bundled_models
+    from codegen.inspect import inspect_model, render
+    from codegen.listing import board_table, model_table
+    from codegen.reader import read_model
+
+    def text(width: int) -> str:
+        console = Console(width=width, record=True, file=io.StringIO())
+        if words[0] == "inspect":
+            summary = inspect_model(read_model(resolve_model("digits").path))
+            if words[1] == "long":
+                big = [replace(op, name="x" * 60, macs=123_456_789) for op in summary.operators]
+                summary = replace(summary, operators=tuple(big))
+            render(summary, console)
+        else:
+            console.print(
+                board_table(load_boards()) if words[0] == "boards" else model_table(bundled_models())
+            )
+        return console.export_text()
+
+    def numbers(text: str) -> list[str]:
+        pattern = r"\d+ (?:MHz|KB|MB)|\d+\.\d%|\d{1,3}(?:,\d{3})+|(?<= )\d+(?= +\S$)"
+        return re.findall(pattern, text, re.MULTILINE)
+
+    narrow = text(80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert numbers(narrow) == numbers(text(140)) != []
