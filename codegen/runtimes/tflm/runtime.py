@@ -53,7 +53,7 @@ _THIRD_PARTY = (
     "-I third_party/ruy",
 )
 # The kernels are the same in every environment, so that one compilation serves all.
-_UNFLAGS = ("-D MODEL_PROFILE",)
+_UNFLAGS = ("-D MODEL_PROFILE", "-D MODEL_ARENA_PROBE")
 
 # The smallest image that the tests build, less the model.
 _LEAST_CODE = 24 * 1024

@@ -69,6 +69,8 @@ def model_files(plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kerne
     return {
         "model.h": render("aot/model.h.j2", **values),
         "model.cc": render("tflm/model.cc.j2", **values),
+        "model_arena.h": template_text("tflm/model_arena.h"),
+        "model_arena.cc": template_text("tflm/model_arena.cc"),
         "model_log.c": template_text("tflm/model_log.c"),
         "model_data.h": render("tflm/model_data.h.j2", **values),
         "model_data.c": render("tflm/model_data.c.j2", **values),

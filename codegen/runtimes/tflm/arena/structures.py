@@ -47,13 +47,14 @@ CORE = (
 
 @dataclass(frozen=True)
 class Structures:
-    """Layouts by type.
+    """Sizes on a target.
 
     Attributes:
-        source: Where they come from: an image's name, or the pinned commit.
+        layouts: By the type's name as ``str`` gives it.
+        source: Where they come from: an image's name, or a commit.
     """
 
-    layouts: Mapping[TypeName, Layout]
+    layouts: Mapping[str, Layout]
     source: str
 
     def __getitem__(self, name: TypeName) -> Layout:
@@ -63,7 +64,7 @@ class Structures:
             ToolError: the type is not among them.
         """
         try:
-            return self.layouts[name]
+            return self.layouts[str(name)]
         except KeyError:
             raise ToolError(
                 f"the size of {name} on the target is not known",
@@ -79,7 +80,8 @@ def structures_of(elf: Path, wanted: tuple[TypeName, ...]) -> Structures:
     Raises:
         ToolError: the image has none, or lacks one of the types.
     """
-    structures = Structures(read_layouts(elf, wanted), elf.name)
+    found = read_layouts(elf, wanted)
+    structures = Structures({str(name): layout for name, layout in found.items()}, elf.name)
     for name in wanted:
         structures[name]
     return structures
