@@ -39,6 +39,8 @@ class Rule:
 
 
 WEIGHTS, BIASES, VECTORS, OTHER = "weights", "biases", "test vectors", "padding and other"
+MODEL_FILE = "model file"
+"""A ``.tflite`` file as it is, weights and all: what an interpreter reads."""
 
 CATEGORIES: tuple[Rule, ...] = (
     Rule("board", section=r"^\.isr_vector"),
@@ -46,6 +48,9 @@ CATEGORIES: tuple[Rule, ...] = (
     Rule("self-test", file=r"\bselftest|libselftest"),
     Rule(WEIGHTS, symbol=r"_(weights|filter)$"),
     Rule(BIASES, symbol=r"_bias$"),
+    Rule(MODEL_FILE, symbol=r"^model_data$"),
+    Rule("kernels", file=r"/(tflm_kernels|cmsis_nn)/"),
+    Rule("interpreter", file=r"/tflm/"),
     Rule("kernels", symbol=r"^mn_"),
     Rule("kernels", file=r"\bmn_\w+"),
     Rule("quantisation and tables", file=r"\bmodel_data\b"),
@@ -155,8 +160,8 @@ class ImageReport:
 
     @property
     def runtime_bytes(self) -> int:
-        """Flash without weights, biases and golden vectors: what the program costs beside its numbers."""
-        return self.flash_bytes - sum(map(self.category_bytes, (WEIGHTS, BIASES, VECTORS)))
+        """Flash without the model's numbers (or its file) and golden vectors: what the program costs beside."""
+        return self.flash_bytes - sum(map(self.category_bytes, (WEIGHTS, BIASES, MODEL_FILE, VECTORS)))
 
     @property
     def fits(self) -> bool:

@@ -16,6 +16,12 @@ from .result import LayerCount, RunResult, VectorResult
 VERSION = 1
 _BEGIN = f"MN,begin,{VERSION}"
 _HARDWARE = {"nmi", "hard", "memory", "bus", "usage", "secure"}
+_MODEL_FAULTS = {
+    "model-resolver": "an operator could not be registered",
+    "model-init": "the tensors could not be laid out in the arena, or an operator refused them",
+    "model-invoke": "an operator failed",
+    "model-abort": "an assertion failed",
+}
 
 OnLine = Callable[[str], None]
 
@@ -262,6 +268,12 @@ class ProtocolReader:
 
     @staticmethod
     def _raise_fault(fault: Fault, locate: Callable[[int], str]) -> None:
+        if fault.what in _MODEL_FAULTS:
+            raise EmulationError(
+                f"the model's runtime gave up: {_MODEL_FAULTS[fault.what]}",
+                where="lib/model",
+                remedy="build and run the environment whose name ends in _talkative: it says why",
+            )
         what = {
             "stack": "the stack overflowed",
             "interrupt": "an interrupt came that nobody handles",

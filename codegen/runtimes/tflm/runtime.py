@@ -52,7 +52,7 @@ _THIRD_PARTY = (
     "-I third_party/gemmlowp",
     "-I third_party/ruy",
 )
-# The kernels are the same in every environment, so that one compilation serves all.
+# They are the same in every environment and on every board with the core, so that one compilation serves all.
 _UNFLAGS = ("-D MODEL_PROFILE", "-D MODEL_ARENA_PROBE")
 
 # The smallest image that the tests build, less the model.
