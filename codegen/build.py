@@ -94,10 +94,10 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     choice = choose_runtime(request.runtime)
 
     notify("planning")
-    name = source.bundled.name if source.bundled else graph.name
+    name = source.name or graph.name
     plan = choice.runtime.plan(graph, board, name)
     footprint = choice.runtime.footprint(plan)
-    samples = request.vectors or _own_vectors(source)
+    samples = request.vectors or source.vectors
     plan = place(plan, footprint, load_boards())
     count = request.vector_count or _vector_count(
         plan, footprint, _FILE_VECTORS if samples else _RANDOM_VECTORS
@@ -206,10 +206,6 @@ def _replace(path: Path, text: str) -> None:
         file.write(text)
     Path(temporary).chmod(0o644)
     Path(temporary).replace(path)
-
-
-def _own_vectors(source: ModelSource) -> Path | None:
-    return source.bundled.vectors if source.bundled else None
 
 
 def _vector_count(plan: Plan, footprint: Footprint, most: int) -> int:

@@ -20,6 +20,9 @@ from codegen.resources import models_dir
 
 DEFAULT_MODEL = "digits"
 
+RUN_MODEL, RUN_VECTORS = "model_int8.tflite", "vectors.npz"
+"""What a run of the search leaves in its folder."""
+
 
 @dataclass(frozen=True, eq=False)
 class BundledModel:
@@ -49,15 +52,25 @@ class BundledModel:
 
 @dataclass(frozen=True, eq=False)
 class ModelSource:
-    """Where a model comes from: a file of the user's, or a bundled model."""
+    """Where a model comes from: a file of the user's, a bundled model, or the folder of a search's run."""
 
     path: Path
     bundled: BundledModel | None = None
+    run: Path | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The model's name, where it is not that of the file."""
+        if self.bundled:
+            return self.bundled.name
+        return self.run.resolve().name if self.run else None
 
     @property
     def vectors(self) -> Path | None:
         """Test vectors that come with the model."""
-        return self.bundled.vectors if self.bundled else None
+        if self.bundled:
+            return self.bundled.vectors
+        return self.run / RUN_VECTORS if self.run and (self.run / RUN_VECTORS).is_file() else None
 
 
 @cache
@@ -87,10 +100,11 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
     A bundled model's name wins over a file of that name, which can be had as ``./name``.
 
     Args:
-        path_or_name: A ``.tflite`` file or the name of a bundled model; ``None`` for the default model.
+        path_or_name: A ``.tflite`` file, the folder of a search's run, or the name of a bundled model; ``None``
+            for the default model.
 
     Raises:
-        UsageError: neither a file nor a bundled model.
+        UsageError: none of these.
     """
     wanted = DEFAULT_MODEL if path_or_name is None else path_or_name
     by_name = {model.name: model for model in bundled_models()}
@@ -99,6 +113,8 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
     path = Path(wanted).expanduser()
     if path.is_file():
         return ModelSource(path)
+    if (path / RUN_MODEL).is_file():
+        return ModelSource(path / RUN_MODEL, run=path)
     if path.is_dir():
         raise UsageError("is a folder, not a model", where=wanted, remedy=_remedy(wanted, path))
     if path.exists():

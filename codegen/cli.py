@@ -16,6 +16,7 @@ import typer
 from codegen import __version__
 from codegen.errors import MicronetsError, UsageError
 from codegen.sources_cli import sources_app
+from search.cli import register as register_search
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -419,6 +420,9 @@ def bench(
         _print(f"pictures: {page}")
     if not all(result.passed or result.problem for result in results) or all(r.problem for r in results):
         raise typer.Exit(1)
+
+
+register_search(app)
 
 
 def _console(stderr: bool = False) -> Console:

@@ -128,11 +128,6 @@ def load_recipe(name_or_path: str | Path, settings: Sequence[str] = ()) -> Recip
     return recipe
 
 
-def recipe_from_json(value: Mapping[str, Any]) -> Recipe:
-    """Return what :meth:`Recipe.to_json` wrote."""
-    return _merged(Recipe(), value, "recipe")
-
-
 def _setting(setting: str) -> dict[str, Any]:
     key, equals, text = setting.partition("=")
     table, dot, name = key.strip().partition(".")

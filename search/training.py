@@ -113,19 +113,41 @@ def steps_per_epoch(data: TaskData, batch: int) -> int:
     return max(1, data.train.samples // batch)
 
 
-def run_phase(phase: Phase, data: TaskData, classes: int, progress: Progress) -> list[Record]:
+def run_phase(
+    phase: Phase, data: TaskData, classes: int, progress: Progress, record: list[Record] | None = None
+) -> list[Record]:
     """Run or resume a phase; at its end the variables of ``best_of`` are those of the best epoch.
 
-    An epoch that a kill cut short begins anew from the checkpoint before it, and comes out the same.
+    An epoch that a kill cut short begins anew from the checkpoint before it, and comes out the same. Where
+    Ctrl-C ends the phase, they are those of the best epoch so far.
+
+    Args:
+        record: Filled with the records as they come; empty.
 
     Returns:
         One record an epoch, those before a resumption included.
     """
-    history: list[Record] = []
+    history: list[Record] = [] if record is None else record
     best: dict[str, npt.NDArray[Any]] = {}
     loaded = phase.checkpoint.load()
     if loaded is not None:
-        history, best = loaded[0]["history"], loaded[1]
+        history.extend(loaded[0]["history"])
+        best = loaded[1]
+    try:
+        _run_epochs(phase, data, classes, progress, history, best)
+    finally:
+        restore(phase.best_of, best)
+    return history
+
+
+def _run_epochs(
+    phase: Phase,
+    data: TaskData,
+    classes: int,
+    progress: Progress,
+    history: list[Record],
+    best: dict[str, npt.NDArray[Any]],
+) -> None:
     steps = steps_per_epoch(data, phase.batch)
     top = (
         max((r[phase.score] for r in history if r.get("eligible")), default=-np.inf)
@@ -149,11 +171,9 @@ def run_phase(phase: Phase, data: TaskData, classes: int, progress: Progress) ->
         history.append(record)
         if phase.score and record["eligible"] and record[phase.score] >= top:
             top = record[phase.score]
-            best = {name: variable.numpy() for name, variable in phase.best_of.items()}
+            best.update({name: variable.numpy() for name, variable in phase.best_of.items()})
         phase.checkpoint.save({"history": history}, best)
         progress.epoch(phase.name, record)
-    restore(phase.best_of, best)
-    return history
 
 
 def restore(variables: Mapping[str, Any], values: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -254,12 +274,14 @@ def train_network(
     teacher: Network | None = None,
     phase: str = "train",
     progress: Progress | None = None,
+    record: list[Record] | None = None,
 ) -> list[Record]:
     """Train a network with fake quantisation; it ends with the weights of its best validated epoch.
 
     Args:
         checkpoint: Where the state is kept; training goes on from it.
         teacher: Distilled from where the recipe says so.
+        record: Filled with the records as they come; empty.
 
     Returns:
         One record an epoch: loss, accuracy, validation figure, learning rate, seconds.
@@ -323,4 +345,5 @@ def train_network(
         data,
         classes,
         progress or Silent(),
+        record,
     )

@@ -1,0 +1,259 @@
+"""The verbs ``search`` and ``train``; nothing heavy is imported before one of them runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codegen.errors import ToolError
+
+if TYPE_CHECKING:
+    from search.pipeline import Outcome, Request
+
+
+def _complete_task(incomplete: str) -> list[str]:
+    from search.tasks import task_names
+
+    return [name for name in task_names() if name.startswith(incomplete)]
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    from search.zoo import ZOO
+
+    return [name for name in ZOO if name.startswith(incomplete)]
+
+
+Board = Annotated[str, typer.Option("--board", "-b", help="A board's name, or a board file (.toml).")]
+Runtime = Annotated[
+    str, typer.Option("--runtime", "-r", help="auto, aot or tflm: whose needs are reckoned with.")
+]
+Fps = Annotated[
+    float | None, typer.Option("--fps", help="Inferences a second, by the board's measured line.")
+]
+Latency = Annotated[float | None, typer.Option("--latency-ms", help="Milliseconds an inference, likewise.")]
+Mops = Annotated[float | None, typer.Option("--mops", help="Millions of operations an inference.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Where the task's data lie.")]
+RecipeOption = Annotated[
+    str | None, typer.Option("--recipe", help="A recipe's name or file. [default: the task's]")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a number of the recipe: train.epochs=10. Repeatable."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise, shuffling and augmentation.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="The run's folder; an unfinished run in it goes on. [default: runs/<task>]"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+RunAfter = Annotated[bool, typer.Option("--run", help="Then build the firmware and run it in the emulator.")]
+
+
+def search(
+    task: Annotated[
+        str, typer.Option("--task", "-t", help="What the model is for.", autocompletion=_complete_task)
+    ],
+    board: Board,
+    runtime: Runtime = "auto",
+    fps: Fps = None,
+    latency_ms: Latency = None,
+    mops: Mops = None,
+    data: Data = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="A backbone's name or file. [default: the task's]")
+    ] = None,
+    recipe: RecipeOption = None,
+    settings: Settings = None,
+    seed: Seed = 0,
+    out: Out = None,
+    run: RunAfter = False,
+    as_json: Json = False,
+) -> None:
+    """Search an architecture that fits a board, train it and quantise it."""
+    from search.pipeline import Request, TargetRequest
+
+    request = Request(
+        task=task,
+        out=out or Path("runs") / task,
+        target=TargetRequest(board, runtime, fps, latency_ms, mops),
+        data=data,
+        backbone=backbone,
+        recipe=recipe,
+        settings=tuple(settings or ()),
+        seed=seed,
+    )
+    _execute(request, board, runtime, run, as_json)
+
+
+def train(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A published architecture, or an architecture.json.",
+            autocompletion=_complete_model,
+        ),
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", help="[default: the published model's]", autocompletion=_complete_task),
+    ] = None,
+    board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Check that it fits this board first.")
+    ] = None,
+    runtime: Runtime = "auto",
+    data: Data = None,
+    recipe: RecipeOption = None,
+    settings: Settings = None,
+    seed: Seed = 0,
+    out: Out = None,
+    run: RunAfter = False,
+    as_json: Json = False,
+) -> None:
+    """Train and quantise an architecture that is given."""
+    from codegen.errors import UsageError
+    from search.pipeline import Request, TargetRequest
+    from search.zoo import published
+
+    if task is None:
+        if model.endswith(".json"):
+            raise UsageError("which task is it for?", where=model, remedy="name it with --task")
+        task = published(model).task
+    if run and board is None:
+        raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
+    request = Request(
+        task=task,
+        out=out or Path("runs") / Path(model).stem,
+        target=TargetRequest(board, runtime) if board else None,
+        data=data,
+        architecture=model,
+        recipe=recipe,
+        settings=tuple(settings or ()),
+        seed=seed,
+    )
+    _execute(request, board, runtime, run, as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to an application."""
+    app.command()(search)
+    app.command()(train)
+
+
+def require_tensorflow() -> None:
+    """Raise one clear error where TensorFlow is missing.
+
+    Raises:
+        ToolError: it is.
+    """
+    if find_spec("tensorflow") is None:
+        raise ToolError(
+            "TensorFlow is not installed",
+            where="search",
+            why="searching and training need it; building firmware does not",
+            remedy="pip install 'micronets-gen[search]'",
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _execute(request: Request, board: str | None, runtime: str, run: bool, as_json: bool) -> None:
+    require_tensorflow()
+    from rich.console import Console
+
+    from search.pipeline import execute
+    from search.progress import watch
+
+    console = Console(stderr=True)
+    try:
+        with watch(console, as_json) as progress:
+            outcome = execute(request, progress)
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted; the same command goes on from the last epoch in {request.out}", soft_wrap=True
+        )
+        raise
+    firmware = _firmware(outcome, board, runtime) if run and board else None
+    if as_json:
+        print(json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2))
+    else:
+        _print(outcome, board, firmware)
+    if firmware is not None and not firmware["passed"]:
+        raise typer.Exit(1)
+
+
+def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
+    from codegen.build import Request as BuildRequest
+    from codegen.build import build
+    from codegen.execute import run_project
+
+    project = outcome.run.path / "firmware"
+    request = BuildRequest(
+        board=board,
+        model=str(outcome.run.path),
+        runtime=runtime,
+        out=project,
+        force=True,
+        vector_count=_embeddable(outcome, board),
+    )
+    build(request)
+    result = run_project(project).run
+    assert result is not None
+    return {
+        "project": str(project),
+        "passed": result.passed,
+        "vectors": len(result.vectors),
+        "correct": result.correct,
+        "labelled": result.labelled,
+        result.unit: result.count,
+    }
+
+
+def _embeddable(outcome: Outcome, board: str) -> int:
+    """Return how many held-out samples surely fit into the board's flash beside the model."""
+    import numpy as np
+
+    from codegen.board import load_board
+
+    with np.load(outcome.run.vectors) as vectors:
+        samples = len(vectors["labels"])
+        each = (vectors["input_0"].nbytes + vectors["output_0"].nbytes) / samples
+    free = load_board(board).default_flash.size - outcome.metrics["target"]["demand"]["flash"]
+    return max(1, min(samples, int(0.8 * free / each)))
+
+
+def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+    metrics, run = outcome.metrics, outcome.run
+    cost = metrics["cost"]
+    print(metrics["architecture"])
+    if not outcome.finished:
+        print("interrupted: this is the best epoch so far; the same command goes on")
+    for part in ("validation", "test"):
+        print(
+            f"{part + ' ' + metrics['metric']:<24}{metrics[part]:.4f} int8   {metrics[f'{part}_float']:.4f} float"
+            f"   ({metrics['samples'][part]:,} samples)"
+        )
+    print(f"{'operations':<24}{cost['ops']:,}")
+    print(f"{'parameters':<24}{cost['parameters']:,}")
+    print(f"{'model':<24}{cost['model_bytes']:,} bytes")
+    print(f"{'working memory':<24}{cost['working_memory']:,} bytes")
+    target = metrics.get("target")
+    if target:
+        for name, limit in target["limits"].items():
+            print(f"{'limit of ' + name:<24}{limit:,.0f}   {cost[name] / limit:.0%} used")
+        if target["latency_s"] is not None:
+            print(
+                f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}"
+            )
+    if firmware:
+        verdict = "passed" if firmware["passed"] else "FAILED"
+        print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")
+    else:
+        print(f"\nbuild it:  micronets-gen build --board {board or 'BOARD'} --model {run.path}")

@@ -1,0 +1,427 @@
+"""From a task to a run's folder: search, train, quantise, measure."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen import __version__
+from codegen.board import load_board
+from codegen.errors import UsageError
+from codegen.runtimes.choose import choose_runtime
+from search.architecture import Architecture, lower
+from search.backbone import Space, load_backbone
+from search.cost import cost_of
+from search.files import write_atomically, write_json
+from search.limits import Target, latency_of, ops_within
+from search.recipe import Recipe, load_recipe
+from search.run_dir import RunDir
+from search.tasks import get_task
+from search.tasks.base import Floats, Judgement, Split, Task, TaskData
+
+_VECTORS = 1000
+"""Most held-out samples that travel with a model."""
+
+_PACKAGES = ("ai-edge-litert", "keras", "numpy", "tensorflow")
+
+
+@dataclass(frozen=True)
+class TargetRequest:
+    """Where the model is to run and how fast; at most one of the last three.
+
+    Attributes:
+        fps: Inferences a second.
+        latency_ms: Milliseconds an inference.
+        mops: Millions of operations an inference.
+    """
+
+    board: str
+    runtime: str = "auto"
+    fps: float | None = None
+    latency_ms: float | None = None
+    mops: float | None = None
+
+    def resolve(self) -> Target:
+        """Return the target.
+
+        Raises:
+            MicronetsError: unknown board or runtime, contradictory or impossible limits.
+        """
+        board = load_board(self.board)
+        given = [name for name in ("fps", "latency_ms", "mops") if getattr(self, name) is not None]
+        if len(given) > 1:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError("more than one limit of the same kind", where=flags, remedy="give one of them")
+        if any(getattr(self, name) <= 0 for name in given):
+            raise UsageError("a limit of 0 or less", where=f"--{given[0].replace('_', '-')}")
+        ops: int | None = None
+        if self.fps is not None:
+            ops = ops_within(board, 1 / self.fps)
+        elif self.latency_ms is not None:
+            ops = ops_within(board, self.latency_ms / 1000)
+        elif self.mops is not None:
+            ops = int(self.mops * 1e6)
+        return Target(board, choose_runtime(self.runtime).runtime, max_ops=ops)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks of ``search`` or ``train``.
+
+    Attributes:
+        task: Name of the task.
+        out: The run's folder.
+        target: None to train without a limit.
+        data: Where the task's data lie.
+        backbone: Name or file; None for the task's.
+        architecture: Name of a published architecture, or an ``architecture.json``; None to search.
+        recipe: Name or file; None for the task's.
+        settings: Changes of the recipe: ``train.epochs=10``.
+    """
+
+    task: str
+    out: Path
+    target: TargetRequest | None = None
+    data: Path | None = None
+    backbone: str | None = None
+    architecture: str | None = None
+    recipe: str | None = None
+    settings: Sequence[str] = ()
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that tell two requests apart."""
+        return {
+            "task": self.task,
+            "target": asdict(self.target) if self.target else None,
+            "data": str(self.data) if self.data else None,
+            "backbone": self.backbone,
+            "architecture": self.architecture,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        metrics: As in ``metrics.json``.
+        finished: False where Ctrl-C ended the training; the folder is usable all the same.
+    """
+
+    run: RunDir
+    metrics: Mapping[str, Any]
+    finished: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Session:
+    request: Request
+    run: RunDir
+    recipe: Recipe
+    task: Task
+    data: TaskData
+    target: Target | None
+    input_range: tuple[float, float]
+    progress: Any
+    history: dict[str, Any] = field(default_factory=dict)
+
+
+def execute(request: Request, progress: Any = None) -> Outcome:
+    """Run a request, or go on with it where its folder holds an unfinished run of the same request.
+
+    Raises:
+        MicronetsError: what is wrong with the request, the data, the limits or the folder.
+    """
+    from search.training import Silent
+
+    run = RunDir(request.out)
+    backbone = load_backbone(request.backbone) if request.backbone else None
+    target = request.target.resolve() if request.target else None
+    recipe = load_recipe(request.recipe or get_task(request.task).recipe, request.settings)
+    _open(run, request, recipe)
+    task = get_task(request.task, **recipe.task)
+    _prepare_tensorflow(request.seed)
+    data = task.load(request.data, request.seed)
+    features = data.representative()
+    session = _Session(
+        request,
+        run,
+        recipe,
+        task,
+        data,
+        target,
+        (float(features.min()), float(features.max())),
+        progress or Silent(),
+    )
+    space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
+    network, architecture, finished = _train(session, space)
+    return Outcome(run, _hand_over(session, network, architecture, finished), finished)
+
+
+def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
+    """Make the folder, or check that it holds this very request."""
+    wanted = {**request.to_json(), "recipe": recipe.to_json()}
+    if run.run.exists():
+        found = run.read(run.run)
+        different = sorted(key for key, value in wanted.items() if found.get(key) != value)
+        if different:
+            raise UsageError(
+                f"the folder holds another run: {', '.join(different)} differ",
+                where=str(run.path),
+                remedy="take another --out, or delete the folder",
+            )
+        return
+    if run.path.exists() and any(run.path.iterdir()):
+        raise UsageError("the folder is not empty", where=str(run.path), remedy="take another --out")
+    run.checkpoint("").parent.mkdir(parents=True, exist_ok=True)
+    write_json(run.run, {**wanted, "command": shlex.join(sys.argv), "versions": _versions()})
+
+
+def _versions() -> dict[str, str]:
+    found = {"micronets-gen": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _prepare_tensorflow(seed: int) -> None:
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _train(session: _Session, space: Space) -> tuple[Any, Architecture, bool]:
+    from search.network import Network
+    from search.training import train_network
+
+    request, recipe = session.request, session.recipe
+    architecture, supernet, choice = _architecture(session, space)
+    architecture.save(session.run.architecture)
+    network = Network(lower(architecture), request.seed, session.input_range)
+    if supernet is not None and choice is not None and recipe.train.inherit:
+        network = supernet.child(choice, request.seed)
+    teacher = _teacher(session, space) if recipe.train.distillation else None
+    finished = True
+    try:
+        train_network(
+            network,
+            session.data,
+            len(session.task.classes),
+            recipe.train,
+            session.run.checkpoint("train"),
+            request.seed,
+            teacher=teacher,
+            progress=session.progress,
+            record=session.history.setdefault("train", []),
+        )
+    except KeyboardInterrupt:
+        if not any(record["eligible"] for record in session.history["train"]):
+            write_json(session.run.history, session.history)
+            raise
+        finished = False
+    write_json(session.run.history, session.history)
+    return network, architecture, finished
+
+
+def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, Any]:
+    """Return the architecture that was asked for, or search it."""
+    request = session.request
+    if request.architecture is not None:
+        architecture = _named(request.architecture, session.task)
+        if session.target is not None:
+            _require_fit(architecture, session.target)
+        return architecture, None, None
+    if session.target is None:
+        raise UsageError(
+            "a search needs a board", where="--board", remedy="name one: see micronets-gen boards"
+        )
+    from search.dnas import search
+
+    found = search(
+        space,
+        session.data,
+        session.target,
+        session.recipe.search,
+        session.run.checkpoint("search"),
+        request.seed,
+        session.input_range,
+        session.progress,
+    )
+    session.history["search"] = found.history
+    write_json(session.run.history, session.history)
+    return replace(found.architecture, name=request.task), found.supernet, found.choice
+
+
+def _named(name: str, task: Task) -> Architecture:
+    from search.zoo import published
+
+    architecture = Architecture.load(Path(name)) if name.endswith(".json") else published(name).architecture
+    wanted = (task.input_shape, len(task.classes))
+    if (architecture.input_shape, architecture.classes) != wanted:
+        raise UsageError(
+            f"{architecture.name} is for features {architecture.input_shape} and {architecture.classes} classes",
+            where=task.name,
+            why=f"the task has {wanted[0]} and {wanted[1]}",
+            remedy="take an architecture that was made for the task",
+        )
+    return architecture
+
+
+def _require_fit(architecture: Architecture, target: Target) -> None:
+    from codegen.errors import FitError
+
+    verdict = target.verdict(architecture)
+    if not verdict.fits:
+        raise FitError(
+            "the architecture does not meet the limits",
+            where=f"{architecture.name} on {target.board.name}",
+            why="; ".join(verdict.shortfalls),
+            remedy="relax the limit, take a larger board, or search one that fits",
+        )
+
+
+def _teacher(session: _Session, space: Space) -> Any:
+    """Return the network to distil from: another run's, or the backbone's largest, trained now."""
+    from search.network import Network
+    from search.training import restore, train_network
+
+    recipe = session.recipe.train
+    if recipe.teacher != "largest":
+        run = RunDir(Path(recipe.teacher))
+        architecture = Architecture.load(run.architecture)
+        teacher = Network(lower(architecture), session.request.seed, session.input_range)
+        if not run.weights.exists():
+            raise UsageError(
+                "has no weights to distil from", where=str(run.path), remedy="let that run finish"
+            )
+        with np.load(run.weights) as file:
+            restore(teacher.named_variables(), dict(file))
+        return teacher
+    teacher = Network(space.layers, session.request.seed, session.input_range)
+    session.history["teacher"] = train_network(
+        teacher,
+        session.data,
+        len(session.task.classes),
+        replace(recipe, distillation=0.0),
+        session.run.checkpoint("teacher"),
+        session.request.seed,
+        phase="teacher",
+        progress=session.progress,
+    )
+    return teacher
+
+
+def _hand_over(session: _Session, network: Any, architecture: Architecture, finished: bool) -> dict[str, Any]:
+    """Write weights, models, vectors and metrics."""
+    from search.export import write_tflite
+    from search.network import keras_model
+    from search.training import outputs_of
+
+    run, data = session.run, session.data
+    weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
+    write_atomically(run.weights, lambda file: np.savez_compressed(file, **weights))
+    keras_model(network, architecture.input_shape).save(run.keras)
+    flatbuffer = write_tflite(network.quantised(architecture))
+    write_atomically(run.tflite, lambda file: file.write(flatbuffer))
+    results: dict[str, Judgement] = {}
+    agreement = 0.0
+    for part, split in (("validation", data.validation), ("test", data.test)):
+        outputs = outputs_of(network, split)
+        inputs, quantised, labels = run_int8(flatbuffer, split)
+        probabilities: Floats = ((quantised.astype(np.float32) + 128) / 256).astype(np.float32)
+        results[part] = data.judge(part, probabilities)
+        results[f"{part}_fake_quantised"] = data.judge(part, outputs)
+        results[f"{part}_float"] = data.judge(part, outputs_of(network, split, quantise=False))
+        agreement = float(np.mean(probabilities.argmax(-1) == outputs.argmax(-1)))
+    kept = slice(_VECTORS)
+    write_atomically(
+        run.vectors,
+        lambda file: np.savez_compressed(
+            file, input_0=inputs[kept], output_0=quantised[kept], labels=labels[kept]
+        ),
+    )
+    metrics = _metrics(session, architecture, results, finished) | {"agreement": agreement}
+    write_json(run.metrics, metrics)
+    return metrics
+
+
+def _metrics(
+    session: _Session, architecture: Architecture, results: Mapping[str, Judgement], finished: bool
+) -> dict[str, Any]:
+    cost = cost_of(architecture)
+    metrics: dict[str, Any] = {
+        "task": session.task.name,
+        "finished": finished,
+        "metric": results["test"].metric,
+        **{name: judgement.value for name, judgement in results.items()},
+        "samples": {"validation": session.data.validation.samples, "test": session.data.test.samples},
+        "classes": list(session.task.classes),
+        "architecture": architecture.summary(),
+        "cost": asdict(cost),
+        "data": dict(session.data.provenance),
+    }
+    confusion = results["test"].confusion
+    if confusion is not None:
+        metrics["confusion"] = confusion.tolist()
+    if results["test"].curve:
+        metrics["curve"] = [list(point) for point in results["test"].curve]
+    if session.target is not None:
+        verdict = session.target.verdict(architecture)
+        metrics["target"] = {
+            "board": session.target.board.name,
+            "runtime": session.target.runtime.name,
+            "limits": session.target.limits(architecture),
+            "demand": asdict(verdict.demand),
+            "fits": verdict.fits,
+            "latency_s": latency_of(session.target.board, cost.ops),
+        }
+    return metrics
+
+
+def run_int8(
+    model: bytes, split: Split
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.uint8]]:
+    """Run the model on a split with LiteRT's reference kernels.
+
+    Returns:
+        Inputs (samples, height, width, channels), outputs (samples, classes), both int8, and labels (samples,).
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
+    )
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    scale, zero_point = source["quantization"]
+    inputs, outputs, labels = [], [], []
+    for features, label in split.dataset.as_numpy_iterator():
+        quantised = quantise_features(features, scale, zero_point)
+        interpreter.set_tensor(source["index"], quantised[np.newaxis])
+        interpreter.invoke()
+        inputs.append(quantised)
+        outputs.append(interpreter.get_tensor(result["index"])[0])
+        labels.append(int(label))
+    return np.stack(inputs), np.stack(outputs), np.array(labels, np.uint8)
+
+
+def quantise_features(features: Floats, scale: float, zero_point: int) -> npt.NDArray[np.int8]:
+    """Return features as the model's int8 input."""
+    steps = np.floor(features / np.float32(scale) + 0.5) + zero_point
+    quantised: npt.NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
+    return quantised

@@ -1,0 +1,87 @@
+"""A run's folder: what a search or a training leaves behind, and all that ``build`` needs of it.
+
+========================  =========================================================================
+``run.json``              what was asked for: task, target, recipe, seed, the exact command, versions
+``architecture.json``     the architecture, as soon as it is decided
+``history.json``          one record an epoch of every phase: loss, accuracy, costs, probabilities
+``checkpoints/``          state of the phases, from which an interrupted run goes on
+``weights.npz``           float weights and learnt ranges of the trained network
+``model_float.keras``     the same as a plain Keras model
+``model_int8.tflite``     the model for the board
+``vectors.npz``           held-out samples: ``input_0``, ``output_0`` (int8), ``labels``
+``metrics.json``          what the model is worth and what it costs
+========================  =========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codegen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The paths of a run's folder."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def architecture(self) -> Path:
+        return self.path / "architecture.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.npz"
+
+    @property
+    def keras(self) -> Path:
+        return self.path / "model_float.keras"
+
+    @property
+    def tflite(self) -> Path:
+        return self.path / "model_int8.tflite"
+
+    @property
+    def vectors(self) -> Path:
+        return self.path / "vectors.npz"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    def checkpoint(self, phase: str) -> Path:
+        """Return the checkpoint of a phase."""
+        return self.path / "checkpoints" / f"{phase}.npz"
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Return the JSON object of one of the files.
+
+        Raises:
+            UsageError: there is none.
+        """
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                "is no folder of a run",
+                where=str(self.path),
+                why=f"{path.name}: {error}",
+                remedy="see search --help",
+            ) from error
+        if not isinstance(value, dict):
+            raise UsageError(
+                "is no folder of a run", where=str(self.path), why=f"{path.name} holds no object"
+            )
+        return value
