@@ -65,7 +65,9 @@ class _Port:
     bytes: int
     elements: int
     quantization: str
-    offset: int
+    place: str
+    scale: str
+    zero_point: str
 
 
 def kernel_files(sources: Iterable[str]) -> dict[str, str]:
@@ -104,8 +106,8 @@ def model_files(
         "mark": mark,
         "sha256": graph.sha256,
         "layers": rendered,
-        "inputs": [_port(graph, memory, i, t) for i, t in enumerate(graph.inputs)],
-        "outputs": [_port(graph, memory, i, t) for i, t in enumerate(graph.outputs)],
+        "inputs": [_port(graph, namer, i, t) for i, t in enumerate(graph.inputs)],
+        "outputs": [_port(graph, namer, i, t) for i, t in enumerate(graph.outputs)],
         "arena_bytes": memory.size,
         "arena_align": memory.align,
         "tensors": namer.offsets,
@@ -247,8 +249,14 @@ def _texts(flat: Array, ctype: str) -> list[str]:
     return [str(int(v)) for v in values]
 
 
-def _port(graph: Graph, memory: MemoryPlan, index: int, tensor_index: int) -> _Port:
+def _float_literal(value: float) -> str:
+    text = f"{value:.9g}"
+    return f"{text}f" if set(text) & {".", "e"} else f"{text}.0f"
+
+
+def _port(graph: Graph, names: _Names, index: int, tensor_index: int) -> _Port:
     tensor = graph.tensor(tensor_index)
+    one_scale = tensor.quantization is not None and not tensor.quantization.per_channel
     return _Port(
         index=index,
         ctype=tensor.dtype.c,
@@ -257,5 +265,7 @@ def _port(graph: Graph, memory: MemoryPlan, index: int, tensor_index: int) -> _P
         bytes=tensor.nbytes,
         elements=tensor.elements,
         quantization=describe(tensor),
-        offset=memory.offset_of(tensor_index),
+        place=names.tensors[tensor_index],
+        scale=_float_literal(tensor.scale) if one_scale else "",
+        zero_point=f"({tensor.zero_point})" if one_scale else "",
     )
