@@ -18,25 +18,11 @@ _WORD, _HALF = 4, 2
 
 
 class Simd(Enum):
-    """What CMSIS-NN's sources are compiled for: plain C, the DSP extension, or Helium (MVE)."""
+    """What CMSIS-NN's sources are compiled for: plain C, the DSP extension, or Helium (MVE); see ``Board.simd``."""
 
-    NONE = "none"
+    NONE = "c"
     DSP = "dsp"
     MVE = "mve"
-
-
-SIMD_OF_CORE = {
-    "cortex-m0": Simd.NONE,
-    "cortex-m0plus": Simd.NONE,
-    "cortex-m23": Simd.NONE,
-    "cortex-m3": Simd.NONE,
-    "cortex-m4": Simd.DSP,
-    "cortex-m7": Simd.DSP,
-    "cortex-m33": Simd.DSP,
-    "cortex-m55": Simd.MVE,
-    "cortex-m85": Simd.MVE,
-}
-"""By the compiler's name of the core."""
 
 
 @dataclass(frozen=True)
