@@ -17,7 +17,7 @@ _NO_CODE = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
-_HEAD = r"^(?P<static>static\b)?[A-Za-z_][^;{}()=]*?\b(?P<name>\w+)\s*"
+_HEAD = r"^(?P<static>static\b\s*)?[A-Za-z_][^;{}()=]*?\b(?P<name>\w+)\s*"
 _FUNCTION = re.compile(_HEAD + r"\([^;{}]*\)[^;{}()=]*\{", re.MULTILINE)
 _TABLE = re.compile(_HEAD + r"\[[^\]]*\]\s*=\s*\{", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -82,7 +82,8 @@ def _end(code: str, opened: int) -> int:
 def reachable(roots: Iterable[str], files: Mapping[str, Source]) -> tuple[frozenset[str], frozenset[str]]:
     """Follow identifiers from definition to definition.
 
-    A name means the definition in the same file; where that file has none, every definition that is not static.
+    A name means the definition in the same file; where that file has none, every definition in a header, and
+    every one elsewhere that is not static.
 
     Args:
         roots: Names to begin with.
@@ -107,7 +108,7 @@ def reachable(roots: Iterable[str], files: Mapping[str, Source]) -> tuple[frozen
         asked.add((origin, name))
         candidates = by_name.get(name, ())
         here = [pair for pair in candidates if pair[0] == origin]
-        for file, definition in here or [pair for pair in candidates if not pair[1].local]:
+        for file, definition in here or [pair for pair in candidates if not pair[1].local or pair[0].endswith(".h")]:
             reached.add(file)
             if definition not in done:
                 done.add(definition)

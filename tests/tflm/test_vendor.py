@@ -1,0 +1,166 @@
+"""Which files travel with a project, found in the sources themselves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from codegen.errors import ToolError
+from codegen.options import KINDS
+from codegen.runtimes.tflm.cpp import Source, Tree, reachable
+from codegen.runtimes.tflm.notices import notices
+from codegen.runtimes.tflm.operators import OperatorUse, scan_operators
+from codegen.runtimes.tflm.vendor import Vendor
+from tests.tflm.trees import require_model, require_sources, small_trees
+
+CONV = OperatorUse("CONV_2D", "INT8", "INT8", "INT8", 1)
+RESHAPE = OperatorUse("RESHAPE", "INT8", "", "INT8", 1)
+MICRO = "tensorflow/lite/micro"
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    return Vendor(small_trees(tmp_path))
+
+
+def test_the_kernel_of_cmsis_nn_takes_the_place_of_the_reference(vendor: Vendor) -> None:
+    kernels = vendor.collect([CONV], "m").kernels
+    assert list(kernels) == [f"{MICRO}/kernels/cmsis_nn/conv.cc", f"{MICRO}/kernels/conv_common.cc"]
+
+
+def test_a_reference_kernel_comes_where_there_is_no_other(vendor: Vendor) -> None:
+    files = vendor.collect([RESHAPE], "m")
+    assert list(files.kernels) == [f"{MICRO}/kernels/reshape.cc"]
+    assert not files.cmsis_nn
+    [kernel] = files.operators
+    assert not kernel.optimised
+
+
+def test_the_interpreter_comes_with_what_lies_beside_its_headers(vendor: Vendor) -> None:
+    core = vendor.collect([RESHAPE], "m").core
+    assert [path.removeprefix(f"{MICRO}/") for path in core] == [
+        "debug_log.h",
+        "helpers.cc",
+        "helpers.h",
+        # The resolver includes it; that alone brings no kernel.
+        "kernels/conv.h",
+        "kernels/micro_ops.h",
+        "micro_interpreter.cc",
+        "micro_interpreter.h",
+        "micro_mutable_op_resolver.h",
+    ]
+
+
+def test_functions_of_other_types_stay_away(vendor: Vendor) -> None:
+    files = vendor.collect([CONV], "m")
+    assert [path for path in files.cmsis_nn if path.endswith(".c")] == [
+        "Source/Convolution/arm_convolve_s8.c",
+        "Source/Support/arm_multiply.c",
+        "Source/Support/tables.c",
+    ]
+    assert files.operators[0].functions == ("arm_convolve_s8",)
+    assert files.operators[0].header == f"{MICRO}/kernels/conv.h"
+
+
+def test_mixed_types_bring_both(vendor: Vendor) -> None:
+    files = vendor.collect([CONV, OperatorUse("CONV_2D", "INT16", "INT8", "INT16", 2)], "m")
+    assert files.operators[0].functions == ("arm_convolve_s16", "arm_convolve_s8")
+    assert "Source/Convolution/arm_convolve_s16.c" in files.cmsis_nn
+
+
+def test_headers_come_by_inclusion(vendor: Vendor) -> None:
+    files = vendor.collect([CONV], "m")
+    assert [path for path in files.cmsis_nn if path.endswith(".h")] == [
+        "Include/Internal/config.h",
+        "Include/arm_nn_types.h",
+        "Include/arm_nnfunctions.h",
+    ]
+    assert list(files.third_party) == [
+        "flatbuffers/include/flatbuffers/base.h",
+        "flatbuffers/include/flatbuffers/flatbuffers.h",
+    ]
+
+
+def test_another_folder_is_refused(tmp_path: Path) -> None:
+    trees = small_trees(tmp_path)
+    (trees.tflm / MICRO / "micro_interpreter.h").unlink()
+    with pytest.raises(ToolError, match="not the sources of TensorFlow Lite Micro"):
+        Vendor(trees).collect([CONV], "m")
+
+
+def test_licences_travel_with_what_they_cover(tmp_path: Path) -> None:
+    texts, overview = notices(small_trees(tmp_path))
+    assert texts["tflm"] == {"LICENSE": "the licence\n"}
+    assert "lib/tflm/LICENSE" in overview
+    assert "https://github.com/ARM-software/CMSIS-NN" in overview
+
+
+def test_definitions_are_told_from_declarations_and_comments() -> None:
+    source = Source(
+        "int declared(int x);\n"
+        "/* int commented(int x) { */\n"
+        "#define MACRO(x) \\\n  int macro(x) {\n"
+        "static inline int local(void) { return one(); }\n"
+        "__attribute__((weak)) const int *spread(\n    int x,\n    int y)\n{\n    return two(\"three()\", '\"');\n}\n"
+        "const int table[2] = {four, five};\n"
+        "int table_only_declared[2];\n"
+    )
+    assert [(d.name, d.local) for d in source.definitions] == [
+        ("local", True),
+        ("spread", False),
+        ("table", False),
+    ]
+    words = {d.name: d.words for d in source.definitions}
+    assert "one" in words["local"]
+    assert "two" not in words["local"]
+    assert "two" in words["spread"]
+    assert "three" not in words["spread"]
+    assert {"four", "five"} <= words["table"]
+
+
+def test_a_name_means_the_definition_in_its_own_file() -> None:
+    files = {
+        "a.c": Source("static int help(int x)\n{\n    return near(x);\n}\nint start(int x)\n{\n    return help(x);\n}\n"),
+        "b.c": Source("int help(int x)\n{\n    return far(x);\n}\n"),
+        "c.c": Source("static int near(int x)\n{\n    return x;\n}\n"),
+    }
+    reached, words = reachable(["start"], files)
+    assert reached == {"a.c"}
+    assert "near" in words
+    assert "far" not in words
+
+
+def test_an_include_is_looked_for_beside_the_file_first(tmp_path: Path) -> None:
+    for name in ("x/a.h", "x/b.h", "b.h", "include/c.h"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    tree = Tree(tmp_path, ("", "include"))
+    assert tree.resolve("b.h", "x/a.h") == "x/b.h"
+    assert tree.resolve("../b.h", "x/a.h") == "b.h"
+    assert tree.resolve("c.h", "x/a.h") == "include/c.h"
+    assert tree.resolve("../../outside.h", "x/a.h") is None
+
+
+def test_real_sources_give_the_same_files_quickly() -> None:
+    trees = require_sources()
+    uses = scan_operators(require_model("kws_ref_model").read_bytes(), "kws")
+    start = time.process_time()
+    files = Vendor(trees).collect(uses, "kws")
+    assert time.process_time() - start < 2
+    again = Vendor(trees).collect(uses, "kws")
+    assert files == again
+    assert f"{MICRO}/kernels/cmsis_nn/conv.cc" in files.kernels
+    assert f"{MICRO}/kernels/conv.cc" not in files.kernels
+    assert not [path for path in (*files.core, *files.kernels, *files.cmsis_nn) if "test" in path]
+    assert not [path for path in files.cmsis_nn if path.endswith(("_f32.c", "_f16.c"))]
+    assert len([path for path in files.cmsis_nn if path.endswith(".c")]) < 60
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_operator_of_the_generator_has_a_kernel(kind: str) -> None:
+    files = Vendor(require_sources()).collect([OperatorUse(kind, "INT8", "", "INT8", 1)], "m")
+    [kernel] = files.operators
+    assert kernel.file in files.kernels
