@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codegen import __version__
@@ -45,6 +45,7 @@ class Request:
         vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones, or fewer where
             the flash has no room for them.
         strict_kernels: Whether a layer on a reference kernel is an error.
+        commits: Commits of the tflm runtime's sources by key, where not the pinned ones.
     """
 
     board: str
@@ -56,6 +57,7 @@ class Request:
     vectors: Path | None = None
     vector_count: int | None = None
     strict_kernels: bool = False
+    commits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     source = resolve_model(request.model)
     graph = read_model(source.path)
     require_supported(graph)
-    choice = choose_runtime(request.runtime)
+    choice = choose_runtime(request.runtime, request.commits, notify)
 
     notify("planning")
     name = source.name or graph.name

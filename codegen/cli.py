@@ -15,7 +15,7 @@ import typer
 
 from codegen import __version__
 from codegen.errors import MicronetsError, UsageError
-from codegen.sources_cli import sources_app
+from codegen.sources_cli import CmsisNnCommit, FlatbuffersCommit, TflmCommit, overrides, sources_app
 from search.cli import register as register_search
 
 if TYPE_CHECKING:
@@ -150,6 +150,9 @@ def build(
     strict_kernels: Annotated[
         bool, typer.Option("--strict-kernels", help="Fail where a layer runs on a reference kernel.")
     ] = False,
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
     as_json: Json = False,
 ) -> None:
     """Turn a model into a PlatformIO project and compile it."""
@@ -160,6 +163,7 @@ def build(
         board=board,
         model=model,
         runtime=runtime.value,
+        commits=overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit),
         out=out,
         compile=not no_compile,
         force=force,

@@ -100,7 +100,7 @@ def _require_that_vectors_are_not_why(board: Board, need: _Demand, vector_bytes:
         )
 
 
-def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "auto") -> CheckResult:
+def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "aot") -> CheckResult:
     """Check every operator, then the fit on each board; golden vectors are not counted."""
     problems = check_model(graph)
     if problems:

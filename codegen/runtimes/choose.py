@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from codegen.errors import UsageError
@@ -16,8 +18,15 @@ class Choice:
     reason: str
 
 
-def choose_runtime(wanted: str) -> Choice:
-    """Return the runtime for ``auto``, ``aot`` or ``tflm``.
+def choose_runtime(
+    wanted: str, commits: Mapping[str, str] | None = None, notify: Callable[[str], None] = lambda _step: None
+) -> Choice:
+    """Return the runtime for ``auto``, ``aot`` or ``tflm``; fetches the sources of ``tflm`` that are missing.
+
+    Args:
+        wanted: ``auto`` takes ``tflm`` where its sources can be had and there is a C++ library, else ``aot``.
+        commits: Commits of the sources by key (``tflm``, ``cmsis_nn``, ...) where not the pinned ones.
+        notify: Told what is fetched.
 
     Raises:
         UsageError: there is none of that name.
@@ -27,11 +36,39 @@ def choose_runtime(wanted: str) -> Choice:
 
     if wanted == "aot":
         return Choice(AotRuntime(), "as asked for")
-    if wanted == "auto":
-        return Choice(AotRuntime(), "the default: C generated for the model, nothing to download")
     if wanted == "tflm":
-        from codegen.runtimes.tflm.runtime import TflmRuntime
-        from codegen.sources import locate
+        return Choice(_tflm(commits, notify), "as asked for")
+    if wanted == "auto":
+        from codegen.sources import obtainable
 
-        return Choice(TflmRuntime(locate()), "as asked for")
+        ok, reason = obtainable(commits)
+        if not ok:
+            return Choice(AotRuntime(), f"not tflm: {reason}")
+        if not _has_cpp_library():
+            return Choice(
+                AotRuntime(),
+                "not tflm: arm-none-eabi-g++ has no C++ library (libstdc++-arm-none-eabi-newlib)",
+            )
+        return Choice(_tflm(commits, notify), reason)
     raise UsageError(f"there is no runtime '{wanted}'", where="--runtime", remedy="use auto, aot or tflm")
+
+
+def _tflm(commits: Mapping[str, str] | None, notify: Callable[[str], None]) -> Runtime:
+    from codegen.runtimes.tflm.runtime import TflmRuntime
+    from codegen.sources import fetch, telling
+
+    return TflmRuntime(fetch(commits, telling(notify)))
+
+
+def _has_cpp_library() -> bool:
+    """Whether the cross compiler finds the headers of the C++ library, which Debian packs apart from it."""
+    command = ["arm-none-eabi-g++", "-x", "c++", "-fsyntax-only", "-"]
+    try:
+        return (
+            subprocess.run(
+                command, input=b"#include <cstdint>\n", capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+    except OSError:
+        return False
