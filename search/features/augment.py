@@ -1,4 +1,4 @@
-"""Augmentation: noise and shifts on clips (numpy), masks and mixtures on features (TensorFlow, stateless seeds)."""
+"""Augmentation: noise and shifts on clips (numpy), masks on features (TensorFlow, stateless seeds)."""
 
 from __future__ import annotations
 
@@ -101,30 +101,3 @@ def spec_augment(features: Any, settings: SpecAugment, seed: Any) -> Any:
         keep = _stripes(batch, bands, settings.band_masks, min(settings.band_width, bands), seeds[1])
         features = features * keep[:, tf.newaxis, :, tf.newaxis]
     return features
-
-
-def mixup(features: Any, targets: Any, alpha: float, seed: Any) -> tuple[Any, Any]:
-    """Return a batch mixed with itself in another order (Zhang et al. 2018).
-
-    Args:
-        features: float32 (batch, ...).
-        targets: Probabilities of the classes, float32 (batch, classes): one-hot labels.
-        alpha: Both parameters of the beta distribution of the shares; 0 mixes nothing.
-        seed: Two integers; the same seed mixes alike.
-    """
-    import tensorflow as tf
-
-    if alpha <= 0.0:
-        return features, targets
-    batch = tf.shape(features)[0]
-    seeds = tf.random.experimental.stateless_split(seed, 3)
-    one = tf.random.stateless_gamma([batch], seeds[0], alpha)
-    two = tf.random.stateless_gamma([batch], seeds[1], alpha)
-    share = tf.math.divide_no_nan(one, one + two)
-    partner = tf.argsort(tf.random.stateless_uniform([batch], seeds[2]))
-
-    def mixed(values: Any) -> Any:
-        weight = tf.reshape(share, tf.concat([[batch], tf.ones([tf.rank(values) - 1], tf.int32)], 0))
-        return weight * values + (1.0 - weight) * tf.gather(values, partner)
-
-    return mixed(features), mixed(targets)

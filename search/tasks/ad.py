@@ -16,7 +16,7 @@ from search.features.sound import LogMelSettings
 from search.tasks.ad_layouts import DEFAULT_MACHINES, Clip, Sounds, find_sounds
 from search.tasks.base import Dataset, Floats, Judgement, Labels, TaskData, accuracy_judge
 from search.tasks.options import parse_options
-from search.tasks.sampling import evenly, shuffled_epoch, split_of, usable
+from search.tasks.sampling import Indices, evenly, limited, shuffled_epoch, split_of, usable
 from search.tasks.store import Part, Plan, RowError, Rows, fingerprint, open_store
 from search.tasks.wav import WavError, read_wav
 
@@ -31,17 +31,15 @@ class AdOptions:
 
     Attributes:
         machines: Their ids as in the files' names, separated by commas.
-        mixup: Parameter of the beta distribution of mixup; the training loop mixes, 0 for none.
         time_masks: SpecAugment: stripes along time.
         time_width: SpecAugment: widest such stripe.
         band_masks: SpecAugment: stripes along mel bands.
         band_width: SpecAugment: widest such stripe.
         clip_s: Seconds of a clip; what is longer is cut, what is shorter is left out.
-        epoch_samples: At most so many samples an epoch; 0 for all.
+        epoch_samples: An epoch is at most so many of the training samples, others each time; 0 for all.
     """
 
     machines: str = DEFAULT_MACHINES
-    mixup: float = 0.3
     time_masks: int = 0
     time_width: int = 0
     band_masks: int = 0
@@ -113,18 +111,6 @@ def roc(
     return ((0.0, 0.0), *((float(false[i]), float(true[i])) for i in chosen))
 
 
-@dataclass(frozen=True, eq=False)
-class _Pictures:
-    """The rows of one part: pictures of clips, a clip's one after the other."""
-
-    clips: tuple[Clip, ...]
-    each: int
-
-    @property
-    def labels(self) -> npt.NDArray[np.int32]:
-        return np.repeat(np.asarray([clip.machine for clip in self.clips], np.int32), self.each)
-
-
 def _load(sounds: Sounds, options: AdOptions, seed: int) -> TaskData:
     settings = LogMelSettings()
     length = int(options.clip_s * settings.rate)
@@ -151,19 +137,21 @@ def _load(sounds: Sounds, options: AdOptions, seed: int) -> TaskData:
     rows = {part: usable(flat[part]) for part in PARTS}
     for part in ("train", "validation"):
         rows[part] = rows[part][evenly(flat[part].labels[rows[part]])]
-    rows["test"] = rows["test"][_evenly_by_clip(rows["test"] // each, sounds.parts["test"])]
+    rows["test"] = rows["test"][_spread(rows["test"], each, sounds.parts["test"], len(options.ids))]
+    pool = rows["train"]
+    rows["train"] = limited(pool, options.epoch_samples)
     splits = {part: split_of(flat[part], rows[part], prepare) for part in PARTS}
 
     def epoch(index: int) -> Dataset:
         masks = options.spec_augment
         return shuffled_epoch(
             flat["train"],
-            rows["train"],
+            pool,
             prepare,
             (lambda x, s: spec_augment(x, masks, s)) if masks else None,
             seed,
             index,
-            options.epoch_samples,
+            splits["train"][0].samples,
         )
 
     of_validation = accuracy_judge({"validation": splits["validation"][1]}, len(options.ids))
@@ -257,13 +245,14 @@ def _by_picture(part: Part, each: int) -> Part:
     return Part(part.rows.reshape(-1, *part.rows.shape[2:]), np.repeat(part.labels, each))
 
 
-def _evenly_by_clip(clips: npt.NDArray[np.int64], listing: tuple[Clip, ...]) -> npt.NDArray[np.int64]:
-    """Return an order of pictures: clip after clip, machines and anomalies evenly mixed in every prefix."""
+def _spread(rows: Indices, each: int, listing: tuple[Clip, ...], machines: int) -> Indices:
+    """Return an order of pictures: one of every clip, then the next; machines and anomalies mixed evenly."""
+    clips, number = np.divmod(rows, each)
     known, inverse = np.unique(clips, return_inverse=True)
-    kinds = np.asarray([2 * listing[clip].machine + listing[clip].anomalous for clip in known])
+    kinds = np.asarray([listing[clip].machine + machines * listing[clip].anomalous for clip in known])
     position = np.empty(len(known), np.int64)
     position[evenly(kinds)] = np.arange(len(known))
-    return np.argsort(position[inverse], kind="stable")
+    return np.lexsort((position[inverse], number))
 
 
 def _normalisation(parts: Mapping[str, Part]) -> dict[str, float]:

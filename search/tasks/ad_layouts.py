@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codegen.errors import UsageError
+from search.tasks.sampling import held_back
 
 PARTS = ("train", "validation", "test")
 DEFAULT_MACHINES = "00,02,04,06"
@@ -51,7 +52,7 @@ class Sounds:
 def find_sounds(data_dir: Path | None, machines: tuple[str, ...]) -> Sounds:
     """Return the recordings of ``machines``.
 
-    A tenth of the normal recordings for training, chosen by the hash of their names, becomes the validation.
+    A tenth of each machine's normal recordings for training, chosen by the hash of their names, becomes the validation.
 
     Raises:
         UsageError: the folder holds neither layout, or lacks a machine.
@@ -76,7 +77,11 @@ def _dcase(root: Path, machines: tuple[str, ...]) -> dict[str, list[Clip]]:
             if match is None or match[2] not in machines:
                 continue
             clip = Clip(f"{folder}/{path.name}", machines.index(match[2]), match[1] == "anomaly")
-            parts[_kept(clip) if folder == "train" else "test"].append(clip)
+            parts[folder].append(clip)
+    for index in range(len(machines)):
+        kept = held_back([clip.file for clip in parts["train"] if clip.machine == index])
+        parts["validation"] += [clip for clip in parts["train"] if clip.file in kept]
+        parts["train"] = [clip for clip in parts["train"] if clip.file not in kept]
     return parts
 
 
@@ -91,18 +96,15 @@ def _mimii(root: Path, machines: tuple[str, ...]) -> dict[str, list[Clip]]:
         normal.sort(key=lambda clip: hashlib.sha256(clip.file.encode()).digest())
         tests = min(_NORMAL_TESTS, len(normal) // 3)
         parts["test"] += sorted(normal[:tests], key=lambda clip: clip.file)
-        for clip in sorted(normal[tests:], key=lambda clip: clip.file):
-            parts[_kept(clip)].append(clip)
+        rest = sorted(normal[tests:], key=lambda clip: clip.file)
+        kept = held_back([clip.file for clip in rest])
+        parts["train"] += [clip for clip in rest if clip.file not in kept]
+        parts["validation"] += [clip for clip in rest if clip.file in kept]
         parts["test"] += [
             Clip(f"{folder}/abnormal/{path.name}", index, True)
             for path in sorted((root / folder / "abnormal").glob("*.wav"))
         ]
     return parts
-
-
-def _kept(clip: Clip) -> str:
-    """Return whether a clip for training is kept for the validation, by the hash of its name."""
-    return "validation" if hashlib.sha256(clip.file.encode()).digest()[0] < 26 else "train"
 
 
 def _checked(root: Path, layout: str, parts: dict[str, list[Clip]], machines: tuple[str, ...]) -> Sounds:

@@ -24,13 +24,11 @@ class DigitsOptions:
         shift: Largest shift of a training picture either way, in pixels; fractions are interpolated.
         rotation: Largest rotation either way, in degrees.
         zoom: Largest change of size either way, as a share.
-        repeat: Passes over the training pictures, each augmented anew, that make an epoch.
     """
 
     shift: float = 0.8
     rotation: float = 10.0
     zoom: float = 0.1
-    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ class Digits:
 
         def epoch(index: int) -> Dataset:
             rng = np.random.default_rng([seed, index])
-            size = len(labels["train"])
-            order = np.concatenate([rng.permutation(size) for _ in range(max(1, self.options.repeat))])
+            order = rng.permutation(len(labels["train"]))
             moved = transformed(images["train"][order], rng, self.options)
             return tf.data.Dataset.from_tensor_slices((moved, labels["train"][order].astype(np.int32)))
 

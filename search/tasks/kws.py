@@ -16,7 +16,7 @@ from search.features.graph import mfcc_function
 from search.features.sound import FULL_SCALE, MfccSettings, Pcm
 from search.tasks.base import Dataset, Floats, TaskData, accuracy_judge
 from search.tasks.options import parse_options
-from search.tasks.sampling import evenly, shuffled_epoch, split_of, usable
+from search.tasks.sampling import evenly, limited, shuffled_epoch, split_of, usable
 from search.tasks.speech_commands import CLASSES, PARTS, RATE, Listing, list_files, read_noises
 from search.tasks.store import Part, Plan, RowError, Rows, fingerprint, open_store
 from search.tasks.wav import WavError, fitted, read_wav
@@ -45,7 +45,7 @@ class KwsOptions:
         band_masks: SpecAugment: stripes of coefficients.
         band_width: SpecAugment: widest stripe of coefficients.
         high_hz: Upper edge of the mel bands.
-        epoch_samples: At most so many samples an epoch; 0 for all.
+        epoch_samples: An epoch is at most so many of the training samples, others each time; 0 for all.
     """
 
     copies: int = 8
@@ -214,6 +214,7 @@ def load_keywords(
     rows = {part: usable(store.parts[part]) for part in PARTS}
     for part in PARTS:
         rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
+    rows["train"] = limited(rows["train"], options.epoch_samples)
     splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
     augmented = store.parts[_AUGMENTED]
     length = len(augmented.labels) // options.copies
@@ -227,7 +228,7 @@ def load_keywords(
             (lambda x, s: spec_augment(x, options.spec_augment, s)) if options.spec_augment else None,
             seed,
             index,
-            options.epoch_samples,
+            splits["train"][0].samples,
         )
 
     provenance = {

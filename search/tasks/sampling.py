@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ def evenly(labels: npt.NDArray[Any]) -> Indices:
         mine = np.flatnonzero(labels == label)
         rank[mine] = np.arange(len(mine))
     return np.lexsort((labels, rank))
+
+
+def held_back(names: Sequence[str]) -> frozenset[str]:
+    """Return a tenth of the names, rounded up: those whose hashes come first, whatever their order."""
+    by_hash = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    return frozenset(by_hash[: -(-len(names) // 10)])
 
 
 def usable(part: Part, rows: Indices | None = None) -> Indices:
@@ -71,19 +78,17 @@ def shuffled_epoch(
     augment: Augment | None,
     seed: int,
     index: int,
-    limit: int = 0,
+    samples: int,
 ) -> Dataset:
     """Return one pass over ``rows`` in an order that depends on ``seed`` and ``index`` alone.
 
     Args:
         augment: Changes a batch of features; its second argument are two integers that seed it.
-        limit: At most so many of the rows; 0 for all.
+        samples: How many pairs the pass has: some of the rows where there are more, some twice where fewer.
     """
     import tensorflow as tf
 
-    order = np.random.default_rng([seed, index]).permutation(rows)
-    if limit:
-        order = order[:limit]
+    order = np.resize(np.random.default_rng([seed, index]).permutation(rows), samples)
     base = int(np.random.default_rng([seed, index, 1]).integers(2**62))
 
     def seeded(features: Any, number: Any) -> Any:
@@ -91,3 +96,8 @@ def shuffled_epoch(
         return augment(features, tf.stack([tf.constant(base, tf.int64), number]))
 
     return read_rows(part, order, prepare, None if augment is None else seeded)
+
+
+def limited(rows: Indices, samples: int) -> Indices:
+    """Return the first ``samples`` of ``rows``; 0 for all."""
+    return rows[:samples] if samples else rows

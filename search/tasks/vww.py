@@ -13,7 +13,7 @@ import numpy.typing as npt
 from codegen.errors import UsageError
 from search.tasks.base import Dataset, Floats, TaskData, accuracy_judge
 from search.tasks.options import parse_options
-from search.tasks.sampling import evenly, shuffled_epoch, split_of, usable
+from search.tasks.sampling import evenly, limited, shuffled_epoch, split_of, usable
 from search.tasks.store import Part, Plan, RowError, Rows, fingerprint, open_store
 from search.tasks.vww_layouts import PARTS, Picture, find_pictures
 
@@ -31,7 +31,7 @@ class VwwOptions:
         brightness: Largest change of brightness either way; 1 is from black to white.
         contrast: Largest change of contrast either way, as a share.
         area_percent: COCO: a person counts whose annotated area is above this share of the picture.
-        epoch_samples: At most so many samples an epoch; 0 for all.
+        epoch_samples: An epoch is at most so many of the training samples, others each time; 0 for all.
     """
 
     size: int = 50
@@ -105,7 +105,7 @@ def grey_picture(encoded: bytes, size: int) -> npt.NDArray[np.uint8]:
     import tensorflow as tf
 
     try:
-        picture = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+        picture = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
         if picture.shape[-1] in (3, 4):
             picture = tf.image.rgb_to_grayscale(picture[..., :3])
     except tf.errors.InvalidArgumentError as error:
@@ -133,18 +133,20 @@ def _load(found: Found, options: VwwOptions, seed: int) -> TaskData:
     rows = {part: usable(store.parts[part]) for part in PARTS}
     for part in PARTS:
         rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
+    pool = rows["train"]
+    rows["train"] = limited(pool, options.epoch_samples)
     splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
     train: Part = store.parts["train"]
 
     def epoch(index: int) -> Dataset:
         return shuffled_epoch(
             train,
-            rows["train"],
+            pool,
             prepare,
             lambda pictures, number: augmented(pictures, options, number),
             seed,
             index,
-            options.epoch_samples,
+            splits["train"][0].samples,
         )
 
     provenance = {

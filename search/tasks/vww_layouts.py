@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import struct
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen.errors import UsageError
+from search.tasks.sampling import held_back
 
 PARTS = ("train", "validation", "test")
 
@@ -19,7 +19,6 @@ _PERSON = 1  # COCO's category
 _NAMES = {"person": 1, "no_person": 0, "non_person": 0, "not_person": 0, "no-person": 0}
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-_TENTH = 0x1999  # of the 16 bits that choose a part by a name's hash
 
 _HOW_TO_GET = (
     "give a folder with one of: (1) person/ and no_person/ with JPEG or PNG pictures, directly or inside of train/ "
@@ -71,8 +70,8 @@ Found = dict[str, tuple[Picture, ...]]
 def find_pictures(data_dir: Path | None, area: float) -> tuple[Path, str, Found]:
     """Return the data set's folder, the name of its layout, and the pictures of each part.
 
-    Without a folder or file for a part, it takes a tenth of the training pictures, chosen by the hash of their
-    names; what is published for validation becomes the test.
+    Without a folder or file for a part, it takes a tenth of the training pictures of each class, chosen by the
+    hash of their names; what is published for validation becomes the test.
 
     Args:
         area: COCO: a person counts whose annotated area is above this share of the picture's.
@@ -95,17 +94,17 @@ def _three_parts(found: dict[str, list[Picture]]) -> Found:
     parts = {part: list(found.get(part, ())) for part in PARTS}
     if not parts["test"] and parts["validation"]:
         parts["test"], parts["validation"] = parts["validation"], []
-    for part, slot in (("test", 0), ("validation", 1)):
+    for part in ("test", "validation"):
         if not parts[part]:
-            parts[part] = [picture for picture in parts["train"] if _slot(picture) == slot]
-            parts["train"] = [picture for picture in parts["train"] if _slot(picture) != slot]
+            train = parts["train"]
+            kept = {
+                name
+                for label in (0, 1)
+                for name in held_back([picture.name for picture in train if picture.label == label])
+            }
+            parts[part] = [picture for picture in train if picture.name in kept]
+            parts["train"] = [picture for picture in train if picture.name not in kept]
     return {part: tuple(parts[part]) for part in PARTS}
-
-
-def _slot(picture: Picture) -> int:
-    name = Path(picture.file).name if picture.offset < 0 else picture.name
-    digest = hashlib.sha256(name.encode()).digest()
-    return int.from_bytes(digest[:2], "big") // _TENTH
 
 
 def _folders(root: Path, _area: float) -> dict[str, list[Picture]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.features import sound
-from search.features.augment import NoiseAndShift, SpecAugment, mixup, noisy, shifted, spec_augment
+from search.features.augment import NoiseAndShift, SpecAugment, noisy, shifted, spec_augment
 from search.features.sound import LogMelSettings, MfccSettings, Pcm
 
 
@@ -142,20 +142,6 @@ class TestTensorFlow:
         outside = ~(one == 0).all(axis=2)[:, :, None] & ~(one == 0).all(axis=1)[:, None, :]
         assert (one[outside] == 1).all()
         assert len({tuple(row) for row in (one == 0).all(axis=2).tolist()}) > 30
-
-    def test_mixup_keeps_the_targets_sums_and_mixes_both_alike(self) -> None:
-        rng = np.random.default_rng(0)
-        targets = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 256)]
-        features = targets[:, None, :, None] * np.ones((1, 3, 1, 1), np.float32)
-        mixed, mixed_targets = (value.numpy() for value in mixup(features, targets, 0.3, [1, 2]))
-        np.testing.assert_allclose(mixed_targets.sum(axis=1), 1, atol=1e-6)
-        np.testing.assert_allclose(mixed[:, 0, :, 0], mixed_targets, atol=1e-6)
-        strength = mixed_targets.max(axis=1)
-        assert 0.1 < np.mean(strength < 0.95) < 0.7
-        again = mixup(features, targets, 0.3, [1, 2])[0].numpy()
-        np.testing.assert_array_equal(again, mixed)
-        unmixed, _ = mixup(features, targets, 0.0, [1, 2])
-        assert unmixed is features
 
 
 def test_shifts_move_silence_in() -> None:
