@@ -134,7 +134,7 @@ def project_files(
         model=plan.model_name,
         model_sha256=plan.graph.sha256,
         board=board.name,
-        board_sha256=content_hash(Path(board.path).read_bytes()),
+        board_sha256=content_hash(Path(board.path).read_bytes()) if board.path else "",
         runtime=plan.runtime,
         pins=dict(pins or {}),
         vectors=vectors.source,

@@ -255,7 +255,7 @@ def tiny_project(vectors: Vectors | None = None, **model_files: str) -> Project:
     files = {"model.h": MODEL_H, "model.c": MODEL_C}
     files |= {name.replace("__", "."): text for name, text in model_files.items()}
     board_files = {"board.h": BOARD_H, "board.c": BOARD_C, "board.ld": BOARD_LD}
-    return project_files(tiny_plan(), vectors or tiny_vectors(), files, board_files, board_sha256="b0" * 32)
+    return project_files(tiny_plan(), vectors or tiny_vectors(), files, board_files)
 
 
 def tiny_project_for(board: Board) -> Project:

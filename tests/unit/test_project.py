@@ -54,7 +54,7 @@ def test_two_environments_that_differ_in_profiling_alone() -> None:
 def test_board_manifest_says_what_platformio_asks() -> None:
     upload = Upload(("stlink", "jlink"), "stlink", "stm32f7x", "STM32F746ZG")
     plan = tiny_plan(dataclasses.replace(BOARD, upload=upload))
-    files = project_files(plan, tiny_vectors(), {}, {}, board_sha256="00").files
+    files = project_files(plan, tiny_vectors(), {}, {}).files
     board = json.loads(files["pio/micronets/boards/tiny_mps2.json"])
     assert {"name", "url", "vendor"} <= set(board)
     assert board["build"]["machine_flags"] == [
@@ -87,7 +87,7 @@ def test_platform_counts_as_embedded() -> None:
 )
 def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) -> None:
     plan = tiny_plan(dataclasses.replace(BOARD, emulator=emulator))  # type: ignore[arg-type]
-    files = project_files(plan, tiny_vectors(), {}, {}, board_sha256="00").files
+    files = project_files(plan, tiny_vectors(), {}, {}).files
     workflow, readme = files[".github/workflows/firmware.yml"].decode(), files["README.md"].decode()
     kind = plan.board.emulator.kind if plan.board.emulator else ""
     assert ("qemu-system-arm" in workflow) == (kind == "qemu") == ("qemu-system-arm" in readme)
