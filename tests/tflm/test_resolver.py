@@ -20,11 +20,11 @@ def conv(activation: str, weights: str = "INT8", output: str | None = None) -> O
 
 
 def test_methods_are_read_from_the_header_without_custom_operators() -> None:
-    assert METHODS == {
+    assert {
         "CONV_2D": Method("AddConv2D", "CONV_2D", "Register_CONV_2D", True),
         "RESHAPE": Method("AddReshape", "RESHAPE", "Register_RESHAPE", True),
         "SPLIT": Method("AddSplit", "SPLIT", "Register_SPLIT", False),
-    }
+    } == METHODS
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,9 @@ def test_definitions_are_told_from_declarations_and_comments() -> None:
 
 
 def test_a_name_means_the_definition_in_its_own_file() -> None:
+    start = "int start(int x)\n{\n    return help(x);\n}\n"
     files = {
-        "a.c": Source("static int help(int x)\n{\n    return near(x);\n}\nint start(int x)\n{\n    return help(x);\n}\n"),
+        "a.c": Source("static int help(int x)\n{\n    return near(x);\n}\n" + start),
         "b.c": Source("int help(int x)\n{\n    return far(x);\n}\n"),
         "c.c": Source("static int near(int x)\n{\n    return x;\n}\n"),
     }

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 _NO_CODE = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n]){1,4}' | ^[ \t]*\#(?:[^\n\\]|\\.)*""",
+    r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n]){1,4}' | ^[ \t]*\#(?:[^\n\\]|\\.)* |
+    __attribute__\s*\(\(.*?\)\)""",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
@@ -45,7 +46,7 @@ class Source:
 
     @cached_property
     def code(self) -> str:
-        """The text without comments, literals and preprocessor lines."""
+        """The text without comments, literals, preprocessor lines and attributes."""
         return _NO_CODE.sub(" ", self.text)
 
     @cached_property
