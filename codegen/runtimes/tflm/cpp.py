@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 _NO_CODE = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n]){1,4}' | ^[ \t]*\#(?:[^\n\\]|\\.)* |
-    __attribute__\s*\(\(.*?\)\)""",
+    r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n]){1,4}' | ^[ \t]*\#(?:[^\n\\]|\\.)*""",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
+_ATTRIBUTE = re.compile(r"__attribute__\s*\(\([^;{}]*?\)\)\s*")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
 _HEAD = r"^(?P<static>static\b\s*)?[A-Za-z_][^;{}()=]*?\b(?P<name>\w+)\s*"
 _FUNCTION = re.compile(_HEAD + r"\([^;{}]*\)[^;{}()=]*\{", re.MULTILINE)
@@ -47,7 +47,7 @@ class Source:
     @cached_property
     def code(self) -> str:
         """The text without comments, literals, preprocessor lines and attributes."""
-        return _NO_CODE.sub(" ", self.text)
+        return _ATTRIBUTE.sub("", _NO_CODE.sub(" ", self.text))
 
     @cached_property
     def includes(self) -> tuple[str, ...]:
