@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--board-json", type=Path, help="the board's data")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds (default: %(default)g)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--clock-fail", action="store_true", help="neither oscillator nor PLL starts")
+    parser.add_argument("--clock-fails", action="store_true", help="neither oscillator nor PLL starts")
     parser.add_argument("--port", help="read a board on this serial port instead of emulating")
     parser.add_argument("--baud", type=int, help="of the port (default: the board's, or 115200)")
     return parser
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> RunResult:
         timeout=options.timeout,
         progress=progress,
         on_line=on_line,
-        clock_fails=options.clock_fail,
+        clock_fails=options.clock_fails,
     )
 
 

@@ -292,6 +292,8 @@ def test_upload_by_openocd_looks_for_the_probe(nucleo: Path) -> None:
     # OpenOCD found its scripts and read them; there is no probe here.
     assert "Can't find" not in done.output
     assert "open failed" in done.output or "no device found" in done.output
+    assert "Is the board connected over USB" in done.output
+    assert "`pio run -t emulate` runs the image without a board" in done.output
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,23 @@ env.AddPlatformTarget(
 )
 
 
+def upload_action():
+    """Return the action that runs $UPLOADCMD and, where that fails, says what a probe needs."""
+    command = env.Action(env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"))
+
+    def run(target, source, env):
+        status = command(target, source, env)
+        if status:
+            sys.stderr.write(
+                "Error: the image was not uploaded. Is the board connected over USB, is its debug probe free, and may "
+                "you use it (on Linux: udev rules, https://docs.platformio.org/page/core/installation/udev-rules.html)?"
+                " `pio run -t emulate` runs the image without a board.\n"
+            )
+        return status
+
+    return env.Action(run, None)
+
+
 def upload_command():
     """Return the upload's sources and actions for the chosen protocol."""
     protocol = env.subst("$UPLOAD_PROTOCOL")
@@ -174,7 +191,7 @@ def upload_command():
             ],
             UPLOADCMD="$UPLOADER $UPLOADERFLAGS",
         )
-        return firmware, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+        return firmware, [upload_action()]
     if protocol == "jlink":
         script = env.subst("$BUILD_DIR/upload.jlink")
 
@@ -192,7 +209,7 @@ def upload_command():
         image = env.Hex("$BUILD_DIR/${PROGNAME}", firmware)
         return image, [
             env.VerboseAction(write_script, "Writing the commands for J-Link"),
-            env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"),
+            upload_action(),
         ]
     if protocol == "blackmagic":
         env.Replace(
@@ -205,9 +222,9 @@ def upload_command():
             UPLOADCMD="$UPLOADER $UPLOADERFLAGS $SOURCE",
         )
         find_port = env.VerboseAction(env.AutodetectUploadPort, "Looking for the probe...")
-        return firmware, [find_port, env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+        return firmware, [find_port, upload_action()]
     if protocol == "custom":
-        return firmware, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")]
+        return firmware, [upload_action()]
 
     def refuse(target, source, env):
         known = ", ".join(upload.get("protocols", []))
