@@ -20,7 +20,7 @@ from codegen.plan import Plan
 from codegen.reader import read_model
 from codegen.report.report import Report
 from codegen.runtimes.base import Footprint
-from codegen.runtimes.choose import choose_runtime
+from codegen.runtimes.choose import Choice, choose_runtime
 from codegen.vectors import Vectors, vectors_for
 
 REPORT_JSON = "report.json"
@@ -28,6 +28,7 @@ REPORT_HTML = "report.html"
 
 _FILE_VECTORS = 32
 _RANDOM_VECTORS = 8
+_RESIZINGS = 2
 # More than the code of any runtime's image leaves to be told before it is compiled.
 _CODE_BYTES = 16 << 10
 
@@ -80,6 +81,11 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
         MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is
             untouched unless the project was complete.
     """
+    return _build(request, None, notify, _RESIZINGS)
+
+
+def _build(request: Request, choice: Choice | None, notify: Notify, resizings: int) -> Built:
+    """Build; again with another arena, ``resizings`` times at most, where the image proves that it needs one."""
     from codegen.guard import require_fast, with_kernels
     from codegen.image import describe_image
     from codegen.pio import RegionOverflowError
@@ -142,14 +148,20 @@ def build(request: Request, notify: Notify = lambda _step: None) -> Built:
     if request.compile:
         notify("compiling")
         try:
-            images = compile_project(folder, environments(board))
+            images = compile_project(folder, [*environments(board), *choice.runtime.trials(board)])
         except RegionOverflowError as error:
             raise overflowed(plan, footprint, error.region, error.excess, load_boards()) from error
         notify("analysing the image")
+        arena = choice.runtime.prove(plan, images)
+        resized = choice.runtime.resized(plan, arena) if arena else None
+        if resized and resizings:
+            return _build(request, replace(choice, runtime=resized), notify, resizings - 1)
         elf = images[environments(board)[0]]
         image, stack = describe_image(elf, board)
         kernels = choice.runtime.kernels(plan, elf)
-        report = replace(report, image=image, stack=stack, layers=with_kernels(report.layers, kernels))
+        report = replace(
+            report, image=image, stack=stack, arena=arena, layers=with_kernels(report.layers, kernels)
+        )
         write_report(folder, report)
         _require_stack(report)
         if request.strict_kernels:

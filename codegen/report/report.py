@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from codegen.emulate.result import RunResult
 from codegen.plan import MemoryPlan
+from codegen.report.arena import ArenaInfo
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,7 @@ class Report:
         runtime_reason: Why this runtime.
         layers: In execution order.
         memory: The arena's layout over time.
+        arena: Why the arena has its size, where an interpreter fills it.
         lock: Inputs, versions and hashes as (name, value).
     """
 
@@ -198,6 +200,7 @@ class Report:
     stack: StackInfo | None = None
     run: RunResult | None = None
     lock: tuple[tuple[str, str], ...] = ()
+    arena: ArenaInfo | None = None
 
     @property
     def macs(self) -> int:

@@ -10,6 +10,7 @@ from typing import Protocol
 from codegen.board import Board
 from codegen.graph import Graph
 from codegen.plan import Plan
+from codegen.report.arena import ArenaInfo
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,26 @@ class Runtime(Protocol):
 
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Return the model's library; ``mark`` is a sentence that its header repeats, or empty."""
+
+    def trials(self, board: Board) -> tuple[str, ...]:
+        """Return environments to compile beside the release and the profiled one, for :meth:`prove`."""
+
+    def prove(self, plan: Plan, images: Mapping[str, Path]) -> ArenaInfo | None:
+        """Say why the arena has its size, and try it out where an emulator covers the board.
+
+        Args:
+            plan: What the images are of.
+            images: By environment.
+
+        Returns:
+            None where the arena is the plan's and nothing is left to prove.
+
+        Raises:
+            MicronetsError: an image cannot be read or run.
+        """
+
+    def resized(self, plan: Plan, arena: ArenaInfo) -> Runtime | None:
+        """Return the runtime with the arena that :meth:`prove` asks for; None where the image has it."""
 
     def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:
         """Return what executes each layer in a linked image.

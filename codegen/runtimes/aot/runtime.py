@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from codegen.board import Board
 from codegen.graph import Graph
 from codegen.plan import Constant, Plan
+from codegen.report.arena import ArenaInfo
 from codegen.runtimes.aot.planner import plan_layers
 from codegen.runtimes.aot.source import model_files
 from codegen.runtimes.base import Footprint, LayerKernel, Sources
@@ -56,6 +58,16 @@ class AotRuntime:
         """Render the layers, the constants and the kernels in use."""
         files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark)
         return Sources(files, flags=("-O2", "-Werror"))
+
+    def trials(self, board: Board) -> tuple[str, ...]:
+        """Return nothing: the arena is what the plan says."""
+        return ()
+
+    def prove(self, plan: Plan, images: Mapping[str, Path]) -> None:
+        """Do nothing: there is no size that could be wrong."""
+
+    def resized(self, plan: Plan, arena: ArenaInfo) -> None:
+        """Do nothing."""
 
     def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:
         """Return the kernels of the plan: the layers call them directly, so a missing one would not link."""

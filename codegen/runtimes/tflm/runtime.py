@@ -8,13 +8,28 @@ from functools import cached_property
 from pathlib import Path
 
 from codegen.board import Board
+from codegen.emulate.errors import EmulationError
 from codegen.errors import ModelError
 from codegen.graph import Graph
 from codegen.guard import Expectation, layer_kernels
-from codegen.memory import plan_memory
 from codegen.operators import operator_specs
-from codegen.plan import Layer, LayerCode, Plan
+from codegen.plan import Layer, Plan
+from codegen.report.arena import ArenaInfo
 from codegen.runtimes.base import Footprint, LayerKernel, LibrarySources, Sources
+from codegen.runtimes.tflm.arena.cmsis_nn import Simd
+from codegen.runtimes.tflm.arena.kernels import Target
+from codegen.runtimes.tflm.arena.model import read_model
+from codegen.runtimes.tflm.arena.pinned import COMMIT, PINNED
+from codegen.runtimes.tflm.arena.predict import predict
+from codegen.runtimes.tflm.arena.probe import Trial, arena_environment, try_arena
+from codegen.runtimes.tflm.arena.sizing import (
+    describe_arena,
+    image_structures,
+    margin,
+    memory_plan,
+    offline_gain,
+    size_arena,
+)
 from codegen.runtimes.tflm.bound import generous_arena
 from codegen.runtimes.tflm.notices import notices
 from codegen.runtimes.tflm.operators import OperatorUse, scan_operators
@@ -67,7 +82,7 @@ class TflmRuntime:
 
     Attributes:
         trees: Where the sources lie.
-        arena_bytes: Size of the arena; by default one that is surely large enough.
+        arena_bytes: Size of the arena; by default what is predicted, with a margin where no emulator can prove it.
     """
 
     trees: SourceTree
@@ -79,10 +94,10 @@ class TflmRuntime:
         return Vendor(self.trees)
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
-        """Name the registrations; the layout of the arena is TFLM's own, the one shown is without its tables.
+        """Name the registrations, predict the arena, and add a memory plan to the file where that pays.
 
         Raises:
-            ModelError: TFLM has no kernel for an operator.
+            ModelError: TFLM has no kernel for an operator, or what it takes of the arena is not known.
             ToolError: the sources cannot be used.
         """
         registrations = {k.entry.kind: k.entry.registration for k in self._vendored(graph).operators}
@@ -91,9 +106,54 @@ class TflmRuntime:
             Layer(op.index, op.name, op.kind, specs[op.kind].macs(graph, op), registrations[op.kind])
             for op in graph.operators
         )
-        memory = plan_memory(graph, [LayerCode((), ()) for _ in graph.operators])
-        size = generous_arena(graph) if self.arena_bytes is None else self.arena_bytes
-        return Plan(graph, board, self.name, layers, replace(memory, size=size), "", model_name)
+        sizing = size_arena(graph, board.simd, PINNED)
+        needed = sizing.prediction.needed
+        # Whatever is compiled is tried out; with other sources the first trial may need room.
+        known = board.emulator is not None and self.trees.commits.get("tflm") == COMMIT
+        size = self.arena_bytes or needed + margin(needed, proven=known)
+        planned = replace(graph, file=sizing.file)
+        return Plan(
+            planned, board, self.name, layers, memory_plan(planned, sizing.prediction, size), "", model_name
+        )
+
+    def trials(self, board: Board) -> tuple[str, ...]:
+        """Return the environment whose image tries out its arena, where an emulator can run it."""
+        return (arena_environment(board),) if board.emulator else ()
+
+    def prove(self, plan: Plan, images: Mapping[str, Path]) -> ArenaInfo:
+        """Predict with the structures of the image, and let the image try it out where an emulator covers it."""
+        graph, board = plan.graph, plan.board
+        structures = image_structures(graph, board.simd, images[board.name])
+        prediction = predict(read_model(graph.file, graph.name), Target(Simd(board.simd)), structures)
+        trial = self._trial(plan, images)
+        return describe_arena(
+            plan.memory.size,
+            prediction,
+            structures.source,
+            trial.size if trial else None,
+            trial.passed if trial else None,
+            offline_gain(graph, board.simd, structures),
+        )
+
+    def resized(self, plan: Plan, arena: ArenaInfo) -> TflmRuntime | None:
+        """Return the runtime with what is needed, measured or else predicted with a margin."""
+        if arena.measured:
+            wanted = arena.measured.needed
+        elif arena.passed is None:
+            wanted = arena.predicted.needed + margin(arena.predicted.needed, proven=False)
+        else:
+            wanted = max(generous_arena(plan.graph), 2 * arena.size)
+        return None if wanted == arena.size else replace(self, arena_bytes=wanted)
+
+    @staticmethod
+    def _trial(plan: Plan, images: Mapping[str, Path]) -> Trial | None:
+        """What the image finds; None where no emulator can run it, here or at all."""
+        if plan.board.emulator is None:
+            return None
+        try:
+            return try_arena(images[arena_environment(plan.board)], plan.board)
+        except EmulationError:
+            return None
 
     def footprint(self, plan: Plan) -> Footprint:
         """Count the file; the rest are bounds."""
@@ -120,7 +180,11 @@ class TflmRuntime:
             dependencies=("board", CORE, KERNELS, CMSIS_NN),
             libraries=(
                 LibrarySources(
-                    CORE, "TensorFlow Lite Micro: the interpreter", core, (*_COMMON, *_THIRD_PARTY, "-Os"), _UNFLAGS
+                    CORE,
+                    "TensorFlow Lite Micro: the interpreter",
+                    core,
+                    (*_COMMON, *_THIRD_PARTY, "-Os"),
+                    _UNFLAGS,
                 ),
                 LibrarySources(
                     CMSIS_NN,

@@ -54,6 +54,23 @@ class OperatorBytes:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Bytes of the head.
+
+    Attributes:
+        tensor: Its index; None for scratch.
+        first: First moment at which it is live: 0 is before the first operator, ``i + 1`` is operator ``i``.
+        last: Last such moment.
+    """
+
+    tensor: int | None
+    offset: int
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The arena in bytes.
 
@@ -67,6 +84,7 @@ class Prediction:
         parts: The tail by category.
         operators: In execution order.
         bound_by: What decides: ``tensors``, ``planning`` or ``preparing <operator>``.
+        blocks: The head in detail.
     """
 
     head: int
@@ -78,6 +96,7 @@ class Prediction:
     parts: Mapping[str, int]
     operators: tuple[OperatorBytes, ...]
     bound_by: str
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
@@ -180,6 +199,10 @@ class _Replay:
                 for node in self.model.nodes
             ),
             bound_by=self.bound_by,
+            blocks=tuple(
+                Block(i if i < len(self.model.tensors) else None, offset, b.size, b.first, b.last)
+                for (i, b), offset in zip(buffers.items(), placed.offsets, strict=True)
+            ),
         )
 
     # --- the allocator ---
