@@ -16,6 +16,7 @@ struct mn_output_s8 {
     int16_t zero_point;
     int8_t act_min, act_max;
     uint8_t narrow;
+    int8_t mask; /* of the channel's number: -1, or 0 where one multiplier and shift serve all channels */
 };
 
 /* smmulr of twice the accumulator is the doubling high multiply. Adding the sign before the shift rounds ties away
@@ -31,8 +32,8 @@ int8_t mn_output_any(const struct mn_output_s8 *output, int32_t accumulator, int
 static inline int8_t mn_output(const struct mn_output_s8 *output, int32_t accumulator, int32_t channel)
 {
     if (output->narrow) {
-        return mn_output_narrow(
-            accumulator, output->multiplier[channel], output->shift[channel], 2 * output->zero_point + 1);
+        const int32_t i = channel & output->mask;
+        return mn_output_narrow(accumulator, output->multiplier[i], output->shift[i], 2 * output->zero_point + 1);
     }
     return mn_output_any(output, accumulator, channel);
 }

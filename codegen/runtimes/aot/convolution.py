@@ -83,65 +83,55 @@ def _is_narrow(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], z
     )
 
 
-def _output_fields(op: Operator, r: Requantization, narrow: bool) -> _Fields:
-    """Return the fields of ``struct mn_output_s8``, member of a kernel's parameters as ``output``."""
+def _shared(r: Requantization) -> bool:
+    """Whether one multiplier and shift serve every channel."""
+    return bool((r.multiplier == r.multiplier[0]).all() and (r.shift == r.shift[0]).all())
+
+
+def _multiplier(op: Operator, values: Array) -> Constant:
+    return Constant(f"{op.name}_multiplier", "int32_t", values, "quantization", "Q31, one a channel")
+
+
+def _shift(op: Operator, values: Array, comment: str = "positive to the left, one a channel") -> Constant:
+    return Constant(f"{op.name}_shift", "int8_t", values.astype(np.int8), "quantization", comment)
+
+
+def _output_fields(op: Operator, r: Requantization, narrow: bool, *, share: bool = False) -> _Fields:
+    """Return the fields of ``struct mn_output_s8``, member of a kernel's parameters as ``output``.
+
+    Args:
+        share: Whether the kernel looks up multipliers through the mask.
+    """
     shift = -r.shift - 1 if narrow else r.shift
-    even = ceil_to(len(shift), 2)
+    comment = "right shift - 1" if narrow else "positive to the left"
+    if share and _shared(r):
+        multipliers, shifts, mask = r.multiplier[:1], shift[:1], 0
+    else:
+        even = ceil_to(len(shift), 2)
+        multipliers, shifts, mask = _padded(r.multiplier, even), _padded(shift, even), -1
     return (
-        (
-            "output.multiplier",
-            Constant(
-                f"{op.name}_multiplier",
-                "int32_t",
-                _padded(r.multiplier, even),
-                "quantization",
-                "Q31, one a channel",
-            ),
-        ),
-        (
-            "output.shift",
-            Constant(
-                f"{op.name}_shift",
-                "int8_t",
-                _padded(shift, even).astype(np.int8),
-                "quantization",
-                "right shift - 1, one a channel" if narrow else "shift, positive to the left, one a channel",
-            ),
-        ),
+        ("output.multiplier", _multiplier(op, multipliers)),
+        ("output.shift", _shift(op, shifts, f"{comment}, one a channel")),
         ("output.zero_point", r.output_zero_point),
         ("output.act_min", r.act_min),
         ("output.act_max", r.act_max),
         ("output.narrow", int(narrow)),
+        ("output.mask", mask),
     )
 
 
-def _mve_output_fields(op: Operator, r: Requantization, order: npt.NDArray[np.intp], prefix: str) -> _Fields:
+def _mve_output_fields(
+    op: Operator, r: Requantization, order: npt.NDArray[np.intp], prefix: str, mask: int = -1
+) -> _Fields:
     """Return the fields of ``struct mn_output_mve``, channels in ``order``, padded to its length."""
     size = len(order)
     return (
-        (
-            f"{prefix}output.multiplier",
-            Constant(
-                f"{op.name}_multiplier",
-                "int32_t",
-                _padded(r.multiplier, size)[order],
-                "quantization",
-                "Q31, one a channel",
-            ),
-        ),
-        (
-            f"{prefix}output.shift",
-            Constant(
-                f"{op.name}_shift",
-                "int8_t",
-                _padded(r.shift, size)[order].astype(np.int8),
-                "quantization",
-                "positive to the left, one a channel",
-            ),
-        ),
+        (f"{prefix}output.multiplier", _multiplier(op, _padded(r.multiplier[:size], size)[order])),
+        (f"{prefix}output.shift", _shift(op, _padded(r.shift[:size], size)[order])),
         (f"{prefix}output.zero_point", r.output_zero_point),
         (f"{prefix}output.act_min", r.act_min),
         (f"{prefix}output.act_max", r.act_max),
+        (f"{prefix}output.mask", mask),
     )
 
 
@@ -160,6 +150,7 @@ def _mve_vectors(
         weights: int8, shape ``(out_c, in_c)``.
     """
     out_c, in_c = weights.shape
+    shared = out_c >= 4 and _shared(r)
     return (
         (f"{prefix}vectors", vectors),
         (f"{prefix}in_c", in_c),
@@ -169,7 +160,9 @@ def _mve_vectors(
             Constant(f"{op.name}_weights", "int8_t", weights, "weights", f"{out_c} x {in_c}, row by row"),
         ),
         (f"{prefix}bias", _bias_field(op, _folded_bias(bias, weights, zero_point), 4)),
-        *_mve_output_fields(op, r, np.arange(ceil_to(out_c, 4)), prefix),
+        *_mve_output_fields(
+            op, r, np.arange(4 if shared else ceil_to(out_c, 4)), prefix, 0 if shared else -1
+        ),
     )
 
 
@@ -219,28 +212,14 @@ def _grouped(
         params: _Fields = (
             *shape,
             ("bias", _bias_field(op, bias, 1, "int64_t")),
-            (
-                "multiplier",
-                Constant(
-                    f"{op.name}_multiplier", "int32_t", r.multiplier, "quantization", "Q31, one a channel"
-                ),
-            ),
-            (
-                "shift",
-                Constant(
-                    f"{op.name}_shift",
-                    "int8_t",
-                    r.shift.astype(np.int8),
-                    "quantization",
-                    "positive to the left, one a channel",
-                ),
-            ),
+            ("multiplier", _multiplier(op, r.multiplier)),
+            ("shift", _shift(op, r.shift)),
             ("act_min", r.act_min),
             ("act_max", r.act_max),
         )
         call = Call("mn_grouped_conv_s16", params, op.inputs[:1], op.outputs)
         return LayerCode(("mn_grouped_conv_s16.c",), (call,))
-    params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, narrow=False))
+    params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, narrow=False, share=True))
     call = Call("mn_grouped_conv_s8", params, op.inputs[:1], op.outputs)
     return LayerCode(("mn_grouped_conv_s8.c", "mn_output.c"), (call,))
 
@@ -431,7 +410,7 @@ def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
             ),
         ),
         ("bias", _bias_field(op, _folded_bias(bias, weights, x.zero_point), 2)),
-        *_output_fields(op, r, _is_narrow(r, weights, bias, x.zero_point)),
+        *_output_fields(op, r, _is_narrow(r, weights, bias, x.zero_point), share=True),
     )
     call = Call("mn_fully_connected_s8", params, op.inputs[:1], op.outputs)
     return LayerCode(("mn_fully_connected_s8.c", "mn_output.c"), (call,))
