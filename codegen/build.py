@@ -99,7 +99,7 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     source = resolve_model(request.model)
     graph = read_model(source.path)
     require_supported(graph)
-    choice = choose_runtime(request.runtime, request.commits, notify)
+    choice = choice or choose_runtime(request.runtime, request.commits, notify)
 
     notify("planning")
     name = source.name or graph.name
