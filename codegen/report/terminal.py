@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from codegen.report.arena_terminal import arena_summary
 from codegen.report.numbers import frequency, grouped, percent, plural, ratio, shape, size
 from codegen.report.report import ImageInfo, RegionUse, Report
 from codegen.report.summary import circumstances, headline
@@ -139,7 +140,10 @@ def build_summary(report: Report) -> RenderableType:
         lines.add_row("stack", f"{bound}{plural(report.stack.worst_bytes, 'byte')} in the worst case")
     if report.image is None:
         return lines
-    return Group(lines, Text(), memory_table(report.image))
+    parts: list[RenderableType] = [lines, Text(), memory_table(report.image)]
+    if report.arena:
+        parts += [Text(), arena_summary(report.arena)]
+    return Group(*parts)
 
 
 def run_summary(report: Report) -> RenderableType:
