@@ -68,7 +68,7 @@ _THIRD_PARTY = (
     "-I third_party/ruy",
 )
 # They are the same in every environment and on every board with the core, so that one compilation serves all.
-_UNFLAGS = ("-D MODEL_PROFILE", "-D MODEL_ARENA_PROBE")
+_UNFLAGS = ("-D F_CPU", "-D MODEL_PROFILE", "-D MODEL_ARENA_PROBE")
 
 # The smallest image that the tests build, less the model.
 _LEAST_CODE = 24 * 1024
