@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -202,14 +203,15 @@ def build(
     from codegen.report.terminal import build_summary
 
     _print(build_summary(report))
+    quoted = shlex.quote(str(built.project))
     if built.elf:
         _print(
-            f"\nrun it:   micronets-gen run {built.project}\n"
-            f"upload:   cd {built.project} && pio run -t upload\n"
+            f"\nrun it:   micronets-gen run {quoted}\n"
+            f"upload:   cd {quoted} && pio run -t upload\n"
             f"report:   {built.project / 'report.html'}"
         )
     else:
-        _print(f"\ncompile:  cd {built.project} && pio run")
+        _print(f"\ncompile:  cd {quoted} && pio run")
 
 
 @app.command()
@@ -439,7 +441,8 @@ def _console(stderr: bool = False) -> Console:
 
 
 def _print(what: RenderableType) -> None:
-    _console().print(what, markup=False) if isinstance(what, str) else _console().print(what)
+    # Commands and paths are for pasting: never broken.
+    _console().print(what, markup=False, soft_wrap=True) if isinstance(what, str) else _console().print(what)
 
 
 def _print_json(value: Any) -> None:

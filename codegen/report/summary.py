@@ -48,7 +48,7 @@ def circumstances(run: RunResult) -> str:
         f"Run on {run.emulator}.",
         f"Initialising the model takes {grouped(run.startup)} {run.unit}.",
         f"The counter resolves {run.granularity:g} {unit}.",
-        run.clock_note,
+        f"{run.clock_note[0].upper()}{run.clock_note[1:].removesuffix('.')}." if run.clock_note else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 

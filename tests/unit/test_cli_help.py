@@ -64,6 +64,12 @@ def test_device_is_no_model(call: Call) -> None:
     assert err.startswith("error: /dev/null: is no regular file\n")
 
 
+def test_printed_commands_can_be_pasted(call: Call, tmp_path: Path) -> None:
+    project = tmp_path / ("a long name " * 15).strip()
+    _, out, _ = call("build", "-b", "nucleo_f446re", "-r", "aot", "--no-compile", "-o", project)
+    assert f"cd '{project}' && pio run\n" in out
+
+
 def test_trouble_with_the_disk_is_one_message(call: Call, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, out, err = call(

@@ -151,6 +151,14 @@ def variants(report: Report) -> Iterator[tuple[str, Report]]:
 VARIANTS = pytest.mark.parametrize("variant", [name for name, _ in variants(graph_report())])
 
 
+@pytest.mark.parametrize("note", ["the oscillator did not start", "The oscillator did not start."])
+def test_note_about_the_clock_is_a_sentence(note: str) -> None:
+    run = graph_report().run
+    assert run is not None
+    assert circumstances(replace(run, clock_note=note)).endswith(". The oscillator did not start.")
+    assert circumstances(replace(run, clock_note="")).endswith(".")
+
+
 class Page(HTMLParser):
     """Checks nesting and collects what there is."""
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
+from SCons.Script import COMMAND_LINE_TARGETS, Action, AlwaysBuild, Builder, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 platform = env.PioPlatform()
@@ -154,7 +154,7 @@ env.AddPlatformTarget(
 
 def upload_action():
     """Return the action that runs $UPLOADCMD and, where that fails, says what a probe needs."""
-    command = env.Action(env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"))
+    command = Action(env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"))  # env.Action would expand $SOURCE now
 
     def run(target, source, env):
         status = command(target, source, env)
