@@ -50,6 +50,7 @@ from codegen.report import (
     to_json,
 )
 from codegen.report.pictures import category_styles, layer_bars, memory_picture, region_pictures, stack_bars
+from codegen.report.summary import circumstances
 from codegen.stack import Frame as StackFrame
 from codegen.stack import StackReport
 
