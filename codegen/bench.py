@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from codegen.build import Notify, Request, build
-from codegen.elf import BIASES, WEIGHTS
+from codegen.bundled import resolve_model
+from codegen.elf import BIASES, MODEL_FILE, WEIGHTS
 from codegen.errors import FitError
 from codegen.execute import run_project
+from codegen.inspect import inspect_model
+from codegen.reader import read_model
 from codegen.report.report import ImageInfo, Report
 from codegen.sources.errors import SourcesError
 
@@ -39,9 +42,9 @@ class Result:
         ram_bytes: Static RAM: data, bss and arena.
         stack_bytes: Worst case.
         flash_bytes: The image without golden vectors.
-        code_bytes: Of it, what is neither weights nor tables nor metadata.
-        weight_bytes: Of it, weights and biases; for an interpreter the whole model file.
-        table_bytes: Of it, quantisation and look-up tables.
+        code_bytes: Of it, what is neither weights nor metadata.
+        weight_bytes: Of it, weights and biases.
+        metadata_bytes: Of it, quantisation and look-up tables; for an interpreter the rest of the model file.
         problem: Why there are no figures; empty where there are.
     """
 
@@ -59,7 +62,7 @@ class Result:
     flash_bytes: int = 0
     code_bytes: int = 0
     weight_bytes: int = 0
-    table_bytes: int = 0
+    metadata_bytes: int = 0
     layers: tuple[LayerResult, ...] = ()
     problem: str = ""
 
@@ -106,17 +109,19 @@ def measure(
         timeout=timeout,
         progress=lambda image, count: say(f"{image}, {count / 1e6:,.0f} M instructions"),
     )
-    return _result(report)
+    graph = read_model(resolve_model(model).path)
+    return _result(report, inspect_model(graph).weight_bytes)
 
 
-def _result(report: Report) -> Result:
+def _result(report: Report, weights_in_file: int) -> Result:
     image, stack, run = report.image, report.stack, report.run
     assert image is not None
     assert stack is not None
     assert run is not None
-    tables = flash_of(image, TABLES)
-    weights = flash_of(image, WEIGHTS, BIASES)
-    flash = image.runtime_bytes + weights
+    tables, file = flash_of(image, TABLES), flash_of(image, MODEL_FILE)
+    weights = flash_of(image, WEIGHTS, BIASES) or weights_in_file
+    flash = image.runtime_bytes + file + flash_of(image, WEIGHTS, BIASES)
+    metadata = tables + file - weights if file else tables
     return Result(
         model=report.model.name,
         board=report.board.name,
@@ -130,9 +135,9 @@ def _result(report: Report) -> Result:
         ram_bytes=image.ram_bytes,
         stack_bytes=stack.worst_bytes,
         flash_bytes=flash,
-        code_bytes=flash - weights - tables,
+        code_bytes=flash - weights - metadata,
         weight_bytes=weights,
-        table_bytes=tables,
+        metadata_bytes=metadata,
         layers=tuple(
             LayerResult(row.layer.name, row.layer.op, row.layer.macs, row.count, row.layer.kernel)
             for row in report.rows

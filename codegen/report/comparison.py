@@ -34,9 +34,9 @@ METRICS = (
     Metric("other RAM", lambda r: r.other_ram_bytes, "bytes: data and bss"),
     Metric("stack", lambda r: r.stack_bytes, "bytes, worst case"),
     Metric("flash", lambda r: r.flash_bytes, "bytes, without golden vectors"),
-    Metric("code", lambda r: r.code_bytes, "bytes of flash: everything but weights and tables"),
-    Metric("weights", lambda r: r.weight_bytes, "bytes of flash; of an interpreter: the model file"),
-    Metric("tables", lambda r: r.table_bytes, "bytes of flash: quantisation, look-up tables"),
+    Metric("code", lambda r: r.code_bytes, "bytes of flash: everything else"),
+    Metric("weights", lambda r: r.weight_bytes, "bytes of flash, biases too"),
+    Metric("metadata", lambda r: r.metadata_bytes, "bytes of flash: quantisation, tables, graph"),
 )
 
 
