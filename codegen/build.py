@@ -157,7 +157,7 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
         if resized and resizings:
             return _build(request, replace(choice, runtime=resized), notify, resizings - 1)
         elf = images[environments(board)[0]]
-        image, stack = describe_image(elf, board)
+        image, stack = describe_image(elf, board, choice.runtime.indirect_calls(plan, elf))
         kernels = choice.runtime.kernels(plan, elf)
         report = replace(
             report, image=image, stack=stack, arena=arena, layers=with_kernels(report.layers, kernels)

@@ -23,6 +23,7 @@ from codegen.thumb import Code, Instruction, branches, instructions
 _EXECUTABLE = 4  # SHF_EXECINSTR
 # They prepare: what they compute is not the operator.
 _PREPARING = re.compile(r"get_buffer_size|arm_vector_sum")
+_CALLER = re.compile(r"^_ZN6tflite\d+MicroInterpreterGraph\d+(Init|Prepare|Invoke)Subgraphs?E")
 _MOVING = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 
 
@@ -79,6 +80,26 @@ def _judge(image: _Image, kind: str, expected: Expectation, elf: Path) -> LayerK
         )
     problem = "" if kind in _MOVING else f"{kind} has a reference kernel only ({source})"
     return LayerKernel(-1, f"{source} (reference)", problem)
+
+
+def operator_calls(elf: Path, registrations: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what the interpreter calls through the pointers of registrations, for the analysis of the stack.
+
+    Args:
+        elf: The linked image.
+        registrations: Names of the functions without namespace.
+
+    Returns:
+        For each function of the interpreter that calls operators, every function that registrations name.
+
+    Raises:
+        ToolError: the image cannot be read.
+    """
+    image = _Image.read(elf)
+    starts = (image.find(f"_ZN6tflite{len(name)}{name}Ev") for name in registrations)
+    addresses = {a for start in starts if start is not None for a in image.mentioned(start)}
+    targets = tuple(sorted(min(image.functions[a].names) for a in addresses))
+    return dict.fromkeys(sorted(name for name in image.names if _CALLER.search(name)), targets)
 
 
 def with_kernels(layers: Sequence[LayerInfo], kernels: Iterable[LayerKernel]) -> tuple[LayerInfo, ...]:
@@ -172,6 +193,11 @@ class _Image:
     def _by_name(self) -> dict[str, int]:
         return {name: f.address for f in self.functions.values() for name in f.names}
 
+    @property
+    def names(self) -> Iterable[str]:
+        """Names of all functions."""
+        return self._by_name
+
     def find(self, name: str) -> int | None:
         """Return the address of a function."""
         return self._by_name.get(name)
@@ -184,10 +210,12 @@ class _Image:
             address = waiting.pop()
             if address not in done:
                 done.add(address)
-                waiting.extend(self._mentioned(self.functions[address]))
+                waiting.extend(self.mentioned(address))
         return frozenset(name for address in done for name in self.functions[address].names)
 
-    def _mentioned(self, function: _Function) -> Iterable[int]:
+    def mentioned(self, address: int) -> Iterable[int]:
+        """Yield the addresses of functions that a function calls or takes the address of."""
+        function = self.functions[address]
         code = next(
             (c for c in self.code if c.base <= function.address < c.end), Code(function.address, b"", ())
         )
@@ -198,8 +226,8 @@ class _Image:
                 if target in self.functions:
                     yield target
             yield from self._pointer(_built(instruction, halves))
-        for address in range((function.address + 3) & ~3, end - 3, 4):
-            yield from self._pointer(code.word(address))
+        for place in range((function.address + 3) & ~3, end - 3, 4):
+            yield from self._pointer(code.word(place))
 
     def _pointer(self, value: int | None) -> Iterable[int]:
         """A value is a pointer to a function if it is the address of one with the Thumb bit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from codegen.board import Board
@@ -11,12 +12,19 @@ from codegen.report.report import ImageInfo, StackInfo
 from codegen.stack import analyse_stack
 
 
-def describe_image(elf: Path, board: Board) -> tuple[ImageInfo, StackInfo]:
+def describe_image(
+    elf: Path, board: Board, indirect: Mapping[str, Iterable[str]] | None = None
+) -> tuple[ImageInfo, StackInfo]:
     """Analyse an image that PlatformIO built; the ``.su`` files lie beside its objects.
+
+    Args:
+        elf: The image.
+        board: Whose regions it was linked for.
+        indirect: For functions that call through pointers: every function that they may reach.
 
     Raises:
         ToolError: it cannot be read.
     """
-    stack = analyse_stack(elf, [elf.parent])
+    stack = analyse_stack(elf, [elf.parent], indirect=indirect)
     image = analyse_elf(elf, board, stack_bytes=stack.worst_bytes)
     return describe.describe_image(image), describe.describe_stack(stack, image.stack_room)

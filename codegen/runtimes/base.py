@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -131,4 +131,11 @@ class Runtime(Protocol):
 
         Raises:
             ToolError: the image cannot be read, or lacks what the plan says.
+        """
+
+    def indirect_calls(self, plan: Plan, elf: Path) -> Mapping[str, Sequence[str]]:
+        """Return, by name, what functions of a linked image call through pointers, as far as that is known.
+
+        Raises:
+            ToolError: the image cannot be read.
         """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codegen.errors import FitError, ToolError
-from codegen.guard import Expectation, layer_kernels, require_fast, with_kernels
+from codegen.guard import Expectation, layer_kernels, operator_calls, require_fast, with_kernels
 from codegen.report.describe import describe_layers
 from codegen.runtimes.base import LayerKernel
 from tests.support.tiny_project import tiny_plan
@@ -35,6 +35,11 @@ __attribute__((noinline)) void %(register)s(struct registration *to)
 {
     to->prepare = prepare;
     to->invoke = eval;
+}
+
+__attribute__((noinline)) int _ZN6tflite21MicroInterpreterGraph14InvokeSubgraphEi(struct registration *r)
+{
+    return r->invoke(3) + 1;
 }
 
 int main(void)
@@ -132,3 +137,17 @@ def test_strict_kernels_name_layer_reason_and_work() -> None:
     assert f"layer 0 {layer.name}: TANH has a reference kernel only (tanh.cc)" in caught.value.why
     assert f"{layer.macs:,} MACs" in caught.value.why
     assert caught.value.exit_code == 5
+
+
+def test_the_interpreter_calls_what_registrations_name(tmp_path: Path) -> None:
+    """The functions of a registration, for those of the interpreter that the image has."""
+    elf = image(
+        tmp_path,
+        "arm_convolve_s8",
+        "-mcpu=cortex-m4",
+        "-Os",
+        elsewhere="sink += _ZN6tflite21MicroInterpreterGraph14InvokeSubgraphEi(&r);",
+    )
+    assert operator_calls(elf, ["Register_CONV_2D_INT8", "Register_UNUSED"]) == {
+        "_ZN6tflite21MicroInterpreterGraph14InvokeSubgraphEi": ("eval", "prepare")
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from codegen.board import Board
@@ -72,3 +72,7 @@ class AotRuntime:
     def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:
         """Return the kernels of the plan: the layers call them directly, so a missing one would not link."""
         return tuple(LayerKernel(layer.index, layer.kernel) for layer in plan.layers)
+
+    def indirect_calls(self, plan: Plan, elf: Path) -> Mapping[str, Sequence[str]]:
+        """Return nothing: no layer is called through a pointer."""
+        return {}

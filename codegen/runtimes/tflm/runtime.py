@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from codegen.board import Board
 from codegen.emulate.errors import EmulationError
 from codegen.errors import ModelError
 from codegen.graph import Graph
-from codegen.guard import Expectation, layer_kernels
+from codegen.guard import Expectation, layer_kernels, operator_calls
 from codegen.operators import operator_specs
 from codegen.plan import Layer, Plan
 from codegen.report.arena import ArenaInfo
@@ -217,6 +217,15 @@ class TflmRuntime:
             for kernel in self._vendored(plan.graph).operators
         }
         return layer_kernels(elf, [(layer.index, layer.kind) for layer in plan.layers], expected)
+
+    def indirect_calls(self, plan: Plan, elf: Path) -> Mapping[str, Sequence[str]]:
+        """Return the functions of the operators for those of the interpreter that call them.
+
+        Raises:
+            ToolError: the image cannot be read.
+        """
+        kernels = self._vendored(plan.graph).operators
+        return operator_calls(elf, [kernel.entry.registration for kernel in kernels])
 
     def _vendored(self, graph: Graph) -> Vendored:
         return self._vendor.collect(self._uses(graph), graph.name)
