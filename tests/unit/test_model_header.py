@@ -1,4 +1,4 @@
-"""model.h: what an application finds in it."""
+"""lib/model of the aot runtime: what an application finds in model.h, and names in C."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codegen.board import load_board
 from codegen.bundled import resolve_model
-from codegen.graph import DType, NoOptions
+from codegen.graph import DType, NoOptions, SplitOptions
 from codegen.reader import read_model, read_model_bytes
 from codegen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
@@ -50,3 +50,42 @@ def test_whole_scale_is_a_float_and_floats_have_none() -> None:
     assert "#define MODEL_OUTPUT_0_SCALE 2.0f " in text
     assert "#define MODEL_OUTPUT_0_ZERO_POINT (3)\n" in text
     assert "MODEL_INPUT_0_SCALE" not in text
+
+
+NAMES = [
+    "int",
+    "main",
+    "model_invoke",
+    "at",
+    "arena",
+    "input_0",
+    "INPUT_0",
+    "input_0_",
+    "AT",
+    "a" * 200,
+    "1x",
+    "",
+    "RUN",
+]
+
+
+def test_any_names_of_layers_compile(tmp_path: Path) -> None:
+    """Names that are keywords, functions, of other layers once in upper case, or nothing at all."""
+    b = ModelBuilder("names */ %s")
+    tensor = b.tensor((1, 8), DType.INT8, scale=0.5, name="*/ int main(){}")
+    for name in NAMES:
+        result = b.tensor((1, 8), DType.INT8, scale=0.5, name=name)
+        b.operator("RELU", [tensor], [result])
+        tensor = result
+    halves = [b.tensor((1, 4), DType.INT8, scale=0.5, name=name) for name in ("split", "x")]
+    b.operator("SPLIT", [b.constant(1), tensor], halves, SplitOptions(2))
+    last = b.tensor((1, 4), DType.INT8, scale=0.5, name="split_0")
+    b.operator("RELU", [halves[0]], [last])
+    graph = read_model_bytes(b.build(outputs=[last, halves[1]]), "names.tflite")
+    runtime = AotRuntime()
+    files = runtime.sources(runtime.plan(graph, load_board("nucleo_f446re"), "names"), "").files
+    for name, text in files.items():
+        (tmp_path / name).write_text(str(text))
+    subprocess.run(
+        ["gcc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "model.c"], cwd=tmp_path, check=True
+    )

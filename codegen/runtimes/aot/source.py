@@ -131,22 +131,30 @@ class _Names:
     """C names of tensors and scratch buffers in the arena."""
 
     def __init__(self, graph: Graph, layers: Sequence[Layer], memory: MemoryPlan) -> None:
+        taken: set[str] = set()
         names: dict[int, str] = {}
         for i, tensor in enumerate(graph.inputs):
-            names.setdefault(tensor, f"AT_INPUT_{i}")
+            names[tensor] = _unique(f"AT_INPUT_{i}", taken)
         for op in graph.operators:
             for i, tensor in enumerate(op.outputs):
                 suffix = f"_{i}" if len(op.outputs) > 1 else ""
-                names.setdefault(tensor, f"AT_{op.name}{suffix}".upper())
+                names[tensor] = _unique(f"AT_{op.name}{suffix}".upper(), taken)
         self.tensors = names
-        self.scratch = {buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors}
+        offsets = {buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors}
+        self.scratch = {i: _unique(f"AT_{layers[i].name}_scratch".upper(), taken) for i in sorted(offsets)}
         placed = {tensor for buffer in memory.buffers for tensor in buffer.tensors}
         self.offsets = [
-            (names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed
-        ] + [
-            (f"AT_{layers[i].name}_scratch".upper(), offset, "scratch")
-            for i, offset in sorted(self.scratch.items())
+            *((names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed),
+            *((name, offsets[i], "scratch") for i, name in self.scratch.items()),
         ]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Return ``name``, with underscores behind it where another layer's name leads to the same."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def describe(tensor: Tensor) -> str:
@@ -169,7 +177,7 @@ def _layer(
 ) -> _Layer:
     assert layer.code is not None
     structs, calls = [], []
-    in_arena = layer.index in names.scratch
+    scratch = f"at({names.scratch[layer.index]})" if layer.index in names.scratch else "scratch"
     for i, call in enumerate(layer.code.calls):
         struct_name = f"{op.name}_params" + (f"_{i}" if i else "")
         structs.append(_Struct(f"{call.function}_params", struct_name, _fields(call, constants)))
@@ -182,7 +190,7 @@ def _layer(
             else:
                 arguments.append(f"at({names.tensors[t]})")
         if call.scratch:
-            arguments.append(f"at(AT_{op.name.upper()}_SCRATCH)" if in_arena else "scratch")
+            arguments.append(scratch)
         calls.append(f"{call.function}({', '.join(arguments)});")
     inputs = " + ".join(
         describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
