@@ -127,10 +127,9 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
     assert x is not None
     rows = x.astype(np.int64).reshape(-1, x.shape[-1])
     rescaling = input_rescaling(graph, op)
-    if x.dtype == np.int16:
-        result = _softmax_int16(rows, rescaling)
-    else:
-        result = _softmax_int8(rows, rescaling, y.dtype)
+    result = (
+        _softmax_int16(rows, rescaling) if x.dtype == np.int16 else _softmax_int8(rows, rescaling, y.dtype)
+    )
     return [result.astype(y.dtype.value).reshape(y.shape)]
 
 
