@@ -136,7 +136,7 @@ def _make(root: Path, settings: CorpusSettings) -> None:
 
 def _pool() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["__main__", __name__])
     return context.Pool(len(os.sched_getaffinity(0)), maxtasksperchild=1)
 
 
