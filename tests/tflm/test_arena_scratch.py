@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -88,7 +87,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         pytest.skip("no C compiler for the host")
     tree = require_sources().cmsis_nn
     out = tmp_path_factory.mktemp("cmsis_nn") / "sizes.so"
-    flags = ["-shared", "-fPIC", "-w", "-DARM_NN_ENABLE_F16=0", "-DARM_NN_ENABLE_F32=0", f"-I{tree / 'Include'}"]
+    flags = [
+        "-shared",
+        "-fPIC",
+        "-w",
+        "-DARM_NN_ENABLE_F16=0",
+        "-DARM_NN_ENABLE_F32=0",
+        f"-I{tree / 'Include'}",
+    ]
     subprocess.run(
         [compiler, *flags, *(str(tree / "Source" / s) for s in _SOURCES), "-o", str(out)],
         check=True,
@@ -136,7 +142,11 @@ def test_convolution(library: ctypes.CDLL, w: Window) -> None:
 @given(w=_WINDOWS)
 def test_depthwise(library: ctypes.CDLL, w: Window) -> None:
     # As TFLM asks: the filter's channels are the output's, and the stride is not told.
-    data, weights, out = _Dims(1, w.in_h, w.in_w, w.in_c), _Dims(1, w.filter_h, w.filter_w, w.out_c), _dims(w)[2]
+    data, weights, out = (
+        _Dims(1, w.in_h, w.in_w, w.in_c),
+        _Dims(1, w.filter_h, w.filter_w, w.out_c),
+        _dims(w)[2],
+    )
     params = _Depthwise(**{**_tiles(w), "stride": _Tile(1, 1)})
     for simd in (Simd.DSP, Simd.MVE):
         name = f"arm_depthwise_conv_wrapper_s8_get_buffer_size_{simd.value}"
