@@ -96,6 +96,12 @@ def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) 
     assert not re.search(r"\n{3,}|[ \t]\n", readme + workflow)
 
 
+def test_workflow_keeps_the_images_of_a_hidden_folder() -> None:
+    """upload-artifact leaves out what lies in a folder whose name begins with a dot, unless told otherwise."""
+    workflow = tiny_project().files[".github/workflows/firmware.yml"].decode()
+    assert re.search(r"path: \.pio/.*\n +include-hidden-files: true", workflow)
+
+
 def test_emulator_package_stands_alone(tmp_path: Path) -> None:
     for name, content in tiny_project().files.items():
         if name.startswith("pio/micronets/tools/"):
