@@ -71,12 +71,13 @@ class ArenaInfo:
     Attributes:
         size: Bytes in the image.
         margin: Bytes of it beyond what is needed.
-        basis: ``measured`` (the image ran in an emulator) or ``predicted``.
+        basis: ``measured`` (the image ran in an emulator), ``predicted``, or ``bound`` (neither was possible).
         passed: Whether the golden vectors passed in the least arena; None where nothing ran.
         structures: Where the sizes of the interpreter's structures come from.
         bound_by: What decides the size: ``tensors``, ``planning`` or ``preparing operator ...``.
         activations: The largest sum of live tensors, each rounded up to 16.
         scratch: What scratch adds to it at the moment at which most is live.
+        predicted: None where an operator's requests are not known; then nothing is known of what is in the arena.
         parts: Of the tail.
         offline: None where no layout beats the interpreter's planner.
     """
@@ -89,7 +90,7 @@ class ArenaInfo:
     bound_by: str
     activations: int
     scratch: int
-    predicted: ArenaSize
+    predicted: ArenaSize | None
     measured: ArenaSize | None
     parts: tuple[ArenaPart, ...]
     operators: tuple[ArenaOperator, ...]

@@ -30,14 +30,18 @@ def _sizes(arena: ArenaInfo) -> Table:
     predicted, measured = arena.predicted, arena.measured
 
     def row(name: str, field: str, detail: str) -> None:
-        true = grouped(getattr(measured, field)) if measured else "-"
-        table.add_row(name, grouped(getattr(predicted, field)), true, detail)
+        said, true = (grouped(getattr(side, field)) if side else "-" for side in (predicted, measured))
+        table.add_row(name, said, true, detail)
 
     scratch = f", scratch {grouped(arena.scratch)}" if arena.scratch else ""
-    row("tensors and scratch", "head", f"activations {grouped(arena.activations)}{scratch}")
+    row(
+        "tensors and scratch",
+        "head",
+        f"activations {grouped(arena.activations)}{scratch}" if predicted else "",
+    )
     row("persistent", "tail", ", ".join(f"{part.name} {grouped(part.size)}" for part in arena.parts))
     row("while setting up", "transient", "where tensors lie later")
-    row("needed", "needed", f"decided by {arena.bound_by}")
+    row("needed", "needed", f"decided by {arena.bound_by}" if predicted else "")
     largest = sorted(arena.operators, key=lambda op: -(op.persistent + op.scratch))[:_MOST_OPERATORS]
     for op in largest:
         detail = f"persistent {grouped(op.persistent)}" + (
@@ -50,6 +54,8 @@ def _sizes(arena: ArenaInfo) -> Table:
 def _verdict(arena: ArenaInfo) -> str:
     margin = f" + {plural(arena.margin, 'byte')} of margin" if arena.margin else ""
     if arena.measured is None:
+        if arena.predicted is None:
+            return f"{arena.size:,} bytes: a bound: an operator is not known, and nothing could try it out"
         return f"{arena.size - arena.margin:,} bytes{margin}: predicted; no emulator could try it out"
     smallest = arena.measured.smallest
     least = (

@@ -12,8 +12,9 @@ from codegen.emulate.errors import EmulationError
 from codegen.errors import ModelError
 from codegen.graph import Graph
 from codegen.guard import Expectation, layer_kernels, operator_calls
+from codegen.memory import plan_memory
 from codegen.operators import operator_specs
-from codegen.plan import Layer, Plan
+from codegen.plan import Layer, LayerCode, MemoryPlan, Plan
 from codegen.report.arena import ArenaInfo
 from codegen.runtimes.base import Footprint, LayerKernel, LibrarySources, Sources
 from codegen.runtimes.tflm.arena.cmsis_nn import Simd
@@ -97,7 +98,7 @@ class TflmRuntime:
         """Name the registrations, predict the arena, and add a memory plan to the file where that pays.
 
         Raises:
-            ModelError: TFLM has no kernel for an operator, or what it takes of the arena is not known.
+            ModelError: TFLM has no kernel for an operator.
             ToolError: the sources cannot be used.
         """
         registrations = {k.entry.kind: k.entry.registration for k in self._vendored(graph).operators}
@@ -106,15 +107,22 @@ class TflmRuntime:
             Layer(op.index, op.name, op.kind, specs[op.kind].macs(graph, op), registrations[op.kind])
             for op in graph.operators
         )
-        sizing = size_arena(graph, board.simd, PINNED)
+        planned, memory = self._arena(graph, board)
+        return Plan(planned, board, self.name, layers, memory, "", model_name)
+
+    def _arena(self, graph: Graph, board: Board) -> tuple[Graph, MemoryPlan]:
+        """Return the graph, its file with a memory plan where that pays, and the arena for it."""
+        try:
+            sizing = size_arena(graph, board.simd, PINNED)
+        except ModelError:  # an operator that only the file has, and no rule knows: the image finds out
+            memory = plan_memory(graph, [LayerCode((), ()) for _ in graph.operators])
+            return graph, replace(memory, size=self.arena_bytes or generous_arena(graph))
         needed = sizing.prediction.needed
         # Whatever is compiled is tried out; with other sources the first trial may need room.
         known = board.emulator is not None and self.trees.commits.get("tflm") == COMMIT
         size = self.arena_bytes or needed + margin(needed, proven=known)
         planned = replace(graph, file=sizing.file)
-        return Plan(
-            planned, board, self.name, layers, memory_plan(planned, sizing.prediction, size), "", model_name
-        )
+        return planned, memory_plan(planned, sizing.prediction, size)
 
     def trials(self, board: Board) -> tuple[str, ...]:
         """Return the environment whose image tries out its arena, where an emulator can run it."""
@@ -123,26 +131,26 @@ class TflmRuntime:
     def prove(self, plan: Plan, images: Mapping[str, Path]) -> ArenaInfo:
         """Predict with the structures of the image, and let the image try it out where an emulator covers it."""
         graph, board = plan.graph, plan.board
-        structures = image_structures(graph, board.simd, images[board.name])
-        prediction = predict(read_model(graph.file, graph.name), Target(Simd(board.simd)), structures)
         trial = self._trial(plan, images)
-        return describe_arena(
-            plan.memory.size,
-            prediction,
-            structures.source,
-            trial.size if trial else None,
-            trial.passed if trial else None,
-            offline_gain(graph, board.simd, structures),
-        )
+        measured, passed = (trial.size, trial.passed) if trial else (None, None)
+        try:
+            structures = image_structures(graph, board.simd, images[board.name])
+        except ModelError:
+            return describe_arena(plan.memory.size, None, "", measured, passed)
+        prediction = predict(read_model(graph.file, graph.name), Target(Simd(board.simd)), structures)
+        offline = offline_gain(graph, board.simd, structures)
+        return describe_arena(plan.memory.size, prediction, structures.source, measured, passed, offline)
 
     def resized(self, plan: Plan, arena: ArenaInfo) -> TflmRuntime | None:
         """Return the runtime with what is needed, measured or else predicted with a margin."""
         if arena.measured:
             wanted = arena.measured.needed
-        elif arena.passed is None:
+        elif arena.passed is not None:
+            wanted = max(generous_arena(plan.graph), 2 * arena.size)
+        elif arena.predicted:
             wanted = arena.predicted.needed + margin(arena.predicted.needed, proven=False)
         else:
-            wanted = max(generous_arena(plan.graph), 2 * arena.size)
+            return None
         return None if wanted == arena.size else replace(self, arena_bytes=wanted)
 
     @staticmethod

@@ -28,6 +28,7 @@ RESOLVER = f"{MICRO}/micro_mutable_op_resolver.h"
 INTERPRETER = f"{MICRO}/micro_interpreter.h"
 
 _REGISTRATION = re.compile(r"^TFLMRegistration\*? (Register_\w+)\(\s*\)\s*\{", re.MULTILINE)
+_DECLARATION = re.compile(r"^TFLMRegistration\*? (Register_\w+)\(\s*\);", re.MULTILINE)
 # They declare or log for every target: what they include says nothing of what a model needs.
 _CATALOGUES = frozenset({RESOLVER, f"{KERNELS}/micro_ops.h"})
 _LEFT_OUT = frozenset(
@@ -98,9 +99,10 @@ class Vendor:
         for path in (RESOLVER, INTERPRETER):
             if not tflm.has(path):
                 raise ToolError("these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path))
-        entries = choose_entries(uses, parse_methods(tflm.source(RESOLVER)), self._registrations, where)
+        usable = self._registrations.keys() & self._declarations.keys()
+        entries = choose_entries(uses, parse_methods(tflm.source(RESOLVER)), usable, where)
         homes = {entry.kind: self._registrations[entry.registration] for entry in entries}
-        headers = {entry.kind: self._header(entry) for entry in entries if entry.specialised}
+        headers = {entry.kind: self._declarations[entry.registration] for entry in entries if entry.specialised}
         start = (RESOLVER, INTERPRETER, *homes.values(), *headers.values())
         nodes = self._closure([("tflm", path) for path in start])
         core = {path for key, path in nodes if key == "tflm"}
@@ -133,6 +135,16 @@ class Vendor:
         return found
 
     @cached_property
+    def _declarations(self) -> dict[str, str]:
+        """The header that declares each registration; an inline one is another's name, and no declaration."""
+        tflm = self._trees["tflm"]
+        found: dict[str, str] = {}
+        for name in reversed(_names(tflm.folder / KERNELS, ".h")):
+            path = f"{KERNELS}/{name}"
+            found |= dict.fromkeys(_DECLARATION.findall(tflm.source(path).text), path)
+        return found
+
+    @cached_property
     def _cmsis_nn(self) -> dict[str, Source]:
         tree = self._trees["cmsis_nn"]
         paths = (
@@ -141,16 +153,6 @@ class Vendor:
             for path in (tree.folder / part).rglob("*.[ch]")
         )
         return {path: tree.source(path) for path in sorted(paths)}
-
-    def _header(self, entry: Entry) -> str:
-        """Return the header that declares a registration of its own."""
-        tflm = self._trees["tflm"]
-        declaration = re.compile(rf"^TFLMRegistration {entry.registration}\(\s*\);", re.MULTILINE)
-        for name in _names(tflm.folder / KERNELS, ".h"):
-            path = f"{KERNELS}/{name}"
-            if declaration.search(tflm.source(path).text):
-                return path
-        raise ToolError(f"no header declares {entry.registration}", where=str(tflm.folder / KERNELS))
 
     def _preferred(self, path: str) -> str:
         """Return CMSIS-NN's version of a kernel's source, where there is one."""

@@ -335,6 +335,7 @@ _KERNELS: Mapping[str, _Kernel] = {
     "RELU6": _simple("", TypeName("tflite::Relu6OpData", "activations.cc"), (0,), output=False),
     "RESHAPE": _reshape,
     "RESIZE_NEAREST_NEIGHBOR": _simple("TfLiteResizeNearestNeighborParams", None, (0, 1)),
+    "SHAPE": _simple("TfLiteShapeParams", output=False),
     "SLICE": _simple("", None, (0, 1, 2)),
     "SOFTMAX": _softmax,
     "SPLIT": _simple("TfLiteSplitParams", None, (0,), output=False),

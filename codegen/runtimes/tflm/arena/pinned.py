@@ -26,6 +26,7 @@ LAYOUTS = {
     "TfLiteReducerParams": Layout(1, 1),
     "TfLiteReshapeParams": Layout(36, 4),
     "TfLiteResizeNearestNeighborParams": Layout(2, 1),
+    "TfLiteShapeParams": Layout(1, 1),
     "TfLiteSoftmaxParams": Layout(4, 4),
     "TfLiteSplitParams": Layout(4, 4),
     "TfLiteSqueezeParams": Layout(36, 4),

@@ -144,28 +144,29 @@ def _layer(graph: Graph, moment: int) -> str:
 
 def describe_arena(
     size: int,
-    prediction: Prediction,
+    prediction: Prediction | None,
     structures: str,
     measured: ArenaSize | None = None,
     passed: bool | None = None,
     offline: OfflinePlan | None = None,
 ) -> ArenaInfo:
     """Put together what reports say of an arena of ``size`` bytes."""
-    needed = measured.needed if measured else prediction.needed
+    p = prediction
+    needed = measured.needed if measured else p.needed if p else size
     return ArenaInfo(
         size=size,
         margin=size - needed,
-        basis="measured" if measured else "predicted",
+        basis="measured" if measured else "predicted" if p else "bound",
         passed=passed,
         structures=structures,
-        bound_by=prediction.bound_by,
-        activations=prediction.activations,
-        scratch=prediction.live - prediction.activations,
-        predicted=ArenaSize(prediction.head, prediction.tail, prediction.transient, prediction.needed),
+        bound_by=p.bound_by if p else "",
+        activations=p.activations if p else 0,
+        scratch=p.live - p.activations if p else 0,
+        predicted=ArenaSize(p.head, p.tail, p.transient, p.needed) if p else None,
         measured=measured,
-        parts=tuple(ArenaPart(name, bytes_) for name, bytes_ in prediction.parts.items()),
-        operators=tuple(
-            ArenaOperator(op.index, op.kind, op.persistent, op.scratch) for op in prediction.operators
-        ),
+        parts=tuple(ArenaPart(name, share) for name, share in p.parts.items()) if p else (),
+        operators=tuple(ArenaOperator(op.index, op.kind, op.persistent, op.scratch) for op in p.operators)
+        if p
+        else (),
         offline=offline,
     )
