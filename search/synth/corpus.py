@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +23,7 @@ from search.synth import acoustics
 from search.synth.espeak import Utterance, espeak
 from search.synth.voices import ACCENTS, Speaker, speakers
 from search.synth.words import HELD_OUT, KEYWORDS, OTHER, PUBLISHED
+from search.tasks.drafts import draft_of
 from search.tasks.report import progress
 from search.tasks.wav import write_wav
 
@@ -79,15 +80,11 @@ def ensure_corpus(root: Path, settings: CorpusSettings) -> dict[str, Any]:
             where=str(root),
             remedy="give a folder that is empty or does not exist yet: about 1.3 GB are written there",
         )
-    draft = root.with_name(f"{root.name}.{os.getpid()}.part")
-    try:
-        draft.mkdir(parents=True)
+    with draft_of(root) as draft:
         _make(draft, settings)
         if root.exists():
             root.rmdir()
         draft.rename(root)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     index = _read_index(root)
     assert index is not None
     return index
@@ -137,7 +134,8 @@ def _make(root: Path, settings: CorpusSettings) -> None:
 def _pool() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__])
-    return context.Pool(len(os.sched_getaffinity(0)), maxtasksperchild=1)
+    processes = len(os.sched_getaffinity(0))
+    return context.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN), maxtasksperchild=1)
 
 
 def espeak_version() -> str:

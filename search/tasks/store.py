@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codegen.sources.cache import cache_root
+from search.tasks.drafts import draft_of
 from search.tasks.report import progress, report_unusable
 
 FORMAT = 1
@@ -137,14 +137,9 @@ def open_store(
     folder = store_folder(task, key)
     store = _read(folder)
     if store is None:
-        _sweep(folder)
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        try:
-            draft.mkdir(parents=True)
+        with draft_of(folder) as draft:
             _compute(draft, task, root, files, make(), extra)
             _publish(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         store = _read(folder)
         assert store is not None
     elif store.unusable:
@@ -160,17 +155,6 @@ def _publish(draft: Path, folder: Path) -> None:
     except OSError:
         if _read(folder) is None:  # not because another process was first
             raise
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed left of this store."""
-    for draft in folder.parent.glob(f"{folder.name}.*.part"):
-        try:
-            os.kill(int(draft.name.split(".")[-2]), 0)
-        except (ProcessLookupError, ValueError):
-            shutil.rmtree(draft, ignore_errors=True)
-        except PermissionError:
-            continue
 
 
 def _read(folder: Path) -> Store | None:
