@@ -182,10 +182,10 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
         block = kind(**values)
     except TypeError as error:
         raise UsageError(f"incomplete {kind.type} block", where=where, why=str(error)) from error
-    numbers = [
-        n for v in asdict(block).values() for n in (v if isinstance(v, tuple) else (v,)) if isinstance(n, int)
+    sizes = [
+        n for v in asdict(block).values() for n in (v if isinstance(v, tuple) else (v,)) if type(n) is int
     ]
-    if min(numbers) < (0 if kind is Pool else 1):
+    if min(sizes) < (0 if kind is Pool else 1):
         raise UsageError(f"a {kind.type} block with a size below 1", where=where, remedy="sizes count from 1")
     if isinstance(block, Separable | Inverted) and block.stride[0] != block.stride[1]:
         raise UsageError(
@@ -249,6 +249,10 @@ class Layer:
     block: int = 0
     source: str = ""
     width: str = ""
+
+    def decides(self, width: str) -> bool:
+        """Return whether a width is decided by this layer's own block, not before it."""
+        return width.partition(".")[0] == str(self.block)
 
     @property
     def weight_shape(self) -> tuple[int, ...]:

@@ -127,7 +127,7 @@ class ExpectedCost:
         """Return the distribution of a width: the stream's where it was decided before this block."""
         import tensorflow as tf
 
-        if key and int(key.split(".", maxsplit=1)[0]) == block:
+        if key.partition(".")[0] == str(block):
             return decisions.widths[key]
         return stream if key else tf.ones(1, tf.float64)
 

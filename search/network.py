@@ -117,20 +117,23 @@ class Network(tf.Module):  # type: ignore[misc]
         if taps is not None:
             taps["input"] = value
         values, sources = [value], ["input"]
-        stream, block = value, 0
+        stream, stream_mask, mask, block = value, None, None, 0
         for index, layer in enumerate(self.layers):
             if layer.kind == "softmax":
                 break
             if layer.block != block:
-                block, stream = layer.block, values[layer.inputs[0]]
+                block, stream, stream_mask = layer.block, values[layer.inputs[0]], mask
             inputs = [values[t] for t in layer.inputs]
             value = self._run(layer, inputs, sources[layer.inputs[0]], training, quantise)
-            if layer.width in gates.masks:
-                value *= gates.masks[layer.width]
+            mask = gates.masks.get(layer.width) if layer.decides(layer.width) else stream_mask
+            if mask is not None and layer.kind in {"conv", "depthwise"}:
+                value *= mask
             is_last = index + 1 == len(self.layers) or self.layers[index + 1].block != block
             if is_last and layer.block in gates.kept:
                 kept = gates.kept[layer.block]
                 value = kept * value + (1.0 - kept) * _skip(stream, value)
+                if mask is not None and stream_mask is not None:
+                    mask = kept * mask + (1.0 - kept) * stream_mask
             if taps is not None:
                 taps[layer.name] = value
             values.append(value)

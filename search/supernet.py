@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from search.backbone import Choice, Space
@@ -23,15 +24,16 @@ class Supernet(tf.Module):  # type: ignore[misc]
 
     Attributes:
         network: The largest network.
-        width_logits: By decision, (choices,).
-        kept_logits: By block, (left out, kept).
+        width_parameters: By decision, (choices,). Logits are these, smoothed over neighbouring widths, so that
+            what is learnt of one width holds for those that hardly differ from it.
+        kept_logits: By block, the logits (left out, kept).
     """
 
     def __init__(self, space: Space, seed: int, input_range: tuple[float, float]) -> None:
         super().__init__(name="supernet")
         self.space = space
         self.network = Network(space.layers, seed, input_range)
-        self.width_logits = {
+        self.width_parameters = {
             key: tf.Variable(tf.zeros(len(options)), name=f"decision/{key}")
             for key, options in space.widths.items()
             if len(options) > 1
@@ -43,17 +45,22 @@ class Supernet(tf.Module):  # type: ignore[misc]
             key: (np.arange(options[-1]) < np.array(options)[:, np.newaxis]).astype(np.float32)
             for key, options in space.widths.items()
         }
+        self._smoothing = {key: _smoothing(int(v.shape[0])) for key, v in self.width_parameters.items()}
         self._seed = seed
 
     @property
     def decision_variables(self) -> list[Any]:
-        """The logits of every decision."""
-        return [*self.width_logits.values(), *self.kept_logits.values()]
+        """What is learnt of every decision."""
+        return [*self.width_parameters.values(), *self.kept_logits.values()]
+
+    def width_logits(self) -> dict[str, Any]:
+        """Return the logits (choices,) of each width."""
+        return {key: tf.linalg.matvec(self._smoothing[key], v) for key, v in self.width_parameters.items()}
 
     def named_variables(self) -> dict[str, Any]:
         """Return every variable by a name that does not change."""
         named = {f"network/{name}": v for name, v in self.network.named_variables().items()}
-        named |= {f"width/{key}": v for key, v in self.width_logits.items()}
+        named |= {f"width/{key}": v for key, v in self.width_parameters.items()}
         return named | {f"kept/{block}": v for block, v in self.kept_logits.items()}
 
     def sample(self, number: Any, temperature: Any) -> Gates:
@@ -79,7 +86,7 @@ class Supernet(tf.Module):  # type: ignore[misc]
         )
 
     def _softmax(self, temperature: Any, number: Any | None) -> tuple[dict[str, Any], dict[int, Any]]:
-        logits = self.decision_variables
+        logits = [*self.width_logits().values(), *self.kept_logits.values()]
         if not logits:
             return {}, {}
         noisy: list[Any] = logits
@@ -90,8 +97,8 @@ class Supernet(tf.Module):  # type: ignore[misc]
             noise = tf.split(-tf.math.log(-tf.math.log(uniform)), sizes)
             noisy = [v + g for v, g in zip(logits, noise, strict=True)]
         values = [tf.nn.softmax(v / temperature) for v in noisy]
-        count = len(self.width_logits)
-        return dict(zip(self.width_logits, values[:count], strict=True)), dict(
+        count = len(self.width_parameters)
+        return dict(zip(self.width_parameters, values[:count], strict=True)), dict(
             zip(self.kept_logits, values[count:], strict=True)
         )
 
@@ -99,23 +106,22 @@ class Supernet(tf.Module):  # type: ignore[misc]
         """Return the gates at which the supernet computes what the network of a choice would."""
         masks = {
             key: tf.constant(self._masks[key][self.space.widths[key].index(choice.widths[key])])
-            for key in self.width_logits
+            for key in self.width_parameters
         }
         return Gates(masks, {block: tf.constant(float(choice.kept[block])) for block in self.space.skips})
 
     def log_probabilities(self) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
         """Return the logarithm of each choice's probability as arrays, by width and by block."""
         return (
-            {key: tf.nn.log_softmax(v).numpy() for key, v in self.width_logits.items()},
+            {key: tf.nn.log_softmax(v).numpy() for key, v in self.width_logits().items()},
             {block: tf.nn.log_softmax(v).numpy() for block, v in self.kept_logits.items()},
         )
 
     def likeliest(self) -> Choice:
         """Return the most probable choice of each decision."""
+        logits = self.width_logits()
         widths = {
-            key: options[int(np.argmax(self.width_logits[key].numpy()))]
-            if key in self.width_logits
-            else options[0]
+            key: options[int(np.argmax(logits[key].numpy()))] if key in logits else options[0]
             for key, options in self.space.widths.items()
         }
         return Choice(widths, {block: bool(np.argmax(v.numpy())) for block, v in self.kept_logits.items()})
@@ -145,3 +151,10 @@ class Supernet(tf.Module):  # type: ignore[misc]
                     value = maps[:, :, : to_layer.in_shape[2]].reshape(-1, value.shape[-1])
                 variable.assign(value[tuple(slice(n) for n in variable.shape)])
         return network
+
+
+def _smoothing(choices: int) -> npt.NDArray[np.float32]:
+    """Return a Gaussian filter (choices, choices) over a twentieth of the choices, rows adding up to 1."""
+    distance = np.arange(choices) - np.arange(choices)[:, np.newaxis]
+    kernel = np.exp(-0.5 * (distance / max(0.05 * choices, 1e-3)) ** 2)
+    return (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
