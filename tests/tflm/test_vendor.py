@@ -70,6 +70,11 @@ def test_mixed_types_bring_both(vendor: Vendor) -> None:
     assert "Source/Convolution/arm_convolve_s16.c" in files.cmsis_nn
 
 
+def test_a_registration_that_no_header_declares_is_left_alone(vendor: Vendor) -> None:
+    files = vendor.collect([OperatorUse("CONV_2D", "INT16", "INT8", "INT16", 2)], "m")
+    assert files.operators[0].entry.registration == "Register_CONV_2D"
+
+
 def test_headers_come_by_inclusion(vendor: Vendor) -> None:
     files = vendor.collect([CONV], "m")
     assert [path for path in files.cmsis_nn if path.endswith(".h")] == [

@@ -92,6 +92,10 @@ TFLMRegistration Register_CONV_2D() {
 TFLMRegistration Register_CONV_2D_INT8() {
   return RegisterOp(Init, Prepare, Eval8);
 }
+
+TFLMRegistration Register_CONV_2D_INT16() {
+  return RegisterOp(Init, Prepare, Eval);
+}
 """,
 }
 _CMSIS_NN = {
