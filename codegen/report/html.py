@@ -7,6 +7,8 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from codegen.report import numbers
+from codegen.report.arena import ArenaInfo
+from codegen.report.arena_text import offline_text, size_rows, verdict_text
 from codegen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
 from codegen.report.report import Report
 from codegen.report.summary import circumstances, headline, key_figures
@@ -48,8 +50,13 @@ def to_html(report: Report) -> str:
             figures=key_figures(report),
             memory=memory_picture(report.memory, report.layers) if report.memory else None,
             bars=layer_bars(report),
+            arena=_arena(report.arena) if report.arena else None,
             regions=region_pictures(report.image) if report.image else (),
             frames=stack_bars(report.stack) if report.stack else (),
             clock=numbers.frequency(report.board.clock_hz),
         )
     )
+
+
+def _arena(arena: ArenaInfo) -> dict[str, object]:
+    return {"verdict": verdict_text(arena), "offline": offline_text(arena), "rows": size_rows(arena)}
