@@ -62,6 +62,8 @@ _COMMON = (
     "-Wno-type-limits",
 )
 _FLOATLESS = ("-D ARM_NN_ENABLE_F16=0", "-D ARM_NN_ENABLE_F32=0")
+# With Helium, GCC 12 makes conditional conversions (vcvtne.f32.s32) that its own assembler takes for another instruction.
+_WORKAROUNDS = {"mve": ("-fno-if-conversion2",)}
 _QUIET = ("-D TF_LITE_STRIP_ERROR_STRINGS",)
 _THIRD_PARTY = (
     "-I third_party/flatbuffers/include",
@@ -205,7 +207,7 @@ class TflmRuntime:
                     KERNELS,
                     "TensorFlow Lite Micro: operators",
                     {**vendored.kernels, **licences["tflm"]},
-                    (*_COMMON, *_FLOATLESS, "-O2"),
+                    (*_COMMON, *_FLOATLESS, *_WORKAROUNDS.get(plan.board.simd, ()), "-O2"),
                     _UNFLAGS,
                     (CORE, CMSIS_NN),
                 ),
