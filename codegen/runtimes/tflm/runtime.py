@@ -62,7 +62,7 @@ _COMMON = (
     "-Wno-type-limits",
 )
 _FLOATLESS = ("-D ARM_NN_ENABLE_F16=0", "-D ARM_NN_ENABLE_F32=0")
-# With Helium, GCC 12 makes conditional conversions (vcvtne.f32.s32) that its own assembler takes for another instruction.
+# With Helium, GCC 12 makes conditional conversions (vcvtne.f32.s32) that its assembler takes for something else.
 _WORKAROUNDS = {"mve": ("-fno-if-conversion2",)}
 _QUIET = ("-D TF_LITE_STRIP_ERROR_STRINGS",)
 _THIRD_PARTY = (
