@@ -82,11 +82,27 @@ def run_project(
             )
     except EmulationError as error:
         raise RunError(
-            error.what, where=error.where or str(project), why=error.why, remedy=error.remedy
+            error.what,
+            where=error.where or str(project),
+            why=error.why,
+            remedy=(_remedy(project) if port is None else "") or error.remedy,
         ) from error
     report = report.with_run(run)
     write_report(project, report)
     return report
+
+
+def _remedy(project: Path) -> str:
+    """Say what to do where the person's application has taken the place of the self-test."""
+    mains = sorted((project / "src").glob("main.c*"))
+    if not mains or any(
+        "selftest_run" in main.read_text(encoding="utf-8", errors="replace") for main in mains
+    ):
+        return ""
+    return (
+        f"src/{mains[0].name} no longer calls selftest_run(), which reports what is measured here: call it, or run "
+        "`pio test` in the project, which runs the self-test whatever the application does"
+    )
 
 
 def _together(release: RunResult, profiled: RunResult) -> RunResult:

@@ -580,7 +580,8 @@ def test_run_tells_that_the_firmware_hangs(cli: Cli, copied: Path) -> None:
     done = cli("run", copied, "--timeout", 2)
     assert (done.status, done.out) == (7, "")
     assert "still running after 2 s" in done.err
-    assert "what to do:" in done.err
+    assert "what to do: src/main.c no longer calls selftest_run()" in done.err
+    assert "`pio test`" in done.err
 
 
 def test_run_on_a_port_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
