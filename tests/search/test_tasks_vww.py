@@ -121,7 +121,8 @@ class TestCoco:
         data = get_task("vww", size=16).load(root, 1)
         assert data.test.samples == 12
         assert data.train.samples + data.validation.samples == 80
-        assert data.provenance["per_class"]["test"] == {"no person": 9, "person": 3}
+        provenance = json.loads(json.dumps(data.provenance))
+        assert provenance["per_class"]["test"] == {"no person": 9, "person": 3}
         labelled_by_light(data)
 
 
