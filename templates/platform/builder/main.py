@@ -154,7 +154,9 @@ env.AddPlatformTarget(
 
 def upload_action():
     """Return the action that runs $UPLOADCMD and, where that fails, says what a probe needs."""
-    command = Action(env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"))  # env.Action would expand $SOURCE now
+    command = Action(
+        env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")
+    )  # env.Action would expand $SOURCE now
 
     def run(target, source, env):
         status = command(target, source, env)
