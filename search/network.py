@@ -116,7 +116,7 @@ class Network(tf.Module):  # type: ignore[misc]
         value = self._quantise_input(features) if quantise else features
         if taps is not None:
             taps["input"] = value
-        values, sources = [value], ["input"]
+        values = [value]
         stream, stream_mask, mask, block = value, None, None, 0
         for index, layer in enumerate(self.layers):
             if layer.kind == "softmax":
@@ -124,7 +124,7 @@ class Network(tf.Module):  # type: ignore[misc]
             if layer.block != block:
                 block, stream, stream_mask = layer.block, values[layer.inputs[0]], mask
             inputs = [values[t] for t in layer.inputs]
-            value = self._run(layer, inputs, sources[layer.inputs[0]], training, quantise)
+            value = self.run_layer(layer, inputs, training, quantise)
             mask = gates.masks.get(layer.width) if layer.decides(layer.width) else stream_mask
             if mask is not None and layer.kind in {"conv", "depthwise"}:
                 value *= mask
@@ -137,15 +137,17 @@ class Network(tf.Module):  # type: ignore[misc]
             if taps is not None:
                 taps[layer.name] = value
             values.append(value)
-            sources.append(sources[layer.inputs[0]] if layer.kind.endswith("_pool") else layer.name)
         return values[-1]
 
-    def _run(self, layer: Layer, inputs: list[Any], source: str, training: bool, quantise: bool) -> Any:
+    def run_layer(
+        self, layer: Layer, inputs: list[Any], training: bool = False, quantise: bool = True
+    ) -> Any:
+        """Return what one layer, not the softmax, makes of its inputs."""
         value = inputs[0]
         if layer.kind.endswith("_pool"):
             pool = tf.nn.avg_pool2d if layer.kind == "average_pool" else tf.nn.max_pool2d
             value = pool(value, layer.kernel, layer.stride, "SAME")
-            return self._quantise(source, value) if quantise else value
+            return self._quantise(self._range_of(layer), value) if quantise else value
         if layer.kind == "add":
             value = inputs[0] + inputs[1]
         elif layer.kind == "dense":
@@ -165,6 +167,14 @@ class Network(tf.Module):  # type: ignore[misc]
         if layer.activation == RELU:
             value = tf.nn.relu(value)
         return self._quantise(layer.name, value) if quantise else value
+
+    def _range_of(self, layer: Layer) -> str:
+        """Return the name of the layer whose range holds for this one's output: what it pools, where it pools."""
+        while layer.kind.endswith("_pool"):
+            if layer.inputs[0] == 0:
+                return "input"
+            layer = self.layers[layer.inputs[0] - 1]
+        return layer.name
 
     def _normalise(self, name: str, value: Any, training: bool) -> Any:
         gamma, beta, mean, variance = self.norms[name]
@@ -201,7 +211,7 @@ class Network(tf.Module):  # type: ignore[misc]
         return tf.quantization.fake_quant_with_min_max_vars(value, self.input_low, self.input_high)
 
     def _quantise(self, source: str, value: Any) -> Any:
-        """Fake-quantise with the range of a tensor; a pooled one has that of what it pools."""
+        """Fake-quantise with a layer's range, or the input's."""
         if source == "input":
             return self._quantise_input(value)
         largest = tf.exp(self.ranges[source])

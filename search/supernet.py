@@ -157,4 +157,5 @@ def _smoothing(choices: int) -> npt.NDArray[np.float32]:
     """Return a Gaussian filter (choices, choices) over a twentieth of the choices, rows adding up to 1."""
     distance = np.arange(choices) - np.arange(choices)[:, np.newaxis]
     kernel = np.exp(-0.5 * (distance / max(0.05 * choices, 1e-3)) ** 2)
-    return (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    smoothing: npt.NDArray[np.float32] = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
+    return smoothing

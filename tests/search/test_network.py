@@ -51,50 +51,47 @@ def warmed(network: object, shape: tuple[int, ...], steps: int = 12) -> np.ndarr
 
 
 def test_every_tensor_agrees_with_the_exported_file() -> None:
-    """Rounding differs at ties and is passed on: by a step in some elements, by a few at the worst."""
+    """From the same inputs each layer makes the same integers, but for rounding where two are equally near."""
     from search.network import network_of
     from search.pipeline import quantise_features
 
     network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
     graph = read_model_bytes(write_tflite(network.quantised(ARCHITECTURE)), "mixed")
-    taps: dict[str, object] = {}
-    network(features, taps=taps)
     source = graph.tensor(graph.inputs[0])
-    compared = set()
-    for index, sample in enumerate(features):
+    written = [graph.inputs[0], *(op.outputs[0] for op in graph.operators)]
+    steps: dict[str, list[np.ndarray]] = {}
+    for sample in features:
         inputs = quantise_features(sample, source.scale, source.zero_point)[np.newaxis]
-        for number, value in evaluate_all(graph, [inputs]).items():
-            tensor = graph.tensor(number)
-            if tensor.name not in taps:
-                continue
-            real = (value.astype(np.float64) - tensor.zero_point) * tensor.scale
-            expected = np.asarray(taps[tensor.name][index], np.float64).reshape(real.shape[1:])
-            steps = np.abs(real[0] - expected) / tensor.scale
-            assert steps.max() < 8, tensor.name
-            assert np.mean(steps) < 0.35, tensor.name
-            compared.add(tensor.name)
-    assert compared == {"input", *(layer.name for layer in network.layers if layer.kind != "softmax")}
+        integers = evaluate_all(graph, [inputs])
+        real = [
+            (integers[t].astype(np.float32) - graph.tensor(t).zero_point) * np.float32(graph.tensor(t).scale)
+            for t in written
+        ]
+        for index, layer in enumerate(network.layers[:-1]):
+            expected = network.run_layer(layer, [tf.constant(real[t]) for t in layer.inputs]).numpy()
+            difference = np.abs(real[index + 1].reshape(expected.shape) - expected)
+            steps.setdefault(layer.name, []).append(difference / graph.tensor(written[index + 1]).scale)
+    assert len(steps) == len(network.layers) - 1
+    for name, differences in steps.items():
+        assert np.max(differences) < 1.01, name
+        ties = 0.2 if name == "block05" else 0.03  # the mean of a few integers often lies half-way
+        assert np.mean(np.array(differences) > 0.5) < ties, name
 
 
-def test_the_first_layer_agrees_to_the_tie() -> None:
+def test_the_outputs_agree_with_the_exported_file() -> None:
     from search.network import network_of
     from search.pipeline import quantise_features
 
-    architecture = Architecture("one", (8, 8, 2), 5, (Conv(16),))
-    network = network_of(architecture, 4, (-0.5, 1.5))
-    features = warmed(network, architecture.input_shape)
-    graph = read_model_bytes(write_tflite(network.quantised(architecture)), "one")
-    taps: dict[str, object] = {}
-    network(features, taps=taps)
-    source, result = graph.tensor(graph.inputs[0]), graph.tensor(graph.operators[0].outputs[0])
-    different = []
-    for index, sample in enumerate(features):
+    network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
+    features = warmed(network, ARCHITECTURE.input_shape)
+    graph = read_model_bytes(write_tflite(network.quantised(ARCHITECTURE)), "mixed")
+    source, result = graph.tensor(graph.inputs[0]), graph.outputs[0]
+    expected = tf.nn.softmax(network(features)).numpy()
+    for sample, probabilities in zip(features, expected, strict=True):
         inputs = quantise_features(sample, source.scale, source.zero_point)[np.newaxis]
-        real = (evaluate_all(graph, [inputs])[result.index].astype(np.float64) + 128) * result.scale
-        different.append(np.abs(real[0] - np.asarray(taps["block00"][index])) / result.scale)
-    assert np.max(different) < 1.01
-    assert np.mean(np.array(different) > 0.5) < 0.02
+        output = (evaluate_all(graph, [inputs])[result].astype(np.float64) + 128) / 256
+        np.testing.assert_allclose(output[0], probabilities, atol=0.05)
 
 
 def test_the_keras_model_is_the_float_network() -> None:

@@ -1,0 +1,207 @@
+"""The search itself: it ends within every limit or says why not, and goes on exactly where it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codegen.board import load_board
+from codegen.bundled import resolve_model
+from codegen.errors import FitError, ToolError, UsageError
+from codegen.runtimes.choose import choose_runtime
+from search.backbone import Space, load_backbone
+from search.cost import cost_of
+from search.limits import Target, ops_within
+
+F446 = load_board("nucleo_f446re")
+DIGITS = Space(load_backbone("digits"), (8, 8, 1), 10)
+
+
+def target(**limits: int) -> Target:
+    return Target(F446, choose_runtime("aot").runtime, **limits)
+
+
+def test_a_frame_rate_becomes_operations_by_the_measured_line() -> None:
+    assert F446.latency is not None
+    ops = ops_within(F446, 1 / 10)
+    assert F446.latency.offset_s + ops * F446.latency.seconds_per_op == pytest.approx(0.1, rel=1e-6)
+    with pytest.raises(UsageError, match="62 ms of a model without operations"):
+        ops_within(F446, 1 / 17)
+    with pytest.raises(UsageError, match="--mops"):
+        ops_within(load_board("qemu_mps2_an500"), 0.1)
+
+
+def test_the_verdict_is_what_build_would_say() -> None:
+    kws = Space(load_backbone("kws"), (49, 10, 1), 12)
+    shortfalls = target().verdict(kws.largest).shortfalls
+    assert len(shortfalls) == 2
+    assert "bytes of flash" in shortfalls[0]
+    assert "bytes of arena" in shortfalls[1]
+    assert target().verdict(kws.architecture(kws.smallest())).fits
+
+
+def test_limits_lead_to_the_verdict() -> None:
+    """An architecture that is at a limit by its cost is at the board's by its plan."""
+    for max_ram, max_flash in ((6000, 12000), (5000, 20000)):
+        limited = target(max_ram=max_ram, max_flash=max_flash)
+        architecture = DIGITS.largest
+        limits, cost, verdict = (
+            limited.limits(architecture),
+            cost_of(architecture),
+            limited.verdict(architecture),
+        )
+        says = " ".join(verdict.shortfalls)
+        assert (cost.working_memory > limits["working_memory"]) == ("arena" in says)
+        assert (cost.model_bytes > limits["model_bytes"]) == ("flash" in says)
+
+
+def test_an_impossible_limit_is_said_with_figures() -> None:
+    from search.dnas import require_feasible
+
+    with pytest.raises(FitError, match=r"13,248 operations, 3,248 more than the 10,000") as caught:
+        require_feasible(DIGITS, target(max_ops=10_000))
+    assert "nucleo_f446re" in caught.value.where
+
+
+def small_recipe(**changes: object) -> list[str]:
+    values = {"search.epochs": 3, "search.warm_up": 1, "train.epochs": 3, "train.float_epochs": 1}
+    return [f"{key}={value}" for key, value in {**values, **changes}.items()]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_ops": 30_000},
+        {"max_ops": 100_000},
+        {"max_ops": 300_000},
+        {"max_ram": 3800, "max_flash": 14_000},
+        {"max_ops": 60_000, "max_ram": 4200, "max_flash": 9_000},
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int], seed: int) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from search.dnas import settle
+    from search.supernet import Supernet
+
+    supernet = Supernet(DIGITS, 0, (0.0, 1.0))
+    for index, variable in enumerate(supernet.decision_variables):
+        variable.assign(3 * tf.random.stateless_normal(variable.shape, [seed, index]))
+    limited = target(**limits)
+    choice, verdict = settle(DIGITS, supernet, limited)
+    architecture = DIGITS.architecture(choice)
+    assert verdict.fits
+    assert limited.verdict(architecture).fits
+    cost, bounds = cost_of(architecture), limited.limits(architecture)
+    assert max(getattr(cost, name) / limit for name, limit in bounds.items()) <= 1
+
+
+def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    from search.dnas import search
+    from search.recipe import load_recipe
+    from search.tasks import get_task
+
+    data = get_task("digits").load(None, 1)
+    recipe = load_recipe("digits", ["search.epochs=7", "search.warm_up=1", "search.decision_rate=0.2"]).search
+    found = search(DIGITS, data, target(max_ops=80_000), recipe, tmp_path / "s.npz", 1, (0.0, 1.0))
+    first, last = found.history[0], found.history[-1]
+    assert first["expected"]["ops"] > 200_000
+    assert last["expected"]["ops"] < 110_000
+    assert 0.8 * 80_000 < found.verdict.cost.ops <= 80_000
+    assert last["temperature"] < first["temperature"]
+
+
+def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from codegen.cli import main; main()", *arguments],
+        capture_output=True, text=True, env=environment(), timeout=300, check=False, **keywords,
+    )  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def command(out: Path) -> list[str]:
+    settings = [part for setting in small_recipe() for part in ("--set", setting)]
+    return ["search", "--task", "digits", "--board", "nucleo_f446re", "--mops", "0.1", "--seed", "5",
+            "--out", str(out), "--json", *settings]  # fmt: skip
+
+
+@pytest.mark.parametrize("kill_after", ["search", "train"])
+def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str) -> None:
+    pytest.importorskip("tensorflow")
+    straight, killed = tmp_path / "a" / "digits", tmp_path / "b" / "digits"
+    reference = run_cli(*command(straight))
+    assert reference.returncode == 0, reference.stderr
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from codegen.cli import main; main()", *command(killed)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+    )  # fmt: skip
+    checkpoint = killed / "checkpoints" / f"{kill_after}.npz"
+    deadline = time.monotonic() + 200
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    assert not (killed / "metrics.json").exists(), "killed too late to prove anything"
+    resumed = run_cli(*command(killed))
+    assert resumed.returncode == 0, resumed.stderr
+    for name in ("architecture.json", "model_int8.tflite"):
+        assert (killed / name).read_bytes() == (straight / name).read_bytes()
+    metrics = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (straight, killed)]
+    assert metrics[0] == metrics[1]
+    hand_over(straight, tmp_path / "project")
+
+
+def hand_over(run: Path, project: Path) -> None:
+    """The folder is a model for build, with its held-out samples."""
+    from codegen.build import Request, build
+
+    source = resolve_model(str(run))
+    assert source.name == "digits"
+    with np.load(run / "vectors.npz") as vectors:
+        assert vectors["input_0"].shape == (360, 8, 8, 1)
+        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+        assert np.mean(vectors["output_0"].argmax(-1) == vectors["labels"]) == metrics["test"]
+    built = build(Request(board="nucleo_f446re", model=str(run), runtime="aot", out=project, compile=False))
+    assert built.report.model.name
+    assert (project / "platformio.ini").is_file()
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    (tmp_path / "run.json").write_text(json.dumps({"task": "digits", "seed": 1}), encoding="utf-8")
+    result = run_cli(*command(tmp_path))
+    assert result.returncode == UsageError.exit_code
+    assert "the folder holds another run" in result.stderr
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert "not empty" in run_cli(*command(tmp_path)).stderr
+
+
+def test_without_tensorflow_there_is_one_clear_error(tmp_path: Path) -> None:
+    hide = "import sys; sys.modules['tensorflow'] = None; from codegen.cli import main; main()"
+    arguments = ["search", "--task", "digits", "--board", "nucleo_f446re", "--out", str(tmp_path / "r")]
+    result = subprocess.run(
+        [sys.executable, "-c", hide, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert result.returncode == ToolError.exit_code
+    assert "pip install 'micronets-gen[search]'" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "r").exists()
