@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of one element. Input and output may lie in the same bytes. */
 #ifndef MN_ACTIVATION_H
 #define MN_ACTIVATION_H

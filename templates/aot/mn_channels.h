@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums over pixels, four neighbouring channels at a time. */
 #ifndef MN_CHANNELS_H
 #define MN_CHANNELS_H

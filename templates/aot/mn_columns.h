@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two columns of activations against all output channels. */
 #ifndef MN_COLUMNS_H
 #define MN_COLUMNS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_columns.h"
 #include "mn_conv_s8.h"
 #include "mn_tile.h"

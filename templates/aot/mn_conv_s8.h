@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D on int8: two output positions and two output channels at a time. */
 #ifndef MN_CONV_S8_H
 #define MN_CONV_S8_H

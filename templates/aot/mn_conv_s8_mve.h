@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D on int8 with MVE. */
 #ifndef MN_CONV_S8_MVE_H
 #define MN_CONV_S8_MVE_H

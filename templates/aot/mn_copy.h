@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Moves the elements of a tensor: slices, transposes, joins and splits are strided copies. */
 #ifndef MN_COPY_H
 #define MN_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_depthwise_s8.h"
 
 #include "mn_tile.h"

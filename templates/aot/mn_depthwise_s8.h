@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D on int8 with depth multiplier 1: four channels at a time. */
 #ifndef MN_DEPTHWISE_S8_H
 #define MN_DEPTHWISE_S8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_depthwise_s8_mve.h"
 
 #include "mn_window.h"

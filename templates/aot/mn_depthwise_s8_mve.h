@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D on int8 with depth multiplier 1 and MVE: eight channels at a time. */
 #ifndef MN_DEPTHWISE_S8_MVE_H
 #define MN_DEPTHWISE_S8_MVE_H

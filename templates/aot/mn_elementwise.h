@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of two elements: sums, products, extrema. An input of the output's shape may lie in the same bytes. */
 #ifndef MN_ELEMENTWISE_H
 #define MN_ELEMENTWISE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED on int8. */
 #ifndef MN_FULLY_CONNECTED_S8_H
 #define MN_FULLY_CONNECTED_S8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Convolution of any grouping: few lines for what is rare (groups, depthwise with a depth multiplier) and for int16
  * activations, where fully connected and depthwise layers are special cases of it. */
 #ifndef MN_GROUPED_CONV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_grouped_conv.h"
 
 static int64_t accumulate(

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernels for MVE (Helium) share: four outputs at a time. */
 #ifndef MN_MVE_H
 #define MN_MVE_H

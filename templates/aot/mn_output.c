@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_output.h"
 
 int8_t mn_output_any(const struct mn_output_s8 *output, int32_t accumulator, int32_t channel)

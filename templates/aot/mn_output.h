@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From a 32-bit accumulator to an int8 output. */
 #ifndef MN_OUTPUT_H
 #define MN_OUTPUT_H

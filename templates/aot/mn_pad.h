@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Surrounds a tensor with a border of one value. */
 #ifndef MN_PAD_H
 #define MN_PAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Average and maximum over windows of an image, NHWC. The kernels named "channels" need four channels at least. */
 #ifndef MN_POOLING_H
 #define MN_POOLING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Between float and quantised values, and between quantisations. */
 #ifndef MN_QUANTIZE_H
 #define MN_QUANTIZE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums and means over some dimensions. */
 #ifndef MN_REDUCE_H
 #define MN_REDUCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requantisation, exactly as TensorFlow Lite Micro rounds: twice.
  *
  * A real factor is multiplier * 2^(shift - 31), multiplier in [2^30, 2^31) or 0. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Nearest-neighbour resizing of images. */
 #ifndef MN_RESIZE_H
 #define MN_RESIZE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The few instructions of the DSP extension that the kernels are written with, and the same in plain C. */
 #ifndef MN_SIMD_H
 #define MN_SIMD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* exp(x) / sum(exp(x)) of each row. Input and output of one type may lie in the same bytes. */
 #ifndef MN_SOFTMAX_H
 #define MN_SOFTMAX_H

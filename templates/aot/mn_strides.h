@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Walks tensors whose dimensions were merged at generation: sizes and steps in elements, outermost first. */
 #ifndef MN_STRIDES_H
 #define MN_STRIDES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner loops of convolution and fully connected layers: two output channels at a time.
  *
  * Weights come in pairs of channels, four of one and four of the other in turn, each channel padded with zeros to a

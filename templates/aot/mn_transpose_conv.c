@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Each output gathers the inputs that reach it, so no accumulators are kept between them. */
 #include "mn_transpose_conv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Transposed convolution. */
 #ifndef MN_TRANSPOSE_CONV_H
 #define MN_TRANSPOSE_CONV_H

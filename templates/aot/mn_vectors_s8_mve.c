@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_vectors_s8_mve.h"
 
 struct rows {

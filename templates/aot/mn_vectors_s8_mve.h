@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Vectors times a matrix: fully connected layers, 1x1 convolutions, and the core of the others. */
 #ifndef MN_VECTORS_S8_MVE_H
 #define MN_VECTORS_S8_MVE_H

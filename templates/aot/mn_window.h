@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The part of a kernel that lies on the input, along one dimension. */
 #ifndef MN_WINDOW_H
 #define MN_WINDOW_H
