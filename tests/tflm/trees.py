@@ -146,10 +146,19 @@ def require_sources() -> SourceTree:
         pytest.skip(error.what)
 
 
+def shared_models() -> list[Path]:
+    """Return the real models of the shared folder; none where there is no such folder."""
+    return sorted(_models().glob("*.tflite"))
+
+
+def _models() -> Path:
+    shared = os.environ.get("MICRONETS_SHARED") or Path(__file__).resolve().parents[2] / ".." / "shared"
+    return Path(shared) / "models"
+
+
 def require_model(name: str) -> Path:
     """Return a real model of the shared folder, or skip the test."""
-    shared = Path(os.environ.get("MICRONETS_SHARED") or Path(__file__).resolve().parents[2] / ".." / "shared")
-    path = shared / "models" / f"{name}.tflite"
+    path = _models() / f"{name}.tflite"
     if not path.is_file():
         pytest.skip(f"no {path.name} in the shared models")
     return path
