@@ -135,6 +135,14 @@ def test_an_unknown_operator_is_named() -> None:
         predict(model, _DSP, PINNED)
 
 
+def test_a_damaged_operator_is_named() -> None:
+    tensors = tuple(Tensor((1,), Type.INT8, constant=False, variable=False, channels=1) for _ in range(3))
+    for options in ({}, {"StrideH": 0, "Padding": 0}):
+        model = Model(tensors, (Node(0, "CONV_2D", (0, 1), (2,), options),), (0,), (2,))
+        with pytest.raises(ModelError, match="CONV_2D"):
+            predict(model, _DSP, PINNED)
+
+
 def test_a_missing_size_is_named() -> None:
     model = read_model(random_network(0).model, "random")
     few = replace(PINNED, layouts={k: v for k, v in LAYOUTS.items() if k != "TfLiteTensor"})

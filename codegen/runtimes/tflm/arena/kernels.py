@@ -66,7 +66,8 @@ def requests_of(model: Model, node: Node, target: Target) -> Requests:
     """Return what an operator asks of the arena.
 
     Raises:
-        ModelError: it is none of those that are known.
+        ModelError: it is none of those that are known, or it is damaged: results that nothing uses are not checked
+            when a model is read.
     """
     kernel = _KERNELS.get(node.kind)
     if kernel is None:
@@ -75,7 +76,14 @@ def requests_of(model: Model, node: Node, target: Target) -> Requests:
             where=f"operator {node.index}",
             remedy="take a board that an emulator covers, where the arena is measured, or --runtime aot",
         )
-    return kernel(model, node, target)
+    try:
+        return kernel(model, node, target)
+    except (IndexError, ZeroDivisionError):
+        raise ModelError(
+            f"{node.kind} has operands or options that make no sense",
+            where=f"operator {node.index}",
+            remedy="convert the model again; the file is damaged",
+        ) from None
 
 
 def _options(name: str) -> TypeName:
