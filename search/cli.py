@@ -187,6 +187,8 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
         _print(outcome, board, firmware)
     if firmware is not None and not firmware["passed"]:
         raise typer.Exit(1)
+    if not outcome.finished:
+        raise typer.Exit(130)
 
 
 def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from codegen.errors import FitError
 from search.architecture import Architecture
 from search.backbone import Choice, Space
 from search.cost import Cost, ExpectedCost, cost_of
-from search.limits import LIMITED, Target, Verdict
+from search.limits import LIMITED, Target, Verdict, require_feasible
 from search.recipe import SearchRecipe
 from search.supernet import Supernet
 from search.tasks.base import TaskData
@@ -57,22 +56,6 @@ class Found:
     supernet: Supernet
 
 
-def require_feasible(space: Space, target: Target) -> None:
-    """Raise where not even the smallest architecture of a space meets the limits.
-
-    Raises:
-        FitError: with each limit that is missed, and by how much.
-    """
-    verdict = target.verdict(space.architecture(space.smallest()))
-    if not verdict.fits:
-        raise FitError(
-            "no architecture of this backbone meets the limits",
-            where=f"{space.backbone.name} on {target.board.name}",
-            why="the smallest one needs " + "; ".join(verdict.shortfalls),
-            remedy="relax the limit, take a larger board, or a smaller backbone",
-        )
-
-
 def search(
     space: Space,
     data: TaskData,
@@ -91,7 +74,7 @@ def search(
     require_feasible(space, target)
     supernet = Supernet(space, seed, input_range)
     steps = steps_per_epoch(data, recipe.batch)
-    learner = _Learner(supernet, recipe, steps)
+    learner = Learner(supernet, recipe, steps)
     limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in _limits(supernet, target).items()}
     warm_up = min(recipe.warm_up, recipe.epochs - 1)
     expected = ExpectedCost(space)
@@ -144,7 +127,7 @@ def search(
     return Found(space.architecture(choice), choice, verdict, history, supernet)
 
 
-class _Learner:
+class Learner:
     """The optimizers of weights and decisions, and their steps."""
 
     def __init__(self, supernet: Supernet, recipe: SearchRecipe, steps: int) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from math import prod
 
 from codegen.board import Board
-from codegen.errors import UsageError
+from codegen.errors import FitError, UsageError
 from codegen.placement import find_placement
 from codegen.reader import read_model_bytes
 from codegen.runtimes.base import Runtime
 from codegen.soc import lost_bytes
 from search.architecture import Architecture
+from search.backbone import Space
 from search.cost import Cost, cost_of
 from search.export import placeholder, write_tflite
 
@@ -132,6 +133,38 @@ class Target:
             else:
                 low = middle
         return low if self.max_ram is None else min(low, self.max_ram - demand.other_ram)
+
+
+def require_feasible(space: Space, target: Target) -> None:
+    """Raise where not even the smallest architecture of a space meets the limits.
+
+    Raises:
+        FitError: with each limit that is missed, and by how much.
+    """
+    verdict = target.verdict(space.architecture(space.smallest()))
+    if not verdict.fits:
+        raise FitError(
+            "no architecture of this backbone meets the limits",
+            where=f"{space.backbone.name} on {target.board.name}",
+            why="the smallest one needs " + "; ".join(verdict.shortfalls),
+            remedy="relax the limit, take a larger board, or a smaller backbone",
+        )
+
+
+def require_fit(architecture: Architecture, target: Target) -> None:
+    """Raise where an architecture does not meet the limits.
+
+    Raises:
+        FitError: with each limit that is missed, and by how much.
+    """
+    verdict = target.verdict(architecture)
+    if not verdict.fits:
+        raise FitError(
+            "the architecture does not meet the limits",
+            where=f"{architecture.name} on {target.board.name}",
+            why="; ".join(verdict.shortfalls),
+            remedy="relax the limit, take a larger board, or search one that fits",
+        )
 
 
 def ops_within(board: Board, seconds: float) -> int:

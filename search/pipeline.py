@@ -22,7 +22,7 @@ from search.architecture import Architecture, lower
 from search.backbone import Space, load_backbone
 from search.cost import cost_of
 from search.files import write_atomically, write_json
-from search.limits import Target, latency_of, ops_within
+from search.limits import Target, latency_of, ops_within, require_feasible, require_fit
 from search.recipe import Recipe, load_recipe
 from search.run_dir import RunDir
 from search.tasks import get_task
@@ -149,8 +149,10 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     backbone = load_backbone(request.backbone) if request.backbone else None
     target = request.target.resolve() if request.target else None
     recipe = load_recipe(request.recipe or get_task(request.task).recipe, request.settings)
-    _open(run, request, recipe)
     task = get_task(request.task, **recipe.task)
+    space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
+    _check(request, task, space, target)
+    _open(run, request, recipe)
     _prepare_tensorflow(request.seed)
     data = task.load(request.data, request.seed)
     features = data.representative()
@@ -164,9 +166,22 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         (float(features.min()), float(features.max())),
         progress or Silent(),
     )
-    space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
     network, architecture, finished = _train(session, space)
     return Outcome(run, _hand_over(session, network, architecture, finished), finished)
+
+
+def _check(request: Request, task: Task, space: Space, target: Target | None) -> None:
+    """Raise for what can be known before any training, and before there is a folder."""
+    if request.architecture is not None:
+        architecture = _named(request.architecture, task)
+        if target is not None:
+            require_fit(architecture, target)
+    elif target is None:
+        raise UsageError(
+            "a search needs a board", where="--board", remedy="name one: see micronets-gen boards"
+        )
+    else:
+        require_feasible(space, target)
 
 
 def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
@@ -242,14 +257,8 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
     """Return the architecture that was asked for, or search it."""
     request = session.request
     if request.architecture is not None:
-        architecture = _named(request.architecture, session.task)
-        if session.target is not None:
-            _require_fit(architecture, session.target)
-        return architecture, None, None
-    if session.target is None:
-        raise UsageError(
-            "a search needs a board", where="--board", remedy="name one: see micronets-gen boards"
-        )
+        return _named(request.architecture, session.task), None, None
+    assert session.target is not None
     from search.dnas import search
 
     found = search(
@@ -280,19 +289,6 @@ def _named(name: str, task: Task) -> Architecture:
             remedy="take an architecture that was made for the task",
         )
     return architecture
-
-
-def _require_fit(architecture: Architecture, target: Target) -> None:
-    from codegen.errors import FitError
-
-    verdict = target.verdict(architecture)
-    if not verdict.fits:
-        raise FitError(
-            "the architecture does not meet the limits",
-            where=f"{architecture.name} on {target.board.name}",
-            why="; ".join(verdict.shortfalls),
-            remedy="relax the limit, take a larger board, or search one that fits",
-        )
 
 
 def _teacher(session: _Session, space: Space) -> Any:

@@ -11,8 +11,8 @@ from codegen.errors import FitError
 from search.architecture import Architecture, lower
 from search.backbone import Choice, Space
 from search.cost import cost_of
-from search.dnas import excess, require_feasible
-from search.limits import Target
+from search.dnas import excess
+from search.limits import Target, require_feasible
 from search.network import Network
 from search.recipe import SearchRecipe, TrainRecipe
 from search.tasks.base import TaskData

@@ -19,7 +19,7 @@ from codegen.errors import FitError, ToolError, UsageError
 from codegen.runtimes.choose import choose_runtime
 from search.backbone import Space, load_backbone
 from search.cost import cost_of
-from search.limits import Target, ops_within
+from search.limits import Target, ops_within, require_feasible
 
 F446 = load_board("nucleo_f446re")
 DIGITS = Space(load_backbone("digits"), (8, 8, 1), 10)
@@ -64,8 +64,6 @@ def test_limits_lead_to_the_verdict() -> None:
 
 
 def test_an_impossible_limit_is_said_with_figures() -> None:
-    from search.dnas import require_feasible
-
     with pytest.raises(FitError, match=r"13,248 operations, 3,248 more than the 10,000") as caught:
         require_feasible(DIGITS, target(max_ops=10_000))
     assert "nucleo_f446re" in caught.value.where
@@ -149,12 +147,9 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str)
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
     )  # fmt: skip
     checkpoint = killed / "checkpoints" / f"{kill_after}.npz"
-    deadline = time.monotonic() + 200
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(checkpoint, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert checkpoint.exists()
     assert not (killed / "metrics.json").exists(), "killed too late to prove anything"
     resumed = run_cli(*command(killed))
     assert resumed.returncode == 0, resumed.stderr
@@ -163,6 +158,42 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str)
     metrics = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in (straight, killed)]
     assert metrics[0] == metrics[1]
     hand_over(straight, tmp_path / "project")
+
+
+def test_ctrl_c_leaves_a_folder_that_builds_and_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    out = tmp_path / "digits"
+    arguments = [*command(out), "--set", "train.epochs=500"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from codegen.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
+    )  # fmt: skip
+    checkpoint = out / "checkpoints" / "train.npz"
+    wait_for(checkpoint, process)
+    while (
+        epochs_in(checkpoint) < 3 and process.poll() is None
+    ):  # the first, not quantised, leave nothing to build
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    metrics = json.loads(stdout)
+    assert not metrics["finished"]
+    assert resolve_model(str(out)).vectors == out / "vectors.npz"
+    history = json.loads((out / "history.json").read_text(encoding="utf-8"))
+    assert 1 < len(history["train"]) < 500
+
+
+def epochs_in(checkpoint: Path) -> int:
+    with np.load(checkpoint) as file:
+        return len(json.loads(bytes(file["state"]))["history"])
+
+
+def wait_for(path: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 200
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert path.exists()
 
 
 def hand_over(run: Path, project: Path) -> None:

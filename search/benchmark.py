@@ -1,0 +1,179 @@
+"""Figures of the search itself, as Markdown tables.
+
+``python -m search.benchmark step``: what a step of a supernet takes against a step of its largest child.
+
+``python -m search.benchmark baseline --task digits --board nucleo_f446re --mops 0.06``: the search against random
+search with the same number of training steps, over several seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_STEPS: Mapping[str, tuple[tuple[int, int, int], int, int]] = {
+    "digits": ((8, 8, 1), 10, 64),
+    "kws-small": ((49, 10, 1), 12, 64),
+    "kws": ((49, 10, 1), 12, 16),
+    "ad": ((32, 32, 1), 4, 8),
+    "vww": ((50, 50, 1), 2, 16),
+}
+"""Input, classes and batch by backbone."""
+
+
+def step_seconds(backbone: str, repeat: int = 5) -> tuple[float, float]:
+    """Return the seconds of a step of the supernet and of its largest child, the best of several."""
+    import tensorflow as tf
+
+    from search.backbone import Space, load_backbone
+    from search.cost import ExpectedCost
+    from search.dnas import Learner
+    from search.network import Network
+    from search.recipe import SearchRecipe
+    from search.supernet import Supernet
+    from search.training import cross_entropy, optimizer_of
+
+    shape, classes, batch = _STEPS[backbone]
+    space = Space(load_backbone(backbone), shape, classes)
+    limits = {name: tf.Variable(1e5, dtype=tf.float64) for name in ("model_bytes", "working_memory", "ops")}
+    learner = Learner(Supernet(space, 0, (-1.0, 1.0)), SearchRecipe(batch=batch), 10)
+    step = learner.step(ExpectedCost(space), limits)
+    network = Network(space.layers)
+    variables = list(network.trainable_variables)
+    optimizer = optimizer_of("adamw", 1e-3, 1e-3, variables, [])
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def child(features: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(labels, network(features, training=True))
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    features = tf.random.stateless_normal((batch, *shape), [0, 1])
+    labels = tf.one_hot(np.arange(batch) % classes, classes)
+
+    def supernet_step() -> None:
+        step(features, labels, tf.constant(1, tf.int64))["loss"].numpy()
+
+    def child_step() -> None:
+        child(features, labels).numpy()
+
+    best = [float("inf"), float("inf")]
+    for attempt in range(repeat + 1):
+        for index, run in enumerate((supernet_step, child_step)):
+            began = time.perf_counter()
+            run()
+            if attempt:
+                best[index] = min(best[index], time.perf_counter() - began)
+    return best[0], best[1]
+
+
+def _print_steps() -> None:
+    print("| backbone | batch | supernet, ms | largest child, ms | ratio |\n|---|---|---|---|---|")
+    for backbone, (_, _, batch) in _STEPS.items():
+        supernet, child = step_seconds(backbone)
+        print(
+            f"| {backbone} | {batch} | {1e3 * supernet:.1f} | {1e3 * child:.1f} | {supernet / child:.2f} |",
+            flush=True,
+        )
+
+
+def _print_baseline(arguments: argparse.Namespace) -> None:
+    import tensorflow as tf
+
+    from search.architecture import Architecture, lower
+    from search.backbone import Space, load_backbone
+    from search.cost import cost_of
+    from search.dnas import search
+    from search.network import Network
+    from search.pipeline import TargetRequest
+    from search.random_search import random_search
+    from search.recipe import load_recipe
+    from search.tasks import get_task
+    from search.training import outputs_of, train_network
+
+    recipe = load_recipe(arguments.recipe or get_task(arguments.task).recipe, arguments.set)
+    task = get_task(arguments.task, **recipe.task)
+    space = Space(
+        load_backbone(arguments.backbone or task.backbone), task.input_shape, len(task.classes)
+    ).validate()
+    tf.config.experimental.enable_op_determinism()
+    print(
+        "| MOps limit | seed | method | ops | validation | test | architecture |\n|---|---|---|---|---|---|---|"
+    )
+    for mops in arguments.mops:
+        target = TargetRequest(arguments.board, mops=mops).resolve()
+        for seed in range(arguments.seeds):
+            data = task.load(arguments.data, seed)
+            features = data.representative()
+            extent = float(features.min()), float(features.max())
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+
+                def trained(
+                    architecture: Architecture, method: str, folder: Path = folder, seed: int = seed, data: Any = data,
+                    extent: tuple[float, float] = extent, mops: float = mops,
+                ) -> None:  # fmt: skip
+                    network = Network(lower(architecture), seed, extent)
+                    history = train_network(
+                        network, data, space.classes, recipe.train, folder / f"{method}.npz", seed
+                    )
+                    validation = max(r["validation"] for r in history if r["eligible"])
+                    test = data.judge("test", outputs_of(network, data.test)).value
+                    ops = cost_of(architecture).ops
+                    print(
+                        f"| {mops} | {seed} | {method} | {ops:,} | {validation:.4f} | {test:.4f} "
+                        f"| {architecture.summary()} |",
+                        flush=True,
+                    )
+
+                tf.keras.utils.set_random_seed(seed)
+                found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
+                trained(found.architecture, "dnas")
+                best = random_search(
+                    space,
+                    data,
+                    target,
+                    recipe.search,
+                    recipe.train,
+                    arguments.candidates,
+                    folder,
+                    seed,
+                    extent,
+                )
+                trained(best, "random")
+
+
+def main() -> None:
+    """Entry point of ``python -m search.benchmark``."""
+    parser = argparse.ArgumentParser(prog="python -m search.benchmark", description="Figures of the search.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("step", help="a step of each supernet against one of its largest child")
+    baseline = verbs.add_parser("baseline", help="the search against random search with as many steps")
+    baseline.add_argument("--task", required=True)
+    baseline.add_argument("--board", required=True)
+    baseline.add_argument("--mops", type=float, nargs="+", required=True)
+    baseline.add_argument("--data", type=Path)
+    baseline.add_argument("--backbone")
+    baseline.add_argument("--recipe")
+    baseline.add_argument("--set", action="append", default=[], help="change a number of the recipe")
+    baseline.add_argument("--seeds", type=int, default=3)
+    baseline.add_argument("--candidates", type=int, default=3, help="of random search")
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if arguments.verb == "step":
+        _print_steps()
+    else:
+        _print_baseline(arguments)
+
+
+if __name__ == "__main__":
+    main()
