@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codegen import __version__
 from codegen.board import load_board, load_boards
-from codegen.bundled import ModelSource, resolve_model
+from codegen.bundled import resolve_model
 from codegen.check import check_model
 from codegen.errors import FitError, ModelError, UsageError
 from codegen.fit import overflowed, place
@@ -114,7 +114,7 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     plan = place(plan, footprint, load_boards(), vector_bytes=_vector_bytes(vectors))
 
     notify("writing the project")
-    sources = choice.runtime.sources(plan, _mark(source))
+    sources = choice.runtime.sources(plan, source.mark)
     project = project_files(
         plan,
         vectors,
@@ -231,10 +231,6 @@ def _vector_count(plan: Plan, footprint: Footprint, most: int) -> int:
 
 def _vector_bytes(vectors: Vectors) -> int:
     return sum(array.nbytes for row in (*vectors.inputs, *vectors.expected) for array in row)
-
-
-def _mark(source: ModelSource) -> str:
-    return ""
 
 
 def _require_stack(report: Report) -> None:

@@ -52,11 +52,26 @@ class BundledModel:
 
 @dataclass(frozen=True, eq=False)
 class ModelSource:
-    """Where a model comes from: a file of the user's, a bundled model, or the folder of a search's run."""
+    """Where a model comes from: a user's file, a bundled model, a search's run, or a published architecture.
+
+    Attributes:
+        run: The folder of a search's run.
+        untrained: A published architecture with random weights; its name says so, too.
+    """
 
     path: Path
     bundled: BundledModel | None = None
     run: Path | None = None
+    untrained: bool = False
+
+    @property
+    def mark(self) -> str:
+        """A sentence that generated files repeat; empty for a model that means what it says."""
+        return (
+            "Untrained: weights are random. Sizes and times are real, answers are not."
+            if self.untrained
+            else ""
+        )
 
     @property
     def name(self) -> str | None:
@@ -100,8 +115,8 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
     A bundled model's name wins over a file of that name, which can be had as ``./name``.
 
     Args:
-        path_or_name: A ``.tflite`` file, the folder of a search's run, or the name of a bundled model; ``None``
-            for the default model.
+        path_or_name: A ``.tflite`` file, the folder of a search's run, the name of a bundled model or of a
+            published architecture; ``None`` for the default model.
 
     Raises:
         UsageError: none of these.
@@ -119,16 +134,34 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
         raise UsageError("is a folder, not a model", where=wanted, remedy=_remedy(wanted, path))
     if path.exists():
         raise UsageError("is no regular file", where=wanted, remedy=_remedy(wanted, path.parent))
+    if wanted in published_names():
+        return ModelSource(_untrained(wanted), untrained=True)
     looks_like_path = path.suffix != "" or len(path.parts) > 1
     what = "no such model file" if looks_like_path else "neither a model file nor a bundled model"
     raise UsageError(what, where=wanted, remedy=_remedy(wanted, path.parent))
+
+
+def published_names() -> tuple[str, ...]:
+    """Return the names of the published architectures, which are untrained."""
+    from search.zoo import ZOO
+
+    return tuple(ZOO)
+
+
+def _untrained(name: str) -> Path:
+    from codegen.sources.cache import cache_root
+    from search.zoo import write_untrained
+
+    return write_untrained(name, cache_root() / "untrained")
 
 
 def _remedy(wanted: str, folder: Path) -> str:
     """Name the nearest thing that exists: a bundled model, or a ``.tflite`` file in ``folder``."""
     names = [model.name for model in bundled_models()]
     files = sorted(str(file) for file in folder.glob("*.tflite")) if folder.is_dir() else []
-    near = get_close_matches(wanted.lower(), names, n=1, cutoff=0.6) or get_close_matches(wanted, files, n=1)
+    near = get_close_matches(
+        wanted.lower(), [*names, *published_names()], n=1, cutoff=0.6
+    ) or get_close_matches(wanted, files, n=1)
     if near:
         return f"did you mean {near[0]}?"
     return f"give a .tflite file or one of the bundled models: {', '.join(names)}"

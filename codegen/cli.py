@@ -338,13 +338,15 @@ def models_list(as_json: Json = False) -> None:
 
 def _list_models(as_json: bool) -> None:
     from codegen.bundled import bundled_models
-    from codegen.listing import model_list, model_table
+    from codegen.listing import model_list, model_table, published_table
+    from search.zoo import published_list
 
-    found = bundled_models()
+    found, published = bundled_models(), published_list()
     if as_json:
-        _print_json({"models": model_list(found)})
+        _print_json({"models": model_list(found), "published": published})
     else:
         _print(model_table(found))
+        _print(published_table(published))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -132,6 +132,29 @@ def model_table(models: Iterable[BundledModel]) -> RenderableType:
             Text(model.title, style="dim"),
         )
     keep_whole(table, 0, 2, 3)
+    return table
+
+
+def published_table(published: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return one line a published architecture, which comes untrained."""
+    table = _table(
+        ("published", ""),
+        ("task", ""),
+        ("MOps", "right"),
+        ("model KB", "right"),
+        ("memory KB", "right"),
+        ("", ""),
+    )
+    for model in published:
+        table.add_row(
+            model["name"],
+            model["task"],
+            f"{model['ops'] / 1e6:.1f}",
+            f"{model['model_bytes'] / 1024:.0f}",
+            f"{model['working_memory'] / 1024:.0f}",
+            Text("untrained; train it with micronets-gen train", style="dim"),
+        )
+    keep_whole(table, 0, 2, 3, 4)
     return table
 
 

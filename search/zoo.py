@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 
 from codegen.errors import UsageError
 from search.architecture import Architecture, Block, Conv, Pool, Separable, Shape
+from search.cost import cost_of
+from search.export import placeholder, write_tflite
+from search.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -101,3 +105,41 @@ def published(name: str) -> Published:
         remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(ZOO)}"
         raise UsageError("no such published model", where=name, remedy=remedy)
     return ZOO[name]
+
+
+def write_untrained(name: str, folder: Path) -> Path:
+    """Write a published model with random weights as ``<name>-untrained.tflite``; return the file.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    content = write_tflite(placeholder(published(name).architecture))
+    path = folder / f"{name}-untrained.tflite"
+    if not path.is_file() or path.read_bytes() != content:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: file.write(content))
+    return path
+
+
+def published_list() -> list[dict[str, object]]:
+    """Return one JSON object a published model: what the paper says, and what it costs here."""
+    rows: list[dict[str, object]] = []
+    for name, model in ZOO.items():
+        cost = cost_of(model.architecture)
+        rows.append(
+            {
+                "name": name,
+                "task": model.task,
+                "trained": False,
+                "architecture": model.architecture.summary(),
+                "source": model.source,
+                "published": {
+                    "quality": model.quality,
+                    "flash_kb": model.flash_kb,
+                    "sram_kb": model.sram_kb,
+                    "mops": model.mops,
+                },
+                **asdict(cost),
+            }
+        )
+    return rows
