@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from codegen.board import Board
+from codegen.demangle import readable
 from codegen.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
 from codegen.graph import Graph, Operator, Tensor
 from codegen.plan import Plan
@@ -24,6 +26,7 @@ from codegen.report.report import (
 from codegen.stack import StackReport
 
 _LARGEST_SYMBOLS = 24
+_LISTED = 6
 _LABELS = {CODE: "code", RODATA: "constants", DATA: "data", BSS: "bss", ARENA: "tensor arena"}
 
 
@@ -80,7 +83,7 @@ def describe_image(image: ImageReport) -> ImageInfo:
         ),
         sections=tuple(Section(s.name, s.region, s.size) for s in image.sections),
         symbols=tuple(
-            Symbol(s.name, s.section, s.category, s.size) for s in image.symbols[:_LARGEST_SYMBOLS]
+            Symbol(readable(s.name), s.section, s.category, s.size) for s in image.symbols[:_LARGEST_SYMBOLS]
         ),
     )
 
@@ -140,17 +143,24 @@ def describe_stack(stack: StackReport, reserved: int | None = None) -> StackInfo
         depth = sum(frame.bytes for frame in stack.handler_path)
         notes.append(f"An exception at the deepest point is counted: {depth} bytes.")
     if stack.unknown:
-        notes.append(f"Calls through pointers without known targets: {', '.join(stack.unknown)}.")
-    notes += [f"Recursive, counted once round: {' → '.join(cycle)}." for cycle in stack.recursive]
+        notes.append(f"Calls through pointers without known targets: {_listed(stack.unknown)}.")
+    notes += [f"Recursive, counted once round: {' → '.join(map(readable, cycle))}." for cycle in stack.recursive]
     if stack.dynamic:
-        notes.append(f"Frames without a fixed bound: {', '.join(stack.dynamic)}.")
+        notes.append(f"Frames without a fixed bound: {_listed(stack.dynamic)}.")
     return StackInfo(
         worst_bytes=stack.worst_bytes,
         reserved_bytes=reserved,
-        path=tuple(Frame(frame.function, frame.bytes) for frame in (*stack.path, *stack.handler_path)),
+        path=tuple(Frame(readable(frame.function), frame.bytes) for frame in (*stack.path, *stack.handler_path)),
         at_least=stack.at_least,
         notes=tuple(notes),
     )
+
+
+def _listed(functions: Iterable[str]) -> str:
+    """Name a few functions and count the others."""
+    names = sorted({readable(function) for function in functions})
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _first_activation(graph: Graph, op: Operator) -> tuple[int, ...]:
