@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +15,12 @@ from codegen.bundled import resolve_model
 from codegen.check import check_model
 from codegen.errors import FitError, ModelError, UsageError
 from codegen.fit import overflowed, place
-from codegen.graph import Graph
+from codegen.operators import Problem
 from codegen.plan import Plan
 from codegen.reader import read_model
 from codegen.report.report import Report
 from codegen.runtimes.base import Footprint
-from codegen.runtimes.choose import Choice, choose_runtime
+from codegen.runtimes.choose import Choice, choose_for_model
 from codegen.vectors import Vectors, vectors_for
 
 REPORT_JSON = "report.json"
@@ -98,8 +98,9 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     board = load_board(request.board)
     source = resolve_model(request.model)
     graph = read_model(source.path)
-    require_supported(graph)
-    choice = choice or choose_runtime(request.runtime, request.commits, notify)
+    require_none(check_model(graph), graph.name)
+    choice = choice or choose_for_model(graph, request.runtime, request.commits, notify)
+    require_none(choice.runtime.problems(graph), graph.name)
 
     notify("planning")
     name = source.name or graph.name
@@ -169,19 +170,18 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     return Built(folder, elf, report)
 
 
-def require_supported(graph: Graph) -> None:
-    """Raise one error that lists every reason why the model cannot be executed.
+def require_none(problems: Sequence[Problem], model: str) -> None:
+    """Raise one error that lists every reason why a model cannot be executed.
 
     Raises:
         ModelError: there is one.
     """
-    problems = check_model(graph)
     if problems:
         raise ModelError(
             f"{len(problems)} of its uses of operators cannot be executed"
             if len(problems) > 1
             else "it holds an operator that cannot be executed",
-            where=graph.name,
+            where=model,
             why="; ".join(f"{p.layer} {p.reason}" for p in problems),
             remedy="; ".join(dict.fromkeys(p.remedy for p in problems)),
         )

@@ -54,13 +54,15 @@ class CheckResult:
     """What ``micronets-gen check`` reports.
 
     Attributes:
-        problems: Why the model cannot be executed on any board; see :func:`check_model`.
+        problems: Why the runtime cannot execute the model on any board.
         fits: One entry per board asked for; empty while there are problems.
+        runtime: What would execute it.
     """
 
     model: str
     problems: tuple[Problem, ...]
     fits: tuple[BoardFit, ...] = ()
+    runtime: str = "aot"
 
     @property
     def passed(self) -> bool:

@@ -370,6 +370,9 @@ def check(
         str | None,
         typer.Option("--board", "-b", help="Check this board only.", autocompletion=_complete_board),
     ] = None,
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "-r", help="What is to execute it, as for build.")
+    ] = RuntimeName.AOT,
     as_json: Json = False,
 ) -> None:
     """Check that every operator works and where the model fits; exit 1 if something does not."""
@@ -380,7 +383,7 @@ def check(
     from codegen.reader import read_model
 
     graph = read_model(resolve_model(model).path)
-    result = check_on_boards(graph, [load_board(board)] if board else load_boards())
+    result = check_on_boards(graph, [load_board(board)] if board else load_boards(), runtime.value)
     passed = not result.problems and any(fit.fits for fit in result.fits)
     if as_json:
         _print_json({**result.to_json(), "passed": passed})

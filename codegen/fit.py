@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codegen.board import Board, load_boards
-from codegen.check import BoardFit, CheckResult, RegionUse, check_model
+from codegen.check import BoardFit, CheckResult, RegionUse
 from codegen.errors import FitError
 from codegen.graph import Graph
 from codegen.operators import Problem
@@ -15,6 +15,8 @@ from codegen.plan import Plan
 from codegen.runtimes.base import Footprint, Runtime
 from codegen.runtimes.choose import choose_runtime
 from codegen.soc import lost_bytes
+
+_Plans = dict[tuple[str, bool], tuple[Plan, Footprint]]
 
 
 @dataclass(frozen=True)
@@ -101,20 +103,27 @@ def _require_that_vectors_are_not_why(board: Board, need: _Demand, vector_bytes:
 
 
 def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "aot") -> CheckResult:
-    """Check every operator, then the fit on each board; golden vectors are not counted."""
-    problems = check_model(graph)
-    if problems:
-        return CheckResult(graph.name, problems)
+    """Check every operator, then the fit on each board; golden vectors are not counted.
+
+    Raises:
+        SourcesError: the runtime's sources cannot be had.
+    """
     chosen = choose_runtime(runtime).runtime
-    plans: dict[str, tuple[Plan, Footprint]] = {}
-    return CheckResult(graph.name, (), tuple(_fit(graph, chosen, board, plans) for board in boards))
+    problems = chosen.problems(graph)
+    if problems:
+        return CheckResult(graph.name, problems, runtime=chosen.name)
+    plans: _Plans = {}
+    fits = tuple(_fit(graph, chosen, board, plans) for board in boards)
+    return CheckResult(graph.name, (), fits, chosen.name)
 
 
-def _fit(graph: Graph, runtime: Runtime, board: Board, plans: dict[str, tuple[Plan, Footprint]]) -> BoardFit:
-    if board.simd not in plans:
+def _fit(graph: Graph, runtime: Runtime, board: Board, plans: _Plans) -> BoardFit:
+    # What a plan takes of the board: its instructions, and whether the size of an arena can be tried out.
+    like = board.simd, board.emulator is None
+    if like not in plans:
         plan = runtime.plan(graph, board, graph.name)
-        plans[board.simd] = plan, runtime.footprint(plan)
-    plan, footprint = plans[board.simd]
+        plans[like] = plan, runtime.footprint(plan)
+    plan, footprint = plans[like]
     need = _demand(plan, footprint, board)
     placement = find_placement(board, need.arena, need.other_ram, need.flash)
     if placement is not None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from codegen.board import Board
 from codegen.graph import Graph
+from codegen.operators import Problem
 from codegen.plan import Plan
 from codegen.report.arena import ArenaInfo
 
@@ -96,6 +97,13 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """``aot`` or ``tflm``."""
+
+    def problems(self, graph: Graph) -> tuple[Problem, ...]:
+        """Return every reason why the runtime cannot execute the model exactly, in execution order.
+
+        Raises:
+            MicronetsError: what the runtime consists of cannot be read.
+        """
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
         """Decide kernels and memory; the arena's region is left open (empty)."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codegen.errors import UsageError
+from codegen.graph import Graph
 from codegen.runtimes.base import Runtime
 
 
@@ -51,6 +52,26 @@ def choose_runtime(
             )
         return Choice(_tflm(commits, notify), reason)
     raise UsageError(f"there is no runtime '{wanted}'", where="--runtime", remedy="use auto, aot or tflm")
+
+
+def choose_for_model(
+    graph: Graph,
+    wanted: str,
+    commits: Mapping[str, str] | None = None,
+    notify: Callable[[str], None] = lambda _step: None,
+) -> Choice:
+    """Return the runtime as :func:`choose_runtime` does; ``auto`` takes ``aot`` for what TFLM refuses.
+
+    Raises:
+        UsageError: there is no runtime of that name.
+        SourcesError: the sources of ``tflm`` cannot be had.
+        ToolError: they cannot be used.
+    """
+    choice = choose_runtime(wanted, commits, notify)
+    problem = next(iter(choice.runtime.problems(graph)), None) if wanted == "auto" else None
+    if problem is None or choice.runtime.name == "aot":
+        return choice
+    return replace(choose_runtime("aot"), reason=f"not tflm: {problem.layer}: {problem.reason}")
 
 
 def _tflm(commits: Mapping[str, str] | None, notify: Callable[[str], None]) -> Runtime:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from codegen.board import Board
+from codegen.check import check_model
 from codegen.graph import Graph
+from codegen.operators import Problem
 from codegen.plan import Constant, Plan
 from codegen.report.arena import ArenaInfo
 from codegen.runtimes.aot.planner import plan_layers
@@ -23,6 +25,10 @@ class AotRuntime:
     """C generated for the one model; nothing is downloaded."""
 
     name = "aot"
+
+    def problems(self, graph: Graph) -> tuple[Problem, ...]:
+        """Return the uses of operators that have no exact meaning here; there is a kernel for all others."""
+        return check_model(graph)
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
         """Choose kernels and lay out the arena for the board's instruction set."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -31,11 +31,13 @@ class Definition:
     Attributes:
         words: Every identifier in it.
         local: Whether it is ``static``; names in anonymous namespaces are not told from others.
+        text: All of it, as in :attr:`Source.code`.
     """
 
     name: str
     words: frozenset[str]
     local: bool
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,11 @@ class Source:
         found = sorted(
             [*_FUNCTION.finditer(self.code), *_TABLE.finditer(self.code)], key=lambda match: match.start()
         )
-        return tuple(
-            Definition(
-                match["name"],
-                frozenset(_WORD.findall(self.code, match.start(), _end(self.code, match.end()))),
-                bool(match["static"]),
-            )
-            for match in found
-        )
+        return tuple(self._definition(match) for match in found)
+
+    def _definition(self, match: re.Match[str]) -> Definition:
+        text = self.code[match.start() : _end(self.code, match.end())]
+        return Definition(match["name"], frozenset(_WORD.findall(text)), bool(match["static"]), text)
 
 
 def _end(code: str, opened: int) -> int:
@@ -93,15 +92,27 @@ def reachable(roots: Iterable[str], files: Mapping[str, Source]) -> tuple[frozen
     Returns:
         The files in which something was reached, and every identifier on the way.
     """
+    reached = _reach(roots, files)
+    return (
+        frozenset(file for file, _ in reached),
+        frozenset(word for _, definition in reached for word in definition.words),
+    )
+
+
+def reachable_texts(roots: Iterable[str], files: Mapping[str, Source]) -> tuple[str, ...]:
+    """Return the texts of all definitions that :func:`reachable` finds, in order of file and name."""
+    reached = sorted(_reach(roots, files), key=lambda pair: (pair[0], pair[1].name, pair[1].text))
+    return tuple(definition.text for _, definition in reached)
+
+
+def _reach(roots: Iterable[str], files: Mapping[str, Source]) -> set[tuple[str, Definition]]:
     by_name: dict[str, list[tuple[str, Definition]]] = {}
     for file, source in files.items():
         for definition in source.definitions:
             by_name.setdefault(definition.name, []).append((file, definition))
     waiting = [("", root) for root in roots]
     asked: set[tuple[str, str]] = set()
-    done: set[Definition] = set()
-    reached: set[str] = set()
-    words: set[str] = set()
+    done: set[tuple[str, Definition]] = set()
     while waiting:
         origin, name = waiting.pop()
         if (origin, name) in asked:
@@ -110,12 +121,10 @@ def reachable(roots: Iterable[str], files: Mapping[str, Source]) -> tuple[frozen
         candidates = by_name.get(name, ())
         here = [pair for pair in candidates if pair[0] == origin]
         for file, definition in here or [pair for pair in candidates if not pair[1].local or pair[0].endswith(".h")]:
-            reached.add(file)
-            if definition not in done:
-                done.add(definition)
-                words |= definition.words
+            if (file, definition) not in done:
+                done.add((file, definition))
                 waiting.extend((file, word) for word in definition.words if word in by_name)
-    return frozenset(reached), frozenset(words)
+    return done
 
 
 @dataclass(frozen=True)

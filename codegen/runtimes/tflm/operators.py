@@ -6,11 +6,16 @@ arithmetic of shapes); the interpreter does not, so its operators are read from 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from codegen.errors import ModelError
 from codegen.tflite_file import RawModel, RawTensor, load
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,37 @@ class OperatorUse:
     result: int
 
 
+@dataclass(frozen=True)
+class Operand:
+    """A tensor as an operator meets it: the schema's name of its type, and whether the file holds its data."""
+
+    type: str
+    rank: int
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One operator of the file with all its tensors.
+
+    Attributes:
+        inputs: ``None`` for one that is omitted.
+        result: Index of the first output's tensor in the file.
+        name: That tensor's name.
+    """
+
+    kind: str
+    inputs: tuple[Operand | None, ...]
+    outputs: tuple[Operand, ...]
+    result: int
+    name: str
+
+
+def scan_signatures(data: bytes, file: str) -> tuple[Signature, ...]:
+    """Return the operators of the first subgraph with their tensors; as :func:`scan_operators`."""
+    return _scan(data, file, _signature)
+
+
 def scan_operators(data: bytes, file: str) -> tuple[OperatorUse, ...]:
     """Return the operators of the first subgraph.
 
@@ -42,9 +78,13 @@ def scan_operators(data: bytes, file: str) -> tuple[OperatorUse, ...]:
     Raises:
         ModelError: no ``.tflite`` file, or a damaged one.
     """
+    return _scan(data, file, _use)
+
+
+def _scan(data: bytes, file: str, read: Callable[[RawModel, int], _T]) -> tuple[_T, ...]:
     model = load(data, file)
     try:
-        return tuple(_use(model, i) for i in range(len(model.operators)))
+        return tuple(read(model, i) for i in range(len(model.operators)))
     except (IndexError, KeyError) as error:
         raise ModelError(
             "an operator refers to something that is not in the file",
@@ -66,6 +106,23 @@ def _use(model: RawModel, index: int) -> OperatorUse:
         output=_type_names()[model.tensors[operator.outputs[0]].type],
         result=operator.outputs[0],
     )
+
+
+def _signature(model: RawModel, index: int) -> Signature:
+    operator = model.operators[index]
+    first = model.tensors[operator.outputs[0]]
+    return Signature(
+        kind=_builtin_names()[model.codes[operator.code].builtin],
+        inputs=tuple(_operand(model, i) if i >= 0 else None for i in operator.inputs),
+        outputs=tuple(_operand(model, i) for i in operator.outputs),
+        result=operator.outputs[0],
+        name=(first.name or b"").decode("utf-8", "replace"),
+    )
+
+
+def _operand(model: RawModel, index: int) -> Operand:
+    tensor = model.tensors[index]
+    return Operand(_type_names()[tensor.type], len(tensor.shape), _is_constant(model, tensor))
 
 
 def _is_constant(model: RawModel, tensor: RawTensor) -> bool:

@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from codegen.board import Board
+from codegen.check import check_model
 from codegen.emulate.errors import EmulationError
 from codegen.errors import ModelError
 from codegen.graph import Graph
 from codegen.guard import Expectation, layer_kernels, operator_calls
 from codegen.memory import plan_memory
-from codegen.operators import operator_specs
+from codegen.operators import Problem, operator_specs
 from codegen.plan import Layer, LayerCode, MemoryPlan, Plan
 from codegen.report.arena import ArenaInfo
 from codegen.runtimes.base import Footprint, LayerKernel, LibrarySources, Sources
@@ -32,8 +33,9 @@ from codegen.runtimes.tflm.arena.sizing import (
     size_arena,
 )
 from codegen.runtimes.tflm.bound import generous_arena
+from codegen.runtimes.tflm.limits import missing, refusals
 from codegen.runtimes.tflm.notices import notices
-from codegen.runtimes.tflm.operators import OperatorUse, scan_operators
+from codegen.runtimes.tflm.operators import OperatorUse, scan_operators, scan_signatures
 from codegen.runtimes.tflm.source import model_files
 from codegen.runtimes.tflm.vendor import Vendor, Vendored
 from codegen.sources import SourceTree
@@ -95,6 +97,25 @@ class TflmRuntime:
     @cached_property
     def _vendor(self) -> Vendor:
         return Vendor(self.trees)
+
+    def problems(self, graph: Graph) -> tuple[Problem, ...]:
+        """Return the uses of operators without exact meaning, and what TFLM's kernels refuse.
+
+        The interpreter executes every operator of the file, those too that the graph leaves out.
+
+        Raises:
+            ToolError: the sources cannot be used.
+        """
+        return check_model(graph) or self._refusals(graph)
+
+    def _refusals(self, graph: Graph) -> tuple[Problem, ...]:
+        names = {op.outputs[0]: op.name for op in graph.operators}
+        found: list[Problem] = []
+        for signature in scan_signatures(self._file(graph), graph.name):
+            layer = f"{names.get(signature.result, signature.name)} ({signature.kind})"
+            limits = self._vendor.limits(signature.kind)
+            found += [missing(layer)] if limits is None else refusals(signature, limits, layer)
+        return tuple(found)
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
         """Name the registrations, predict the arena, and add a memory plan to the file where that pays.
@@ -240,15 +261,19 @@ class TflmRuntime:
     def _vendored(self, graph: Graph) -> Vendored:
         return self._vendor.collect(self._uses(graph), graph.name)
 
+    @classmethod
+    def _uses(cls, graph: Graph) -> tuple[OperatorUse, ...]:
+        return scan_operators(cls._file(graph), graph.name)
+
     @staticmethod
-    def _uses(graph: Graph) -> tuple[OperatorUse, ...]:
+    def _file(graph: Graph) -> bytes:
         if not graph.file:
             raise ModelError(
                 "the tflm runtime needs the .tflite file itself",
                 where=graph.name,
                 remedy="read the model from its file",
             )
-        return scan_operators(graph.file, graph.name)
+        return graph.file
 
 
 def _under(folder: str, files: Mapping[str, str]) -> dict[str, str]:

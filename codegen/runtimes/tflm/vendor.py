@@ -16,9 +16,10 @@ from functools import cached_property
 from pathlib import Path
 
 from codegen.errors import ToolError
-from codegen.runtimes.tflm.cpp import Source, Tree, reachable
+from codegen.runtimes.tflm.cpp import Source, Tree, reachable, reachable_texts
+from codegen.runtimes.tflm.limits import KernelLimits, read_limits
 from codegen.runtimes.tflm.operators import OperatorUse
-from codegen.runtimes.tflm.resolver import Entry, choose_entries, parse_methods
+from codegen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
 from codegen.sources import SourceTree
 
 MICRO = "tensorflow/lite/micro"
@@ -96,11 +97,9 @@ class Vendor:
             ToolError: the sources are not those of TFLM and CMSIS-NN, or of a layout that is not known.
         """
         tflm, cmsis_nn = self._trees["tflm"], self._trees["cmsis_nn"]
-        for path in (RESOLVER, INTERPRETER):
-            if not tflm.has(path):
-                raise ToolError("these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path))
+        self._require_layout()
         usable = self._registrations.keys() & self._declarations.keys()
-        entries = choose_entries(uses, parse_methods(tflm.source(RESOLVER)), usable, where)
+        entries = choose_entries(uses, self._methods, usable, where)
         homes = {entry.kind: self._registrations[entry.registration] for entry in entries}
         headers = {entry.kind: self._declarations[entry.registration] for entry in entries if entry.specialised}
         start = (RESOLVER, INTERPRETER, *homes.values(), *headers.values())
@@ -121,6 +120,43 @@ class Vendor:
             },
             operators=operators,
         )
+
+    def limits(self, kind: str) -> KernelLimits | None:
+        """Return what the kernel of an operator accepts; ``None`` where TFLM has none.
+
+        Raises:
+            ToolError: as :meth:`collect`.
+        """
+        self._require_layout()
+        if kind not in self._limits:
+            self._limits[kind] = self._read_limits(kind)
+        return self._limits[kind]
+
+    def _read_limits(self, kind: str) -> KernelLimits | None:
+        method = self._methods.get(kind)
+        home = self._registrations.get(method.registration) if method else None
+        if method is None or home is None:
+            return None
+        tflm = self._trees["tflm"]
+        headers = (tflm.resolve(include) for include in tflm.source(home).includes)
+        paths = {home, *(c for h in headers if h and h.startswith(f"{KERNELS}/") for c in self._companions(h))}
+        files = {path: tflm.source(path) for path in sorted(paths)}
+        functions = reachable_texts([method.registration], files)
+        return read_limits(kind, functions, [source.code for source in files.values()])
+
+    def _require_layout(self) -> None:
+        tflm = self._trees["tflm"]
+        for path in (RESOLVER, INTERPRETER):
+            if not tflm.has(path):
+                raise ToolError("these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path))
+
+    @cached_property
+    def _limits(self) -> dict[str, KernelLimits | None]:
+        return {}
+
+    @cached_property
+    def _methods(self) -> dict[str, Method]:
+        return parse_methods(self._trees["tflm"].source(RESOLVER))
 
     @cached_property
     def _registrations(self) -> dict[str, str]:
