@@ -89,7 +89,7 @@ def _print_steps() -> None:
 def _print_baseline(arguments: argparse.Namespace) -> None:
     import tensorflow as tf
 
-    from search.architecture import Architecture, lower
+    from search.architecture import lower
     from search.backbone import Space, load_backbone
     from search.cost import cost_of
     from search.dnas import search
@@ -118,26 +118,8 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
 
-                def trained(
-                    architecture: Architecture, method: str, folder: Path = folder, seed: int = seed, data: Any = data,
-                    extent: tuple[float, float] = extent, mops: float = mops,
-                ) -> None:  # fmt: skip
-                    network = Network(lower(architecture), seed, extent)
-                    history = train_network(
-                        network, data, space.classes, recipe.train, folder / f"{method}.npz", seed
-                    )
-                    validation = max(r["validation"] for r in history if r["eligible"])
-                    test = data.judge("test", outputs_of(network, data.test)).value
-                    ops = cost_of(architecture).ops
-                    print(
-                        f"| {mops} | {seed} | {method} | {ops:,} | {validation:.4f} | {test:.4f} "
-                        f"| {architecture.summary()} |",
-                        flush=True,
-                    )
-
                 tf.keras.utils.set_random_seed(seed)
                 found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
-                trained(found.architecture, "dnas")
                 best = random_search(
                     space,
                     data,
@@ -149,7 +131,21 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
                     seed,
                     extent,
                 )
-                trained(best, "random")
+                for method, architecture, network in (
+                    ("dnas", found.architecture, found.supernet.child(found.choice, seed)),
+                    ("random", *best),
+                ):
+                    if not recipe.train.inherit:
+                        network = Network(lower(architecture), seed, extent)  # noqa: PLW2901
+                    checkpoint = folder / f"{method}.npz"
+                    history = train_network(network, data, space.classes, recipe.train, checkpoint, seed)
+                    validation = max(r["validation"] for r in history if r["eligible"])
+                    test = data.judge("test", outputs_of(network, data.test)).value
+                    print(
+                        f"| {mops} | {seed} | {method} | {cost_of(architecture).ops:,} | {validation:.4f} "
+                        f"| {test:.4f} | {architecture.summary()} |",
+                        flush=True,
+                    )
 
 
 def main() -> None:

@@ -69,6 +69,10 @@ def search(
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="A backbone's name or file. [default: the task's]")
     ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared."),
+    ] = None,
     recipe: RecipeOption = None,
     settings: Settings = None,
     seed: Seed = 0,
@@ -89,7 +93,10 @@ def search(
         settings=tuple(settings or ()),
         seed=seed,
     )
-    _execute(request, board, runtime, run, as_json)
+    if sweep is None:
+        _execute(request, board, runtime, run, as_json)
+    else:
+        _sweep(request, sweep, run, as_json)
 
 
 def train(
@@ -191,6 +198,37 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
         raise typer.Exit(130)
 
 
+def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
+    from codegen.errors import UsageError
+
+    target = request.target
+    if run or (target and (target.fps, target.latency_ms, target.mops) != (None, None, None)):
+        raise UsageError("does not go with another limit or --run", where="--sweep")
+    try:
+        mops = [float(part) for part in limits.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            "is no list of numbers", where=f"--sweep {limits}", remedy="for example 0.03,0.1"
+        ) from error
+    require_tensorflow()
+    from rich.console import Console
+
+    from search.pipeline import sweep
+    from search.progress import watch
+
+    with watch(Console(stderr=True), as_json) as progress:
+        points = sweep(request, mops, progress)
+    if as_json:
+        print(json.dumps({"out": str(request.out), "points": points}, indent=2))
+        return
+    for point in points:
+        print(
+            f"{point['limit_mops']:g} MOps: test {point['metric']} {point['test']:.4f}, {point['cost']['ops']:,} "
+            f"operations   {point['architecture']}"
+        )
+    print(f"\nreport:  {request.out / 'report.html'}")
+
+
 def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
     from codegen.build import Request as BuildRequest
     from codegen.build import build
@@ -257,5 +295,6 @@ def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None)
     if firmware:
         verdict = "passed" if firmware["passed"] else "FAILED"
         print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")
-    else:
-        print(f"\nbuild it:  micronets-gen build --board {board or 'BOARD'} --model {run.path}")
+    print(f"\nreport:    {run.path / 'report.html'}")
+    if not firmware:
+        print(f"build it:  micronets-gen build --board {board or 'BOARD'} --model {run.path}")

@@ -23,7 +23,9 @@ from search.backbone import Space, load_backbone
 from search.cost import cost_of
 from search.files import write_atomically, write_json
 from search.limits import Target, latency_of, ops_within, require_feasible, require_fit
+from search.progress import Logged
 from search.recipe import Recipe, load_recipe
+from search.report import render_sweep, write_report
 from search.run_dir import RunDir
 from search.tasks import get_task
 from search.tasks.base import Floats, Judgement, Split, Task, TaskData
@@ -164,10 +166,36 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         data,
         target,
         (float(features.min()), float(features.max())),
-        progress or Silent(),
+        Logged(progress or Silent(), run.path / "tensorboard"),
     )
     network, architecture, finished = _train(session, space)
     return Outcome(run, _hand_over(session, network, architecture, finished), finished)
+
+
+def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list[dict[str, Any]]:
+    """Run a search for each limit of operations, each in a folder of its own under ``out``.
+
+    Returns:
+        The metrics of each run with ``limit_mops`` and ``path``, as in ``sweep.json``; ``report.html`` shows
+        what no other one beats.
+
+    Raises:
+        MicronetsError: as :func:`execute`; what is done stays and is not done again.
+    """
+    if request.target is None or len(set(mops)) < 2:
+        raise UsageError("a sweep needs a board and at least two limits", where="--sweep")
+    points: list[dict[str, Any]] = []
+    for limit in sorted(set(mops)):
+        folder = f"{limit:g}"
+        target = replace(request.target, mops=limit)
+        outcome = execute(replace(request, target=target, out=request.out / folder), progress)
+        points.append({"limit_mops": limit, "path": folder, **outcome.metrics})
+        if not outcome.finished:
+            raise KeyboardInterrupt
+    write_json(request.out / "sweep.json", points)
+    text = render_sweep(request.task, points)
+    write_atomically(request.out / "report.html", lambda file: file.write(text.encode("utf-8")))
+    return points
 
 
 def _check(request: Request, task: Task, space: Space, target: Target | None) -> None:
@@ -353,6 +381,7 @@ def _hand_over(session: _Session, network: Any, architecture: Architecture, fini
     )
     metrics = _metrics(session, architecture, results, finished) | {"agreement": agreement}
     write_json(run.metrics, metrics)
+    write_report(run)
     return metrics
 
 

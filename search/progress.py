@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,6 +94,39 @@ class Board:
                 else:
                     table.add_row("", title, f"{value:,.0f}")
         return table
+
+
+class Logged:
+    """Writes every epoch's figures for TensorBoard, and hands all on to another watcher."""
+
+    def __init__(self, watcher: Any, folder: Path) -> None:
+        self._watcher, self._folder = watcher, folder
+        self._writers: dict[str, Any] = {}
+
+    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
+        self._watcher.step(phase, epoch, epochs, step, steps)
+
+    def epoch(self, phase: str, record: dict[str, Any]) -> None:
+        import tensorflow as tf
+
+        if phase not in self._writers:
+            self._writers[phase] = tf.summary.create_file_writer(str(self._folder / phase))
+        with self._writers[phase].as_default(step=record["epoch"]):
+            for name, value in scalars(record).items():
+                tf.summary.scalar(name, value)
+        self._writers[phase].flush()
+        self._watcher.epoch(phase, record)
+
+
+def scalars(record: dict[str, Any]) -> dict[str, float]:
+    """Return an epoch's numbers by name; tables of numbers as ``table/name``."""
+    found: dict[str, float] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            found |= {f"{name}/{key}": float(v) for key, v in value.items() if isinstance(v, int | float)}
+        elif isinstance(value, int | float) and name not in {"epoch", "eligible"}:
+            found[name] = float(value)
+    return found
 
 
 @contextmanager

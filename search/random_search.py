@@ -51,8 +51,11 @@ def random_search(
     seed: int,
     input_range: tuple[float, float],
     progress: Progress | None = None,
-) -> Architecture:
-    """Train a few random architectures for a share of a search's epochs each; return the best validated one.
+) -> tuple[Architecture, Network]:
+    """Train a few random architectures for a share of a search's epochs each.
+
+    Returns:
+        The best validated one, with its network as trained so far.
 
     Args:
         search: Its epochs are shared out evenly.
@@ -64,7 +67,7 @@ def random_search(
     recipe = replace(
         train, epochs=epochs, float_epochs=min(train.float_epochs, epochs // 3), batch=search.batch
     )
-    results: list[tuple[float, int, Architecture]] = []
+    results: list[tuple[float, int, Architecture, Network]] = []
     for index in range(candidates):
         architecture = space.architecture(random_choice(space, target, generator))
         network = Network(lower(architecture), seed + index, input_range)
@@ -78,5 +81,8 @@ def random_search(
             phase=f"candidate {index}",
             progress=progress,
         )
-        results.append((max(r["validation"] for r in history if r["eligible"]), -index, architecture))
-    return max(results)[2]
+        results.append(
+            (max(r["validation"] for r in history if r["eligible"]), -index, architecture, network)
+        )
+    _, _, architecture, network = max(results, key=lambda result: result[:2])
+    return architecture, network

@@ -10,6 +10,8 @@
 ``model_int8.tflite``     the model for the board
 ``vectors.npz``           held-out samples: ``input_0``, ``output_0`` (int8), ``labels``
 ``metrics.json``          what the model is worth and what it costs
+``report.html``           all of it in one page, with pictures
+``tensorboard/``          the history for TensorBoard
 ========================  =========================================================================
 """
 
