@@ -10,13 +10,15 @@ from typing import Any
 from codegen.build import Notify, Request, build
 from codegen.bundled import resolve_model
 from codegen.elf import BIASES, MODEL_FILE, WEIGHTS
-from codegen.errors import FitError
+from codegen.errors import FitError, ModelError, UsageError
 from codegen.execute import run_project
 from codegen.inspect import inspect_model
 from codegen.reader import read_model
 from codegen.report.report import ImageInfo, Report
+from codegen.runtimes.choose import lacks_cpp_library
 from codegen.sources.errors import SourcesError
 
+RUNTIMES = ("tflm", "aot")
 TABLES = "quantisation and tables"
 
 
@@ -160,14 +162,43 @@ def measure_all(
 ) -> tuple[Result, ...]:
     """Measure every model with every runtime, model by model.
 
-    A runtime whose sources cannot be had is told in its result, and the others go on.
+    A runtime whose sources or C++ library cannot be had, or that refuses the model, is told in its result, and
+    the others go on.
+
+    Raises:
+        UsageError: there is no runtime of a name, or none is named.
+        MicronetsError: a model or the board cannot be read, or an image cannot be built or run.
     """
+    _require_runtimes(runtimes)
+    for model in models:
+        # A file that is no model is nobody's refusal.
+        read_model(resolve_model(model).path)
     results = []
     for model in models:
         for runtime in runtimes:
             place = folder / f"{Path(model).stem}-{runtime}"
-            try:
-                results.append(measure(model, board, runtime, place, notify=notify))
-            except SourcesError as error:
-                results.append(Result(Path(model).stem, board, runtime, problem=error.what))
+            results.append(_measure_or_tell(model, board, runtime, place, notify))
     return tuple(results)
+
+
+def _measure_or_tell(model: str, board: str, runtime: str, folder: Path, notify: Notify) -> Result:
+    lacking = lacks_cpp_library() if runtime == "tflm" else ""
+    if lacking:
+        return Result(Path(model).stem, board, runtime, problem=lacking)
+    try:
+        return measure(model, board, runtime, folder, notify=notify)
+    except SourcesError as error:
+        problem = error.what
+    except ModelError as error:
+        problem = f"{error.what}: {error.why}" if error.why else error.what
+    return Result(Path(model).stem, board, runtime, problem=problem)
+
+
+def _require_runtimes(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in RUNTIMES]
+    if unknown or not names:
+        raise UsageError(
+            f"there is no runtime '{unknown[0]}'" if unknown else "names no runtime",
+            where="--runtimes",
+            remedy=f"name some of {', '.join(RUNTIMES)}, separated by commas",
+        )

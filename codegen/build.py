@@ -15,6 +15,7 @@ from codegen.bundled import resolve_model
 from codegen.check import check_model
 from codegen.errors import FitError, ModelError, UsageError
 from codegen.fit import overflowed, place
+from codegen.graph import Graph
 from codegen.operators import Problem
 from codegen.plan import Plan
 from codegen.reader import read_model
@@ -98,9 +99,7 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     board = load_board(request.board)
     source = resolve_model(request.model)
     graph = read_model(source.path)
-    require_none(check_model(graph), graph.name)
-    choice = choice or choose_for_model(graph, request.runtime, request.commits, notify)
-    require_none(choice.runtime.problems(graph), graph.name)
+    choice = choice or _choose(graph, request, notify)
 
     notify("planning")
     name = source.name or graph.name
@@ -168,6 +167,14 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
         if request.strict_kernels:
             require_fast(plan, kernels)
     return Built(folder, elf, report)
+
+
+def _choose(graph: Graph, request: Request, notify: Notify) -> Choice:
+    # What no runtime can execute is told before anything is fetched.
+    require_none(check_model(graph), graph.name)
+    choice = choose_for_model(graph, request.runtime, request.commits, notify)
+    require_none(choice.runtime.problems(graph), graph.name)
+    return choice
 
 
 def require_none(problems: Sequence[Problem], model: str) -> None:

@@ -185,7 +185,11 @@ def check_table(result: CheckResult) -> RenderableType:
     table = _table(("board", ""), ("fits", ""), ("regions", ""))
     for fit in result.fits:
         table.add_row(fit.board, Text("yes", "green") if fit.fits else Text("no", "red"), _regions(fit))
-    parts: list[RenderableType] = [Text("every operator works", style="green"), Text(), table]
+    parts: list[RenderableType] = [
+        Text(f"every operator works with {result.runtime}", style="green"),
+        Text(),
+        table,
+    ]
     if len(result.fits) == 1:
         parts += [
             Text(f"\n{problem.reason}\nwhat to do: {problem.remedy}") for problem in result.fits[0].problems

@@ -45,11 +45,8 @@ def choose_runtime(
         ok, reason = obtainable(commits)
         if not ok:
             return Choice(AotRuntime(), f"not tflm: {reason}")
-        if not _has_cpp_library():
-            return Choice(
-                AotRuntime(),
-                "not tflm: arm-none-eabi-g++ has no C++ library (libstdc++-arm-none-eabi-newlib)",
-            )
+        if lacking := lacks_cpp_library():
+            return Choice(AotRuntime(), f"not tflm: {lacking}")
         return Choice(_tflm(commits, notify), reason)
     raise UsageError(f"there is no runtime '{wanted}'", where="--runtime", remedy="use auto, aot or tflm")
 
@@ -81,15 +78,17 @@ def _tflm(commits: Mapping[str, str] | None, notify: Callable[[str], None]) -> R
     return TflmRuntime(fetch(commits, telling(notify)))
 
 
-def _has_cpp_library() -> bool:
-    """Whether the cross compiler finds the headers of the C++ library, which Debian packs apart from it."""
+def lacks_cpp_library() -> str:
+    """Say why ``tflm`` cannot be compiled: no headers of the C++ library, which Debian packs apart from the compiler.
+
+    Returns:
+        A clause; empty where the compiler finds them.
+    """
     command = ["arm-none-eabi-g++", "-x", "c++", "-fsyntax-only", "-"]
     try:
-        return (
-            subprocess.run(
-                command, input=b"#include <cstdint>\n", capture_output=True, check=False
-            ).returncode
-            == 0
-        )
+        done = subprocess.run(command, input=b"#include <cstdint>\n", capture_output=True, check=False)
     except OSError:
-        return False
+        return "there is no arm-none-eabi-g++"
+    if done.returncode:
+        return "arm-none-eabi-g++ has no C++ library (libstdc++-arm-none-eabi-newlib)"
+    return ""

@@ -120,7 +120,9 @@ def _reach(roots: Iterable[str], files: Mapping[str, Source]) -> set[tuple[str, 
         asked.add((origin, name))
         candidates = by_name.get(name, ())
         here = [pair for pair in candidates if pair[0] == origin]
-        for file, definition in here or [pair for pair in candidates if not pair[1].local or pair[0].endswith(".h")]:
+        for file, definition in here or [
+            pair for pair in candidates if not pair[1].local or pair[0].endswith(".h")
+        ]:
             if (file, definition) not in done:
                 done.add((file, definition))
                 waiting.extend((file, word) for word in definition.words if word in by_name)

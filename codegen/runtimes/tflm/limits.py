@@ -21,7 +21,9 @@ from codegen.runtimes.tflm.operators import Operand, Signature
 _SWITCH = re.compile(r"\bswitch\s*\(\s*(?P<subject>[\w.>-]+?)(?:->|\.|_)type\s*\)\s*\{")
 _CASE = re.compile(r"[{}]|\bcase\s+kTfLite(?P<type>\w+)\s*:")
 _EQUAL = re.compile(r"(?P<subject>[\w.>-]+?)(?:->|\.|_)type\s*==\s*kTfLite(?P<type>\w+)")
-_CONSTANT = re.compile(r"\bTF_LITE_ENSURE(?:_MSG)?\(\s*context\s*,\s*IsConstantTensor\(\s*(?P<subject>[\w.>-]+)\s*\)")
+_CONSTANT = re.compile(
+    r"\bTF_LITE_ENSURE(?:_MSG)?\(\s*context\s*,\s*IsConstantTensor\(\s*(?P<subject>[\w.>-]+)\s*\)"
+)
 _MOST_INPUTS = re.compile(r"\bkMaxInputNum\s*=\s*(\d+)\s*;")
 
 _REMEDY = "build with --runtime aot"

@@ -14,7 +14,6 @@ from typing import TypeVar
 from codegen.errors import ModelError
 from codegen.tflite_file import RawModel, RawTensor, load
 
-
 _T = TypeVar("_T")
 
 
