@@ -111,9 +111,13 @@ class Logged:
 
         if phase not in self._writers:
             self._writers[phase] = tf.summary.create_file_writer(str(self._folder / phase))
-        with self._writers[phase].as_default(step=record["epoch"]):
+        # tf.summary.scalar needs the TensorBoard package, which only who looks at the files should have to have.
+        metadata = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+        with self._writers[phase].as_default():
             for name, value in scalars(record).items():
-                tf.summary.scalar(name, value)
+                tf.summary.write(
+                    name, tf.constant(value, tf.float32), step=record["epoch"], metadata=metadata
+                )
         self._writers[phase].flush()
         self._watcher.epoch(phase, record)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
-from search.progress import line, scalars
+from search.progress import Logged, line, scalars
 from search.report import pareto, render, render_sweep
 
 METRICS = {
@@ -99,3 +100,19 @@ def test_a_line_and_scalars_of_an_epoch() -> None:
     assert scalars(RECORD)["expected/ops"] == pytest.approx(60_000)
     assert "widths/0" not in scalars(RECORD)
     assert "epoch" not in scalars(RECORD)
+
+
+def test_tensorboard_finds_every_scalar(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from search.training import Silent
+
+    logged = Logged(Silent(), tmp_path)
+    for epoch in range(2):
+        logged.epoch("search", {**RECORD, "epoch": epoch})
+    (file,) = (tmp_path / "search").iterdir()
+    found: dict[str, list[int]] = {}
+    for event in tf.compat.v1.train.summary_iterator(str(file)):
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            found.setdefault(value.tag, []).append(event.step)
+    assert found == {name: [0, 1] for name in scalars(RECORD)}
