@@ -10,7 +10,7 @@ from codegen.errors import UsageError
 from search.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
 from search.backbone import Choice, Space, backbone_names, load_backbone
 from search.cost import cost_of
-from search.zoo import ZOO, published
+from search.zoo import ZOO, page, published
 
 EXAMPLE = Architecture(
     "example",
@@ -179,3 +179,8 @@ def test_published_models_cost_what_the_paper_says(name: str) -> None:
 def test_a_misspelt_model_is_guessed() -> None:
     with pytest.raises(UsageError, match="did you mean micronet-kws-s"):
         published("micronet-kws")
+
+
+def test_the_page_of_published_models_is_up_to_date() -> None:
+    path = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
+    assert path.read_text(encoding="utf-8") == page(), "run: python -m search.zoo > docs/zoo.md"

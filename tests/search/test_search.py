@@ -132,8 +132,8 @@ def environment() -> dict[str, str]:
 
 def command(out: Path) -> list[str]:
     settings = [part for setting in small_recipe() for part in ("--set", setting)]
-    return ["search", "--task", "digits", "--board", "nucleo_f446re", "--mops", "0.1", "--seed", "5",
-            "--out", str(out), "--json", *settings]  # fmt: skip
+    limits = ["--board", "nucleo_f446re", "--runtime", "aot", "--mops", "0.1"]
+    return ["search", "--task", "digits", *limits, "--seed", "5", "--out", str(out), "--json", *settings]
 
 
 @pytest.mark.parametrize("kill_after", ["search", "train"])
