@@ -53,7 +53,7 @@ _BIAS_POSITION = {"DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV"
 # Reads it as 64 bits whatever its type: kernels/cmsis_nn/fully_connected.cc, EvalQuantizedInt16, and
 # kernels/cmsis_nn/depthwise_conv.cc, EvalQuantizedPerChannel16x8.
 _WIDE_BIAS = frozenset({"DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# Asks for the type of a bias that may not be there: kernels/cmsis_nn/transpose_conv.cc, CalculateOpData.
+# Asks for the type of a bias that may not be there: kernels/cmsis_nn/transpose_conv.cc, CalculateOpData; the reference kernel does not.
 _NEEDS_BIAS = frozenset({"TRANSPOSE_CONV"})
 
 
@@ -154,7 +154,7 @@ def _bias_reasons(use: Signature, data: str) -> Iterator[str]:
         return
     bias = _operand(use, _BIAS_POSITION[use.kind])
     if bias is None and use.kind in _NEEDS_BIAS:
-        yield "TFLM's kernel for int16 needs a bias"
+        yield "CMSIS-NN's kernel for int16 looks at the type of a bias that is not there"
     if bias is not None and use.kind in _WIDE_BIAS and bias.type != "INT64":
         yield f"CMSIS-NN's kernel for int16 reads a bias of int64, not {bias.type.lower()}"
 

@@ -1,0 +1,296 @@
+"""``bench``: what it measures, how it puts it side by side, and what happens where a runtime cannot be had."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from codegen import bench
+from codegen.bench import LayerResult, Result, measure_all
+from codegen.errors import ModelError, UsageError
+from codegen.execute import load_report
+from codegen.graph import FullyConnectedOptions
+from codegen.report.comparison import METRICS, against_first, compare, comparison_page, comparison_tables
+from tests.support.builder import ModelBuilder
+from tests.unit.test_cli import BOARD, Cli, cli, needs_compiler, needs_qemu
+
+__all__ = ["cli"]
+
+NASTY = """<script>alert("1")</script>&'{{ 7 * 7 }}"""
+KEYS = {
+    "model",
+    "runtime",
+    "passed",
+    "instructions",
+    "arena_bytes",
+    "ram_bytes",
+    "stack_bytes",
+    "flash_bytes",
+    "layers",
+}
+
+FIRST = Result(
+    model="m",
+    board=BOARD,
+    runtime="tflm",
+    passed=True,
+    macs=1000,
+    instructions=4000,
+    startup=900,
+    arena_bytes=2048,
+    ram_bytes=2148,
+    stack_bytes=1024,
+    flash_bytes=40_960,
+    code_bytes=36_000,
+    weight_bytes=4_000,
+    metadata_bytes=960,
+    layers=(
+        LayerResult("conv", "CONV_2D", 1000, 3000, "arm_convolve_s8"),
+        LayerResult("end", "SOFTMAX", 0, 900, ""),
+    ),
+)
+SECOND = replace(
+    FIRST,
+    runtime="aot",
+    instructions=2000,
+    arena_bytes=1024,
+    ram_bytes=1074,
+    startup=0,
+    layers=(
+        LayerResult("conv", "CONV_2D", 1000, 1500, "mn_conv_s8"),
+        LayerResult("end", "SOFTMAX", 0, 450, ""),
+    ),
+)
+
+
+def dense() -> bytes:
+    b = ModelBuilder("dense")
+    x = b.tensor((1, 16), "int8", scale=0.05, name="samples")
+    w = b.constant(
+        [[(i * j) % 11 - 5 for i in range(16)] for j in range(4)], "int8", scale=0.02, name="weights"
+    )
+    y = b.tensor((1, 4), "int8", scale=0.1, name="classes")
+    b.operator("FULLY_CONNECTED", [x, w, -1], [y], FullyConnectedOptions())
+    return b.build()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(dense())
+    return path
+
+
+@pytest.fixture
+def no_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No sources in the cache, and no server that could be asked."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{(tmp_path / 'nowhere').as_uri()}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://")
+    monkeypatch.setattr(bench, "lacks_cpp_library", lambda: "")
+
+
+def text_of(results: tuple[Result, ...]) -> str:
+    out = io.StringIO()
+    Console(file=out, width=160).print(comparison_tables(results))
+    return out.getvalue()
+
+
+# --- side by side -----------------------------------------------------------------------------------------
+
+
+def test_results_are_grouped_by_model() -> None:
+    other = replace(FIRST, model="n")
+    assert [(c.model, c.results) for c in compare([FIRST, other, SECOND])] == [
+        ("m", (FIRST, SECOND)),
+        ("n", (other,)),
+    ]
+
+
+def test_ratios_are_to_the_first() -> None:
+    assert against_first([4000, 2000, 6000]) == (0.5, 1.5)
+    assert against_first([0, 5]) == (None,)
+    assert against_first([]) == ()
+
+
+def test_tables_show_each_figure_and_its_ratio() -> None:
+    text = text_of((FIRST, SECOND))
+    rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines() if line.strip()}
+    assert rows["conv"][1:] == ["1,000", "3,000", "1,500", "0.500"]
+    assert rows["instructions"][1:] == ["4,000", "2,000", "0.500"]
+    assert rows["arena"][1:] == ["2,048", "1,024", "0.500"]
+    assert rows["other RAM"][2:] == ["100", "50", "0.500"]
+    assert rows["instructions per MAC"][3:] == ["4.000", "2.000"]
+    assert rows["output"][1:] == ["exact", "exact"]
+    assert {metric.title for metric in METRICS} <= set(rows)
+    assert "WRONG" in text_of((FIRST, replace(SECOND, passed=False)))
+
+
+def test_derived_figures_are_in_the_json() -> None:
+    value = FIRST.to_json()
+    assert set(value) >= KEYS
+    assert (value["per_mac"], value["other_ram_bytes"]) == (4.0, 100)
+    assert value["layers"][0] == {
+        "name": "conv",
+        "op": "CONV_2D",
+        "macs": 1000,
+        "instructions": 3000,
+        "kernel": "arm_convolve_s8",
+    }
+    assert Result("m", BOARD, "tflm", problem="no sources").to_json()["per_mac"] is None
+
+
+class Page(HTMLParser):
+    """Collects tags and what they refer to; every tag must be closed by its own."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "input", "link"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.references: list[str] = []
+        self.text = ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+def test_page_needs_nothing_else() -> None:
+    text = comparison_page((FIRST, SECOND, replace(FIRST, model="n", problem="no sources")))
+    page = Page(text)
+    assert not {"script", "link", "img", "iframe"} & page.tags
+    assert all(reference.startswith("#") for reference in page.references)
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert "4,000" in page.text
+    assert "no sources" in page.text
+    bars = re.findall(r'<rect class="(c\d)" width="([\d.]+)%"', text)
+    assert bars[0] == ("c0", "100.00")
+    assert bars[1] == ("c1", "50.00")
+
+
+def test_page_escapes_what_models_are_called() -> None:
+    layer = LayerResult(NASTY, NASTY, 1, 1, NASTY)
+    results = (
+        replace(FIRST, model=NASTY, board=NASTY, layers=(layer,)),
+        Result(NASTY, NASTY, NASTY, problem=NASTY),
+    )
+    page = Page(comparison_page(results))
+    assert "script" not in page.tags
+    assert NASTY in page.text
+    assert "49" not in page.text
+
+
+# --- measuring --------------------------------------------------------------------------------------------
+
+
+@needs_compiler
+@needs_qemu
+def test_without_sources_the_other_runtime_is_measured(
+    cli: Cli, model: Path, tmp_path: Path, no_sources: None
+) -> None:
+    done = cli("bench", "-b", BOARD, "-m", model, "--out", tmp_path / "bench", "--json")
+    tflm, aot = done.json["results"]
+    assert done.status == 0
+    assert (tflm["runtime"], tflm["passed"], tflm["instructions"], tflm["layers"]) == ("tflm", False, 0, [])
+    assert tflm["problem"]
+    assert set(tflm) == set(aot) >= KEYS
+    assert (aot["runtime"], aot["model"], aot["passed"], aot["problem"]) == ("aot", "dense", True, "")
+    assert [(row["op"], row["macs"]) for row in aot["layers"]] == [("FULLY_CONNECTED", 64)]
+    assert 64 < aot["instructions"] < 64 * 64
+    assert aot["layers"][0]["instructions"] <= aot["instructions"] + 200
+    report = load_report(tmp_path / "bench" / "dense-aot")
+    assert report.image is not None
+    assert report.stack is not None
+    assert (aot["arena_bytes"], aot["ram_bytes"]) == (report.image.arena_bytes, report.image.ram_bytes)
+    assert aot["stack_bytes"] == report.stack.worst_bytes
+    assert aot["flash_bytes"] == aot["code_bytes"] + aot["weight_bytes"] + aot["metadata_bytes"]
+    assert aot["weight_bytes"] == 64 + 4 * 4  # and the biases that the kernel wants
+    assert aot["other_ram_bytes"] == aot["ram_bytes"] - aot["arena_bytes"]
+    page = Page(Path(done.json["page"]).read_text())
+    assert tflm["problem"] in page.text
+    assert f"{aot['instructions']:,}" in page.text
+
+
+def test_nothing_to_measure_is_a_failure(cli: Cli, model: Path, tmp_path: Path, no_sources: None) -> None:
+    done = cli("bench", "-b", BOARD, "-m", model, "--runtimes", "tflm", "--out", tmp_path / "bench")
+    assert done.status == 1
+    assert "tflm: " in done.out
+    assert (tmp_path / "bench" / "bench.html").is_file()
+
+
+def test_without_a_cpp_library_tflm_is_told(
+    monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench, "lacks_cpp_library", lambda: "no C++ library")
+    (result,) = measure_all([str(model)], BOARD, ["tflm"], tmp_path)
+    assert result == Result("dense", BOARD, "tflm", problem="no C++ library")
+
+
+def refusing(error: Exception) -> Callable[..., Result]:
+    def measure(*_: object, **__: object) -> Result:
+        raise error
+
+    return measure
+
+
+def test_what_a_runtime_refuses_is_told(monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench, "measure", refusing(ModelError("cannot be executed", why="int16")))
+    (result,) = measure_all([str(model)], BOARD, ["aot"], tmp_path)
+    assert result.problem == "cannot be executed: int16"
+
+
+def test_models_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    from tests.support.micronets import micronet
+
+    file = tmp_path / "micronet_ad_l.tflite"
+    file.write_bytes(micronet("micronet_ad_l"))
+    (result,) = measure_all([str(file)], "nucleo_f746zg", ["aot"], tmp_path)
+    assert "does not fit" in result.problem
+    assert result.instructions == 0
+
+
+def test_wrong_output_is_a_failure(
+    cli: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = replace(SECOND, passed=False)
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: wrong)
+    done = cli("bench", "-b", BOARD, "-m", model, "--runtimes", "aot", "--out", tmp_path, "--json")
+    assert (done.status, done.json["results"][0]["passed"]) == (1, False)
+
+
+@pytest.mark.parametrize("runtimes", ["", "tflm,glow", "auto"])
+def test_runtimes_are_checked(cli: Cli, tmp_path: Path, model: Path, runtimes: str) -> None:
+    done = cli("bench", "-b", BOARD, "-m", model, "--runtimes", runtimes, "--out", tmp_path / "bench")
+    assert (done.status, done.out) == (2, "")
+    assert "--runtimes" in done.err
+    with pytest.raises(UsageError, match="runtime"):
+        measure_all([str(model)], BOARD, runtimes.split(",") if runtimes else [], tmp_path)
+
+
+def test_file_that_is_no_model_is_an_error(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "notes.tflite"
+    file.write_bytes(b"not a model at all")
+    assert cli("bench", "-b", BOARD, "-m", file, "--out", tmp_path / "bench").status == 3
+    assert cli("bench", "-b", "nowhere", "--runtimes", "aot", "--out", tmp_path / "bench").status == 4
