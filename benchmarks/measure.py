@@ -1,4 +1,4 @@
-"""Builds a model for a board, runs the image in the board's emulator, collects what there is to compare."""
+"""Measures models on boards as ``bench`` does, and puts the figures beside those recorded for TFLM."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from codegen import bench
 from codegen.board import load_board
-from codegen.build import Request, build
+from codegen.build import Notify
 from codegen.bundled import DEFAULT_MODEL, resolve_model
-from codegen.elf import BIASES, WEIGHTS
-from codegen.emulate.run import describe, run_elf
-from codegen.errors import FitError, UsageError
-from codegen.report.report import ImageInfo
+from codegen.errors import UsageError
 
 BOARDS = ("qemu_mps2_an386", "nucleo_f746zg", "qemu_mps3_an547")
-TABLES = "quantisation and tables"
+BASELINE_RUNTIME = "tflm"
 BASELINE_FILE = Path(__file__).with_name("tflm_baseline.toml")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model on one board; counts are instructions, sizes bytes.
+    """One model with one runtime on one board; counts are instructions, sizes bytes.
 
     Attributes:
         passed: The image's outputs were the expected ones, byte for byte.
@@ -35,15 +33,18 @@ class Measurement:
         arena: Bytes for tensors and scratch.
         peak_live: The least any arena could have.
         code: Flash without weights, biases, tables and golden vectors.
-        tables: Flash for quantisation, a multiplier and a shift a channel, and for look-up tables.
+        tables: Flash for quantisation, a multiplier and a shift a channel, and for look-up tables; with ``tflm``
+            the model file without weights.
         stack: Worst case.
         baseline: Instructions of TFLM with CMSIS-NN; None where nobody measured.
+        baseline_measured: Whether in the same run; otherwise it is the recorded one.
         problem: Why there are no figures; empty where there are.
     """
 
     model: str
     board: str
     core: str
+    runtime: str = "aot"
     macs: int = 0
     passed: bool = False
     instructions: int = 0
@@ -55,6 +56,7 @@ class Measurement:
     weights: int = 0
     stack: int = 0
     baseline: int | None = None
+    baseline_measured: bool = False
     problem: str = ""
 
     @property
@@ -108,62 +110,72 @@ def default_models() -> tuple[str, ...]:
     return (DEFAULT_MODEL, *ARCHITECTURES)
 
 
-def measure(model: Path, board_name: str, folder: Path, timeout: float = 900) -> Measurement:
-    """Build ``model`` for a board under ``folder`` and run one golden vector in the board's emulator.
+def measure(
+    model: Path,
+    board_name: str,
+    folder: Path,
+    runtimes: Sequence[str] = ("aot",),
+    notify: Notify = lambda _step: None,
+) -> list[Measurement]:
+    """Build ``model`` for a board under ``folder`` with each runtime and run one golden vector in an emulator.
+
+    ``tflm``, where it is among the runtimes and can be had, takes the place of the recorded baseline for the others.
 
     Raises:
-        MicronetsError: it cannot be built or run; that it does not fit is told in the measurement instead.
+        MicronetsError: it cannot be built or run; that it does not fit, or that a runtime cannot be had, is told
+            in the measurement instead.
     """
     board, name = load_board(board_name), model.stem
     if board.emulator is None:
         raise UsageError("no emulator runs this board's image", where=board_name)
-    known = baseline().get(name, {}).get("instructions", {}).get(board.core)
-    try:
-        built = build(
-            Request(
-                board_name, str(model), runtime="aot", out=folder / f"{board_name}-{name}", vector_count=1
-            )
-        )
-    except FitError as error:
-        return Measurement(name, board_name, board.core, baseline=known, problem=f"does not fit: {error}")
-    report = built.report
-    assert built.elf is not None
-    assert report.image is not None
-    assert report.stack is not None
-    assert report.memory is not None
-    run = run_elf(built.elf, describe(board), timeout=timeout)
-    tables = _flash(report.image, TABLES)
+    results = bench.measure_all([str(model)], board_name, runtimes, folder / board_name, notify)
+    recorded = baseline().get(name, {}).get("instructions", {}).get(board.core)
+    now = next((r.instructions for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
+    return [
+        _measurement(name, result, board.core, recorded)
+        if now is None or result.runtime == BASELINE_RUNTIME
+        else _measurement(name, result, board.core, now, measured=True)
+        for result in results
+    ]
+
+
+def _measurement(
+    name: str, result: bench.Result, core: str, known: int | None, *, measured: bool = False
+) -> Measurement:
     return Measurement(
         model=name,
-        board=board_name,
-        core=board.core,
-        macs=report.macs,
-        passed=run.passed,
-        instructions=run.count,
-        startup=run.startup,
-        arena=report.memory.size,
-        peak_live=report.memory.peak,
-        code=report.image.runtime_bytes - tables,
-        tables=tables,
-        weights=_flash(report.image, WEIGHTS, BIASES),
-        stack=report.stack.worst_bytes,
+        board=result.board,
+        core=core,
+        runtime=result.runtime,
+        macs=result.macs,
+        passed=result.passed,
+        instructions=result.instructions,
+        startup=result.startup,
+        arena=result.arena_bytes,
+        peak_live=result.peak_live_bytes,
+        code=result.code_bytes,
+        tables=result.metadata_bytes,
+        weights=result.weight_bytes,
+        stack=result.stack_bytes,
         baseline=known,
+        baseline_measured=measured,
+        problem=result.problem,
     )
 
 
-def _flash(image: ImageInfo, *categories: str) -> int:
-    parts = [part for region in image.regions if region.kind == "flash" for part in region.parts]
-    return sum(part.size for part in parts if part.category in categories)
-
-
-def measure_all(models: Sequence[Path], boards: Sequence[str], folder: Path) -> list[Measurement]:
+def measure_all(
+    models: Sequence[Path], boards: Sequence[str], folder: Path, runtimes: Sequence[str] = ("aot",)
+) -> list[Measurement]:
     """Measure every model on every board, telling on stderr how far it is."""
-    found = []
-    for model in models:
-        for board in boards:
-            print(f"{model.stem} on {board}", file=sys.stderr, flush=True)
-            found.append(measure(model, board, folder))
-    return found
+    told: set[str] = set()
+
+    def tell(step: str) -> None:
+        what = step.partition(":")[0]
+        if what not in told:
+            told.add(what)
+            print(what, file=sys.stderr, flush=True)
+
+    return [m for model in models for board in boards for m in measure(model, board, folder, runtimes, tell)]
 
 
 def build_time(folder: Path, board: str = "nucleo_f746zg") -> BuildTime:

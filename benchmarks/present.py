@@ -15,6 +15,7 @@ END = "<!-- end of the generated section -->"
 COLUMNS = (
     "model",
     "board",
+    "runtime",
     "MACs",
     "instructions",
     "per MAC",
@@ -25,6 +26,7 @@ COLUMNS = (
     "tables",
     "stack",
 )
+_NAMES = 3
 
 
 def rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
@@ -34,10 +36,17 @@ def rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
 
 def _row(m: Measurement) -> tuple[str, ...]:
     if m.problem:
-        return (m.model, m.board, m.problem.partition(":")[0], *["–"] * (len(COLUMNS) - 3))
+        return (
+            m.model,
+            m.board,
+            m.runtime,
+            m.problem.partition(":")[0],
+            *["–"] * (len(COLUMNS) - _NAMES - 1),
+        )
     return (
         m.model,
         m.board,
+        m.runtime,
         f"{m.macs:,}",
         f"{m.instructions:,}" + ("" if m.passed else " (FAIL)"),
         "–" if m.per_mac is None else f"{m.per_mac:.3f}",
@@ -56,7 +65,7 @@ def to_table(measurements: Sequence[Measurement]) -> Any:
 
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for i, title in enumerate(COLUMNS):
-        table.add_column(title, justify="left" if i < 2 else "right", no_wrap=True)
+        table.add_column(title, justify="left" if i < _NAMES else "right", no_wrap=True)
     for row in rows(measurements):
         table.add_row(*row)
     return table
@@ -66,7 +75,7 @@ def to_markdown(measurements: Sequence[Measurement]) -> str:
     """Return a Markdown table."""
     lines = [
         f"| {' | '.join(COLUMNS)} |",
-        "|" + "|".join("---" if i < 2 else "---:" for i in range(len(COLUMNS))) + "|",
+        "|" + "|".join("---" if i < _NAMES else "---:" for i in range(len(COLUMNS))) + "|",
         *(f"| {' | '.join(row)} |" for row in rows(measurements)),
     ]
     return "\n".join(lines) + "\n"

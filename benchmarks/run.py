@@ -35,6 +35,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", action="store_true", help="leave the default models out")
     parser.add_argument("--board", action="append", help=f"repeatable; default: {', '.join(BOARDS)}")
+    parser.add_argument(
+        "--runtimes",
+        type=lambda text: text.split(","),
+        default=["aot"],
+        help="separated by commas; with tflm the ratio is to what was measured in this run (default: aot)",
+    )
     parser.add_argument("--no-time", action="store_true", help="do not time the build of the default model")
     parser.add_argument("--update-docs", action="store_true", help="write the table into docs/benchmarks.md")
     form = parser.add_mutually_exclusive_group()
@@ -51,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
             folder = Path(name)
             names = [*(() if arguments.only else default_models()), *arguments.models]
             models = [model_file(model, folder) for model in names]
-            found = measure_all(models, arguments.board or BOARDS, folder)
+            found = measure_all(models, arguments.board or BOARDS, folder, arguments.runtimes)
             timing = None if arguments.no_time else build_time(folder)
     except MicronetsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -74,8 +80,12 @@ def _print_table(found: Sequence[Measurement], timing: BuildTime | None) -> None
     if not console.is_terminal:
         console.width = 160
     console.print(to_table(found))
+    measured = (
+        ", of tflm in this run where it was measured" if any(m.baseline_measured for m in found) else ""
+    )
     console.print(
-        f"\nratio: instructions over those of {baseline()['title']} ({baseline()['note']})", markup=False
+        f"\nratio: instructions over those of {baseline()['title']} ({baseline()['note']}){measured}",
+        markup=False,
     )
     if timing:
         console.print(

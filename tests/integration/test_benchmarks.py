@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 from benchmarks.measure import BOARDS, Measurement, baseline, measure, model_file
 from benchmarks.present import BEGIN, COLUMNS, END, to_json, to_markdown, update_docs
+from codegen import bench
+from codegen.bench import Result
+from codegen.board import load_board
 from codegen.errors import UsageError
 from tests.support.micronets import ARCHITECTURES
 
@@ -48,7 +52,7 @@ def test_figures_to_hold(tmp_path: Path, name: str, board: str) -> None:
         file = SHARED / "models" / f"{name}.tflite"
         if not file.is_file():
             pytest.skip(f"{file} is not there; MICRONETS_SHARED names the folder above models/")
-    m = measure(file, board, tmp_path)
+    (m,) = measure(file, board, tmp_path)
     assert m.passed
     assert m.ratio is not None
     assert m.ratio <= MOST[m.core]
@@ -75,9 +79,39 @@ def test_what_failed_says_so() -> None:
     large = Measurement("big", "nucleo_f446re", "cortex-m4", problem="does not fit: it needs more")
     text = to_markdown([wrong, large])
     assert "1,500 (FAIL)" in text
-    assert "| big | nucleo_f446re | does not fit | – |" in text
+    assert "| big | nucleo_f446re | aot | does not fit | – |" in text
     assert large.ratio is None
     assert to_json([wrong], None)["measurements"][0]["ratio"] == 0.5
+
+
+def results(tflm: Result) -> Callable[..., tuple[Result, ...]]:
+    """Stand in for measuring: ``tflm`` and the same with half the instructions for ``aot``."""
+    aot = Result("kws_ref_model", tflm.board, "aot", passed=True, macs=1000, instructions=3500)
+    return lambda *_: (tflm, aot)
+
+
+def test_tflm_of_the_same_run_replaces_the_recorded_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, board = tmp_path / "kws_ref_model.tflite", "qemu_mps2_an386"
+    recorded = baseline()["kws_ref_model"]["instructions"]["cortex-m4"]
+    measured = Result("kws_ref_model", board, "tflm", passed=True, macs=1000, instructions=7000)
+    monkeypatch.setattr(bench, "measure_all", results(measured))
+    tflm, aot = measure(file, board, tmp_path, ("tflm", "aot"))
+    assert (tflm.baseline, tflm.baseline_measured) == (recorded, False)
+    assert (aot.baseline, aot.baseline_measured, aot.ratio) == (7000, True, 0.5)
+    assert "| kws_ref_model | qemu_mps2_an386 | aot | 1,000 | 3,500 | 3.500 | 0.500 |" in to_markdown([aot])
+    monkeypatch.setattr(bench, "measure_all", results(replace(measured, passed=False, problem="no sources")))
+    tflm, aot = measure(file, board, tmp_path, ("tflm", "aot"))
+    assert (aot.baseline, aot.baseline_measured) == (recorded, False)
+    assert "| kws_ref_model | qemu_mps2_an386 | tflm | no sources | – |" in to_markdown([tflm])
+
+
+def test_board_without_emulator_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = replace(load_board("nucleo_f746zg"), emulator=None)
+    monkeypatch.setattr("benchmarks.measure.load_board", lambda _name: board)
+    with pytest.raises(UsageError, match="no emulator"):
+        measure(tmp_path / "m.tflite", board.name, tmp_path)
 
 
 def test_docs_keep_what_people_wrote(tmp_path: Path) -> None:

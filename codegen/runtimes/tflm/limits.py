@@ -53,7 +53,8 @@ _BIAS_POSITION = {"DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV"
 # Reads it as 64 bits whatever its type: kernels/cmsis_nn/fully_connected.cc, EvalQuantizedInt16, and
 # kernels/cmsis_nn/depthwise_conv.cc, EvalQuantizedPerChannel16x8.
 _WIDE_BIAS = frozenset({"DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
-# Asks for the type of a bias that may not be there: kernels/cmsis_nn/transpose_conv.cc, CalculateOpData; the reference kernel does not.
+# Asks for the type of a bias that may not be there: kernels/cmsis_nn/transpose_conv.cc, CalculateOpData. The
+# reference kernel looks first.
 _NEEDS_BIAS = frozenset({"TRANSPOSE_CONV"})
 
 
