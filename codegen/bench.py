@@ -43,6 +43,7 @@ class Result:
         peak_live_bytes: The least that the tensors' bytes could be.
         ram_bytes: Static RAM: data, bss and arena.
         stack_bytes: Worst case.
+        stack_at_least: Whether a call on the way has no known target, so that it may be more.
         flash_bytes: The image without golden vectors.
         code_bytes: Of it, what is neither weights nor metadata.
         weight_bytes: Of it, weights and biases.
@@ -61,6 +62,7 @@ class Result:
     peak_live_bytes: int = 0
     ram_bytes: int = 0
     stack_bytes: int = 0
+    stack_at_least: bool = False
     flash_bytes: int = 0
     code_bytes: int = 0
     weight_bytes: int = 0
@@ -112,10 +114,11 @@ def measure(
         progress=lambda image, count: say(f"{image}, {count / 1e6:,.0f} M instructions"),
     )
     graph = read_model(resolve_model(model).path)
-    return _result(report, inspect_model(graph).weight_bytes)
+    summary = inspect_model(graph)
+    return _result(report, summary.weight_bytes, summary.peak_bytes)
 
 
-def _result(report: Report, weights_in_file: int) -> Result:
+def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
     image, stack, run = report.image, report.stack, report.run
     assert image is not None
     assert stack is not None
@@ -133,9 +136,11 @@ def _result(report: Report, weights_in_file: int) -> Result:
         instructions=run.count,
         startup=run.startup,
         arena_bytes=image.arena_bytes,
-        peak_live_bytes=report.memory.peak if report.memory else 0,
+        # An interpreter's plan counts its own data, too.
+        peak_live_bytes=min(report.memory.peak, live_in_file) if report.memory else live_in_file,
         ram_bytes=image.ram_bytes,
         stack_bytes=stack.worst_bytes,
+        stack_at_least=stack.at_least,
         flash_bytes=flash,
         code_bytes=flash - weights - metadata,
         weight_bytes=weights,

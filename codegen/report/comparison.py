@@ -32,7 +32,9 @@ METRICS = (
     Metric("start-up instructions", lambda r: r.startup, "initialising the model, once"),
     Metric("arena", lambda r: r.arena_bytes, "bytes: tensors, scratch, an interpreter's own data"),
     Metric("other RAM", lambda r: r.other_ram_bytes, "bytes: data and bss"),
-    Metric("stack", lambda r: r.stack_bytes, "bytes, worst case"),
+    Metric(
+        "stack", lambda r: r.stack_bytes, "bytes, worst case; at least this, where calls go through pointers"
+    ),
     Metric("flash", lambda r: r.flash_bytes, "bytes, without golden vectors"),
     Metric("code", lambda r: r.code_bytes, "bytes of flash: everything else"),
     Metric("weights", lambda r: r.weight_bytes, "bytes of flash, biases too"),

@@ -224,7 +224,8 @@ def test_without_sources_the_other_runtime_is_measured(
     assert report.image is not None
     assert report.stack is not None
     assert (aot["arena_bytes"], aot["ram_bytes"]) == (report.image.arena_bytes, report.image.ram_bytes)
-    assert aot["stack_bytes"] == report.stack.worst_bytes
+    assert (aot["stack_bytes"], aot["stack_at_least"]) == (report.stack.worst_bytes, False)
+    assert aot["peak_live_bytes"] == 16 + 4
     assert aot["flash_bytes"] == aot["code_bytes"] + aot["weight_bytes"] + aot["metadata_bytes"]
     assert aot["weight_bytes"] == 64 + 4 * 4  # and the biases that the kernel wants
     assert aot["other_ram_bytes"] == aot["ram_bytes"] - aot["arena_bytes"]
