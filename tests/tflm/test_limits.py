@@ -12,6 +12,7 @@ import pytest
 
 from codegen.board import load_board
 from codegen.build import Request, build
+from codegen.bundled import resolve_model
 from codegen.check import check_model
 from codegen.errors import ModelError
 from codegen.execute import run_project
@@ -24,7 +25,7 @@ from codegen.graph import (
     TransposeConvOptions,
 )
 from codegen.operators import Problem, operator_specs
-from codegen.reader import read_model_bytes
+from codegen.reader import read_model, read_model_bytes
 from codegen.runtimes.choose import choose_for_model
 from codegen.runtimes.tflm.limits import KernelLimits, read_limits, refusals
 from codegen.runtimes.tflm.operators import Operand, Signature, scan_signatures
@@ -33,6 +34,9 @@ from codegen.runtimes.tflm.vendor import Vendor
 from tests.support.builder import ModelBuilder
 from tests.support.networks import random_network
 from tests.tflm.trees import require_sources, small_trees
+from tests.unit.test_cli import Cli, cli
+
+__all__ = ["cli"]
 
 EVAL = """
 TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
@@ -94,7 +98,7 @@ def test_a_chain_of_comparisons_limits_where_its_end_is_an_error() -> None:
 
 def test_constants_and_the_number_of_inputs_are_read() -> None:
     limits = read_limits("ANY", [PREPARE], ["constexpr int kMaxInputNum = 10;"])
-    assert (limits.constants, limits.most_inputs) == ({"perm"}, 10)
+    assert (limits.constants, limits.most_inputs) == (frozenset({"perm"}), 10)
 
 
 def test_names_of_operands_do_not_matter() -> None:
@@ -310,6 +314,40 @@ def test_build_and_check_say_the_same(runtime: TflmRuntime, tmp_path: Path) -> N
         build(Request(board.name, str(file), "tflm", tmp_path / "project"))
     assert expected.reason in caught.value.why
     assert not (tmp_path / "project").exists()
+
+
+def test_check_counts_the_file_and_the_predicted_arena(runtime: TflmRuntime) -> None:
+    """What fits is judged by the file in flash, and by the arena that the board's instructions need."""
+    graph = read_model(resolve_model("digits").path)
+    boards = [load_board(name) for name in ("qemu_mps2_an386", "qemu_mps3_an547")]
+    for board, fit in zip(boards, check_on_boards(graph, boards, "tflm").fits, strict=True):
+        plan = runtime.plan(graph, board, "digits")
+        used = {use.kind: use.used for use in fit.regions}
+        assert fit.fits
+        assert used["flash"] > graph.file_bytes
+        assert plan.memory.size < used["ram"] < plan.memory.size + 8192
+
+
+def test_check_verb_without_sources_says_how_to_get_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{(tmp_path / 'nowhere').as_uri()}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://")
+    done = cli("check", "digits", "--runtime", "tflm")
+    assert (done.status, done.out) == (6, "")
+    assert "--runtime aot" in done.err
+    assert cli("check", "digits", "--json").json["runtime"] == "aot"
+
+
+def test_check_verb_names_what_tflm_refuses(cli: Cli, tmp_path: Path, runtime: TflmRuntime) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(joins_eleven())
+    done = cli("check", file, "--runtime", "tflm", "--json")
+    assert (done.status, done.json["runtime"], done.json["fits"]) == (1, "tflm", [])
+    assert [problem["layer"] for problem in done.json["problems"]] == ["joined (CONCATENATION)"]
+    assert cli("check", file, "--board", "qemu_mps2_an386").status == 0
 
 
 def test_auto_takes_aot_for_what_tflm_refuses() -> None:
