@@ -57,9 +57,10 @@ def _complete_board(incomplete: str) -> list[str]:
 
 
 def _complete_model(incomplete: str) -> list[str]:
-    from codegen.bundled import bundled_models
+    from codegen.bundled import bundled_models, published_names
 
-    return [model.name for model in bundled_models() if model.name.startswith(incomplete)]
+    names = (*(model.name for model in bundled_models()), *published_names())
+    return [name for name in names if name.startswith(incomplete)]
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -119,7 +120,7 @@ def build(
         typer.Option(
             "--model",
             "-m",
-            help="A .tflite file, or a bundled model's name.",
+            help="A .tflite file, a bundled or published model's name, or a search's folder.",
             show_default="the bundled digits classifier",
             autocompletion=_complete_model,
         ),
