@@ -110,7 +110,8 @@ class Phase:
 
 def steps_per_epoch(data: TaskData, batch: int) -> int:
     """Return how many whole batches an epoch has, at least 1."""
-    return max(1, data.train.samples // batch)
+    known = int(data.epoch(0).cardinality())
+    return max(1, (known if known >= 0 else data.train.samples) // batch)
 
 
 def run_phase(
