@@ -158,7 +158,9 @@ class _Image:
                 return cls._of(ELFFile(stream), path)
         except OSError as error:
             raise ToolError(
-                f"the image cannot be read: {error.strerror}", where=str(path), remedy="build the project first"
+                f"the image cannot be read: {error.strerror}",
+                where=str(path),
+                remedy="build the project first",
             ) from error
         except ELFError as error:
             raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
@@ -167,9 +169,13 @@ class _Image:
     def _of(cls, elf: Any, path: Path) -> _Image:
         table = elf.get_section_by_name(".symtab")
         if table is None:
-            raise ToolError("the image has no symbols", where=str(path), remedy="link without -s, do not strip it")
+            raise ToolError(
+                "the image has no symbols", where=str(path), remedy="link without -s, do not strip it"
+            )
         sections = {
-            i: section for i, section in enumerate(elf.iter_sections()) if section.header.sh_flags & _EXECUTABLE
+            i: section
+            for i, section in enumerate(elf.iter_sections())
+            if section.header.sh_flags & _EXECUTABLE
         }
         marks: dict[int, list[tuple[int, str]]] = {index: [] for index in sections}
         names: dict[int, set[str]] = {}

@@ -144,13 +144,17 @@ def describe_stack(stack: StackReport, reserved: int | None = None) -> StackInfo
         notes.append(f"An exception at the deepest point is counted: {depth} bytes.")
     if stack.unknown:
         notes.append(f"Calls through pointers without known targets: {_listed(stack.unknown)}.")
-    notes += [f"Recursive, counted once round: {' → '.join(map(readable, cycle))}." for cycle in stack.recursive]
+    notes += [
+        f"Recursive, counted once round: {' → '.join(map(readable, cycle))}." for cycle in stack.recursive
+    ]
     if stack.dynamic:
         notes.append(f"Frames without a fixed bound: {_listed(stack.dynamic)}.")
     return StackInfo(
         worst_bytes=stack.worst_bytes,
         reserved_bytes=reserved,
-        path=tuple(Frame(readable(frame.function), frame.bytes) for frame in (*stack.path, *stack.handler_path)),
+        path=tuple(
+            Frame(readable(frame.function), frame.bytes) for frame in (*stack.path, *stack.handler_path)
+        ),
         at_least=stack.at_least,
         notes=tuple(notes),
     )

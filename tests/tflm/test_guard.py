@@ -51,7 +51,9 @@ int main(void)
 }
 """
 EXPECTED = Expectation(
-    "Register_CONV_2D_INT8", ("arm_convolve_s8", "arm_convolve_s8_get_buffer_size"), "kernels/cmsis_nn/conv.cc"
+    "Register_CONV_2D_INT8",
+    ("arm_convolve_s8", "arm_convolve_s8_get_buffer_size"),
+    "kernels/cmsis_nn/conv.cc",
 )
 
 
@@ -66,7 +68,9 @@ def image(folder: Path, callee: str, *flags: str, register: str = REGISTER, else
 
 @pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"])
 @pytest.mark.parametrize("optimisation", ["-Os", "-O2", "-O0", "-O2 -mpure-code"])
-def test_the_kernel_is_found_behind_pointers_and_wrappers(tmp_path: Path, core: str, optimisation: str) -> None:
+def test_the_kernel_is_found_behind_pointers_and_wrappers(
+    tmp_path: Path, core: str, optimisation: str
+) -> None:
     elf = image(tmp_path, "arm_convolve_s8", f"-mcpu={core}", *optimisation.split())
     assert layer_kernels(elf, [(0, "CONV_2D"), (2, "CONV_2D")], {"CONV_2D": EXPECTED}) == (
         LayerKernel(0, "arm_convolve_s8"),
@@ -77,7 +81,11 @@ def test_the_kernel_is_found_behind_pointers_and_wrappers(tmp_path: Path, core: 
 @pytest.mark.parametrize("optimisation", ["-Os", "-O2"])
 def test_a_kernel_that_only_others_call_proves_nothing(tmp_path: Path, optimisation: str) -> None:
     elf = image(
-        tmp_path, "reference_convolve", "-mcpu=cortex-m4", optimisation, elsewhere="sink = arm_convolve_s8(3);"
+        tmp_path,
+        "reference_convolve",
+        "-mcpu=cortex-m4",
+        optimisation,
+        elsewhere="sink = arm_convolve_s8(3);",
     )
     [kernel] = layer_kernels(elf, [(1, "CONV_2D")], {"CONV_2D": EXPECTED})
     assert kernel.kernel == "conv.cc (reference)"
@@ -132,7 +140,9 @@ def test_strict_kernels_name_layer_reason_and_work() -> None:
     layer = plan.layers[0]
     require_fast(plan, [LayerKernel(0, "fast")])
     with pytest.raises(FitError) as caught:
-        require_fast(plan, [LayerKernel(0, "tanh.cc (reference)", "TANH has a reference kernel only (tanh.cc)")])
+        require_fast(
+            plan, [LayerKernel(0, "tanh.cc (reference)", "TANH has a reference kernel only (tanh.cc)")]
+        )
     assert caught.value.what == f"1 of {len(plan.layers)} layers run on reference kernels"
     assert f"layer 0 {layer.name}: TANH has a reference kernel only (tanh.cc)" in caught.value.why
     assert f"{layer.macs:,} MACs" in caught.value.why

@@ -34,7 +34,9 @@ def emit(root: Path, model: Path, **options: object) -> Path:
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,12 @@ def test_every_include_of_a_library_is_in_the_project(project: Path) -> None:
     """What the real sources have under the name; the rest is the compiler's, or of another target."""
     trees = require_sources()
     upstream = [trees.tflm, trees.cmsis_nn, trees.flatbuffers / "include"]
-    emitted = [project / "lib" / name for name in ("tflm", "cmsis_nn", "tflm/third_party/flatbuffers/include")]
-    include = re.compile(r'^\s*#\s*include\s+"((?:tensorflow|signal|flatbuffers|Include)/[^"]+)"', re.MULTILINE)
+    emitted = [
+        project / "lib" / name for name in ("tflm", "cmsis_nn", "tflm/third_party/flatbuffers/include")
+    ]
+    include = re.compile(
+        r'^\s*#\s*include\s+"((?:tensorflow|signal|flatbuffers|Include)/[^"]+)"', re.MULTILINE
+    )
     checked = 0
     for library in ("tflm", "tflm_kernels", "cmsis_nn"):
         for path in (project / "lib" / library).rglob("*.[ch]*"):
@@ -102,7 +108,10 @@ def test_flags_are_those_of_upstream(project: Path) -> None:
 def test_the_model_is_in_it_byte_for_byte(project: Path) -> None:
     text = (project / "lib/model/model_data.c").read_text(encoding="utf-8")
     body = text[text.index("{") + 1 : text.rindex("}")]
-    assert bytes(map(int, body.replace("\n", "").rstrip(",").split(","))) == require_model("ad01_int8").read_bytes()
+    assert (
+        bytes(map(int, body.replace("\n", "").rstrip(",").split(",")))
+        == require_model("ad01_int8").read_bytes()
+    )
     assert "_Alignas(16)" in text
 
 
@@ -141,7 +150,9 @@ def test_the_image_runs_exactly_as_fast_as_upstream_and_is_byte_exact(built: Pat
 @needs_compiler
 def test_the_report_names_the_kernels_in_the_image(built: Path) -> None:
     layers = json.loads((built / "report.json").read_text(encoding="utf-8"))["layers"]
-    assert {layer["kernel"] for layer in layers} == {"arm_convolve_1x1_s8_fast / arm_fully_connected_wrapper_s8"}
+    assert {layer["kernel"] for layer in layers} == {
+        "arm_convolve_1x1_s8_fast / arm_fully_connected_wrapper_s8"
+    }
 
 
 @needs_compiler

@@ -108,7 +108,7 @@ def test_definitions_are_told_from_declarations_and_comments() -> None:
         "/* int commented(int x) { */\n"
         "#define MACRO(x) \\\n  int macro(x) {\n"
         "static inline int local(void) { return one(); }\n"
-        "__attribute__((weak)) const int *spread(\n    int x,\n    int y)\n{\n    return two(\"three()\", '\"');\n}\n"
+        '__attribute__((weak)) const int *spread(\n    int x,\n    int y)\n{\n    return two("three()", \'"\');\n}\n'
         "const int table[2] = {four, five};\n"
         "int table_only_declared[2];\n"
     )

@@ -101,7 +101,9 @@ class Vendor:
         usable = self._registrations.keys() & self._declarations.keys()
         entries = choose_entries(uses, self._methods, usable, where)
         homes = {entry.kind: self._registrations[entry.registration] for entry in entries}
-        headers = {entry.kind: self._declarations[entry.registration] for entry in entries if entry.specialised}
+        headers = {
+            entry.kind: self._declarations[entry.registration] for entry in entries if entry.specialised
+        }
         start = (RESOLVER, INTERPRETER, *homes.values(), *headers.values())
         nodes = self._closure([("tflm", path) for path in start])
         core = {path for key, path in nodes if key == "tflm"}
@@ -139,7 +141,10 @@ class Vendor:
             return None
         tflm = self._trees["tflm"]
         headers = (tflm.resolve(include) for include in tflm.source(home).includes)
-        paths = {home, *(c for h in headers if h and h.startswith(f"{KERNELS}/") for c in self._companions(h))}
+        paths = {
+            home,
+            *(c for h in headers if h and h.startswith(f"{KERNELS}/") for c in self._companions(h)),
+        }
         files = {path: tflm.source(path) for path in sorted(paths)}
         functions = reachable_texts([method.registration], files)
         return read_limits(kind, functions, [source.code for source in files.values()])
@@ -148,7 +153,9 @@ class Vendor:
         tflm = self._trees["tflm"]
         for path in (RESOLVER, INTERPRETER):
             if not tflm.has(path):
-                raise ToolError("these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path))
+                raise ToolError(
+                    "these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path)
+                )
 
     @cached_property
     def _limits(self) -> dict[str, KernelLimits | None]:
