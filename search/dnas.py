@@ -1,7 +1,7 @@
 """The search: weights and decisions learn together, costs above their limits are penalised, temperature falls.
 
-It ends in a discrete architecture that meets every limit. What the most probable choices miss or leave of the
-limits, :func:`settle` corrects in the smallest steps that the probabilities regret least.
+It ends in a discrete architecture that meets every limit. What the learnt choices miss or leave of the limits,
+:func:`settle` corrects in the smallest steps, those first that the probabilities regret least.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def search(
         return {
             "temperature": float(learner.temperature),
             "expected": {name: float(value) for name, value in costs.items()},
-            "likeliest": asdict(cost_of(space.architecture(supernet.likeliest()))),
+            "central": asdict(cost_of(space.architecture(supernet.central()))),
             "limits": {name: float(value) for name, value in limits.items()},
             "widths": {key: [round(float(p), 4) for p in tf.exp(v)] for key, v in widths.items()},
             "kept": {str(block): round(float(tf.exp(v[1])), 4) for block, v in kept.items()},
@@ -199,16 +199,16 @@ def _temperature(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:
 
 
 def _limits(supernet: Supernet, target: Target) -> dict[str, float]:
-    return target.limits(supernet.space.architecture(supernet.likeliest()))
+    return target.limits(supernet.space.architecture(supernet.central()))
 
 
 def settle(space: Space, supernet: Supernet, target: Target) -> tuple[Choice, Verdict]:
-    """Return the most probable choice, corrected until it fits and uses what its decisions have good odds for.
+    """Return the choice in the middle of what was learnt, corrected until it fits and uses what it has good odds for.
 
     Raises:
         FitError: nothing in the space meets the limits.
     """
-    choice = supernet.likeliest()
+    choice = supernet.central()
     margin = 1.0
     while True:
         limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
@@ -269,7 +269,7 @@ def _steps(
     space: Space, choice: Choice, supernet: Supernet, direction: int
 ) -> Iterator[tuple[Choice, float]]:
     """Yield every choice one step away, with the logarithm of the odds against it."""
-    widths, kept = supernet.log_probabilities()
+    widths, kept = supernet.preferences()
     for key, probabilities in widths.items():
         options = space.widths[key]
         at = options.index(choice.widths[key])

@@ -117,14 +117,37 @@ class Supernet(tf.Module):  # type: ignore[misc]
             {block: tf.nn.log_softmax(v).numpy() for block, v in self.kept_logits.items()},
         )
 
-    def likeliest(self) -> Choice:
-        """Return the most probable choice of each decision."""
-        logits = self.width_logits()
+    def central(self) -> Choice:
+        """Return the width nearest to the mean of each decision, and the likelier depth.
+
+        The mean, since costs were learnt as expectations; the most probable of many like widths is a matter of
+        chance.
+        """
+        means = self._moments()
         widths = {
-            key: options[int(np.argmax(logits[key].numpy()))] if key in logits else options[0]
+            key: min(options, key=lambda width: abs(width - means[key][0])) if key in means else options[0]
             for key, options in self.space.widths.items()
         }
         return Choice(widths, {block: bool(np.argmax(v.numpy())) for block, v in self.kept_logits.items()})
+
+    def preferences(self) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
+        """Return what :meth:`log_probabilities` does, of the normal distributions with the widths' moments."""
+        _, kept = self.log_probabilities()
+        return {
+            key: -0.5 * ((np.array(self.space.widths[key]) - mean) / deviation) ** 2
+            for key, (mean, deviation) in self._moments().items()
+        }, kept
+
+    def _moments(self) -> dict[str, tuple[float, float]]:
+        """Return mean and standard deviation of each width, the latter at least the mean distance of choices."""
+        moments = {}
+        for key, logits in self.width_logits().items():
+            options = np.array(self.space.widths[key], np.float64)
+            probability = tf.nn.softmax(logits).numpy().astype(np.float64)
+            mean = float(probability @ options / probability.sum())
+            deviation = float(np.sqrt(probability @ (options - mean) ** 2))
+            moments[key] = mean, max(deviation, float(np.ptp(options)) / (len(options) - 1))
+        return moments
 
     def child(self, choice: Choice, seed: int) -> Network:
         """Return the network of a choice with the first channels of the shared weights."""

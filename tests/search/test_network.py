@@ -157,3 +157,20 @@ def test_a_cold_draw_is_discrete_and_the_noise_is_the_steps() -> None:
     assert any(not np.array_equal(first.masks[key], other.masks[key]) for key in space.widths)
     for probabilities in supernet.decisions(1.0).widths.values():
         assert float(tf.reduce_sum(probabilities)) == pytest.approx(1.0)
+
+
+def test_the_middle_of_a_decision_is_its_mean() -> None:
+    from search.supernet import Supernet
+
+    space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
+    supernet = Supernet(space, 2, (0.0, 1.0))
+    assert space.widths["1"] == tuple(range(4, 65, 4))
+    assert supernet.central().widths["1"] in {32, 36}, "undecided"
+    supernet.width_parameters["1"].assign(8.0 * tf.one_hot(4, 16))
+    supernet.kept_logits[3].assign([0.0, 1.0])
+    supernet.kept_logits[4].assign([1.0, 0.0])
+    central = supernet.central()
+    assert central.widths["1"] in {20, 24}
+    assert central.kept == {3: True, 4: False}
+    preferences, _ = supernet.preferences()
+    assert 16 <= space.widths["1"][int(np.argmax(preferences["1"]))] <= 24
