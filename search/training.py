@@ -297,7 +297,7 @@ def train_network(
 
     def make_step(quantise: bool) -> Callable[..., Mapping[str, Any]]:
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-        def step(features: Any, labels: Any, _number: Any) -> Mapping[str, Any]:
+        def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
             with tf.GradientTape() as tape:
                 logits = network(features, training=True, quantise=quantise)
                 loss = cross_entropy(labels, logits, recipe.label_smoothing)
