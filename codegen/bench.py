@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,8 @@ def measure(
     )
     graph = read_model(resolve_model(model).path)
     summary = inspect_model(graph)
-    return _result(report, summary.weight_bytes, summary.peak_bytes)
+    # As the file is called, so that all its results are one comparison.
+    return replace(_result(report, summary.weight_bytes, summary.peak_bytes), model=Path(model).stem)
 
 
 def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:

@@ -83,7 +83,7 @@ def dense() -> bytes:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    path = tmp_path / "dense.tflite"
+    path = tmp_path / "denseNet.tflite"
     path.write_bytes(dense())
     return path
 
@@ -215,12 +215,13 @@ def test_without_sources_the_other_runtime_is_measured(
     assert done.status == 0
     assert (tflm["runtime"], tflm["passed"], tflm["instructions"], tflm["layers"]) == ("tflm", False, 0, [])
     assert tflm["problem"]
+    assert tflm["model"] == aot["model"]
     assert set(tflm) == set(aot) >= KEYS
-    assert (aot["runtime"], aot["model"], aot["passed"], aot["problem"]) == ("aot", "dense", True, "")
+    assert (aot["runtime"], aot["model"], aot["passed"], aot["problem"]) == ("aot", "denseNet", True, "")
     assert [(row["op"], row["macs"]) for row in aot["layers"]] == [("FULLY_CONNECTED", 64)]
     assert 64 < aot["instructions"] < 64 * 64
     assert aot["layers"][0]["instructions"] <= aot["instructions"] + 200
-    report = load_report(tmp_path / "bench" / "dense-aot")
+    report = load_report(tmp_path / "bench" / "denseNet-aot")
     assert report.image is not None
     assert report.stack is not None
     assert (aot["arena_bytes"], aot["ram_bytes"]) == (report.image.arena_bytes, report.image.ram_bytes)
@@ -246,7 +247,7 @@ def test_without_a_cpp_library_tflm_is_told(
 ) -> None:
     monkeypatch.setattr(bench, "lacks_cpp_library", lambda: "no C++ library")
     (result,) = measure_all([str(model)], BOARD, ["tflm"], tmp_path)
-    assert result == Result("dense", BOARD, "tflm", problem="no C++ library")
+    assert result == Result("denseNet", BOARD, "tflm", problem="no C++ library")
 
 
 def refusing(error: Exception) -> Callable[..., Result]:
