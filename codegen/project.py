@@ -62,7 +62,12 @@ class Library:
         """Return ``library.json``."""
         # Objects, not an archive: the linker would not pull the vector table out of one.
         build = {**self.build, "flags": list(self.flags), "libArchive": False}
-        manifest: dict[str, object] = {"name": name, "version": "1.0.0", "description": description, "build": build}
+        manifest: dict[str, object] = {
+            "name": name,
+            "version": "1.0.0",
+            "description": description,
+            "build": build,
+        }
         if self.dependencies:
             manifest["dependencies"] = [{"name": dependency} for dependency in self.dependencies]
         return _json(manifest)

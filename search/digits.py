@@ -283,6 +283,7 @@ def export(out: Path) -> dict[str, Any]:
         },
         "licence": "Apache-2.0",
         "vectors": len(split.test.labels),
+        "vectors_correct": _accuracy(outputs, split.test.labels)[0],
         "sha256": hashlib.sha256(flatbuffer).hexdigest(),
     }
     out.mkdir(parents=True, exist_ok=True)

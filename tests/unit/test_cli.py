@@ -288,7 +288,7 @@ def test_unknown_board(cli: Cli, tmp_path: Path) -> None:
         (
             "missing.tflite",
             "error: missing.tflite: no such model file\n"
-            "  what to do: give a .tflite file or one of the bundled models: digits\n",
+            "  what to do: give a .tflite file or one of the bundled models: digits, kws-s\n",
         ),
         (
             "digts",

@@ -36,7 +36,9 @@ class _Entry:
     argument: str
 
 
-def model_files(plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kernel], mark: str) -> dict[str, str]:
+def model_files(
+    plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kernel], mark: str
+) -> dict[str, str]:
     """Return the files of ``lib/model`` by name.
 
     Args:
@@ -47,7 +49,9 @@ def model_files(plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kerne
     """
     graph = plan.graph
     entries = [
-        _Entry(k.entry.kind, k.entry.method, f"tflite::{k.entry.registration}()" if k.entry.specialised else "")
+        _Entry(
+            k.entry.kind, k.entry.method, f"tflite::{k.entry.registration}()" if k.entry.specialised else ""
+        )
         for k in kernels
     ]
     owners = layer_of_operators(graph, uses)

@@ -53,4 +53,6 @@ class ObjectCache(CacheDir):
 
 def use(env):
     """Let an environment keep its objects: where ``MICRONETS_OBJECTS`` says, else in the project."""
-    env.CacheDir(os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"), ObjectCache)
+    env.CacheDir(
+        os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"), ObjectCache
+    )
