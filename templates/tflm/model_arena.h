@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tensorflow/lite/micro/micro_op_resolver.h"
-#include "tensorflow/lite/schema/schema_generated.h"
+namespace tflite {
+struct Model;
+class MicroOpResolver;
+} // namespace tflite
 
 /*
  * Sets the interpreter up in the whole arena and in ever smaller parts of it, and writes

@@ -120,7 +120,7 @@ def test_predictions_are_the_truth_on_many_models(case: Case, tmp_path: Path) ->
     assert board.emulator is not None
     project = tmp_path / "project"
     shutil.copytree(case.built.project, project, ignore=shutil.ignore_patterns(".pio"))
-    model = (project / "lib/model/model.cc").read_text(encoding="utf-8")
+    model = (project / "lib/model_interpreter/model_interpreter.cc").read_text(encoding="utf-8")
     source = (Path(__file__).parent / "firmware" / "many_models.cc").read_text(encoding="utf-8")
     for mark, text in {
         "@HEADERS@": "\n".join(re.findall(r'^#include "tensorflow/.*$', model, re.MULTILINE)),

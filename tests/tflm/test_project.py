@@ -95,14 +95,28 @@ def test_licences_and_commits_travel_with_it(project: Path) -> None:
 def test_flags_are_those_of_upstream(project: Path) -> None:
     flags = {
         name: json.loads((project / "lib" / name / "library.json").read_text())["build"]["flags"]
-        for name in ("tflm", "tflm_kernels", "cmsis_nn", "model")
+        for name in ("tflm", "tflm_kernels", "cmsis_nn", "model", "model_interpreter")
     }
-    assert flags["tflm"][-1] == flags["model"][-1] == "-Os"
+    assert flags["tflm"][-1] == flags["model"][-1] == flags["model_interpreter"][-1] == "-Os"
     assert flags["tflm_kernels"][-1] == flags["cmsis_nn"][-1] == "-O2"
     for of in flags.values():
         assert {"-D TF_LITE_STATIC_MEMORY", "-D CMSIS_NN", "-D KERNELS_OPTIMIZED_FOR_SPEED"} <= set(of)
         assert "-funsigned-char" in of
         assert not {"-fno-builtin", "-ffreestanding"} & set(of)
+
+
+def test_what_takes_long_to_compile_serves_every_environment(project: Path) -> None:
+    heavy = re.compile(r'#include "tensorflow/lite/(?:micro/micro_(?:interpreter|mutable)|schema/)')
+    including = {
+        path.relative_to(project / "lib").as_posix()
+        for name in ("model", "model_interpreter")
+        for path in (project / "lib" / name).iterdir()
+        if heavy.search(path.read_text(encoding="utf-8"))
+    }
+    # That of the arena is the same for every model, and empty without its macro.
+    assert including == {"model_interpreter/model_interpreter.cc", "model/model_arena.cc"}
+    manifest = json.loads((project / "lib/model_interpreter/library.json").read_text(encoding="utf-8"))
+    assert {"-D MODEL_PROFILE", "-D MODEL_ARENA_PROBE"} <= set(manifest["build"]["unflags"])
 
 
 def test_the_model_is_in_it_byte_for_byte(project: Path) -> None:

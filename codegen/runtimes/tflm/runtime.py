@@ -36,11 +36,11 @@ from codegen.runtimes.tflm.bound import generous_arena
 from codegen.runtimes.tflm.limits import missing, refusals
 from codegen.runtimes.tflm.notices import notices
 from codegen.runtimes.tflm.operators import OperatorUse, scan_operators, scan_signatures
-from codegen.runtimes.tflm.source import model_files
+from codegen.runtimes.tflm.source import model_sources
 from codegen.runtimes.tflm.vendor import Vendor, Vendored
 from codegen.sources import SourceTree
 
-CORE, KERNELS, CMSIS_NN = "tflm", "tflm_kernels", "cmsis_nn"
+CORE, KERNELS, CMSIS_NN, INTERPRETER = "tflm", "tflm_kernels", "cmsis_nn", "model_interpreter"
 
 _DEFINES = (
     "-D TF_LITE_STATIC_MEMORY",
@@ -204,11 +204,12 @@ class TflmRuntime:
                 for name, text in licences[key].items()
             },
         }
+        model = model_sources(plan, self._uses(plan.graph), vendored.operators, mark)
         return Sources(
-            files=model_files(plan, self._uses(plan.graph), vendored.operators, mark),
+            files=model.model,
             flags=(*_COMMON, "-Os"),
             pins=dict(self.trees.commits),
-            dependencies=("board", CORE, KERNELS, CMSIS_NN),
+            dependencies=("board", INTERPRETER, CORE, KERNELS, CMSIS_NN),
             libraries=(
                 LibrarySources(
                     CORE,
@@ -231,6 +232,14 @@ class TflmRuntime:
                     (*_COMMON, *_FLOATLESS, *_WORKAROUNDS.get(plan.board.simd, ()), "-O2"),
                     _UNFLAGS,
                     (CORE, CMSIS_NN),
+                ),
+                LibrarySources(
+                    INTERPRETER,
+                    f"The interpreter of the model {plan.model_name}",
+                    model.interpreter,
+                    (*_COMMON, "-Os"),
+                    _UNFLAGS,
+                    ("board", CORE, KERNELS, CMSIS_NN),
                 ),
             ),
             documents={"THIRD_PARTY_NOTICES.md": overview},

@@ -36,10 +36,23 @@ class _Entry:
     argument: str
 
 
-def model_files(
+@dataclass(frozen=True)
+class ModelSources:
+    """Files by name.
+
+    Attributes:
+        model: Those of ``lib/model``.
+        interpreter: Those that are the same in every environment.
+    """
+
+    model: dict[str, str]
+    interpreter: dict[str, str]
+
+
+def model_sources(
     plan: Plan, uses: Sequence[OperatorUse], kernels: Sequence[Kernel], mark: str
-) -> dict[str, str]:
-    """Return the files of ``lib/model`` by name.
+) -> ModelSources:
+    """Return what stands between the application and TFLM.
 
     Args:
         plan: What is built.
@@ -70,15 +83,21 @@ def model_files(
         "bytes": len(graph.file),
         "lines": _lines(graph.file, _BYTES_PER_LINE),
     }
-    return {
-        "model.h": render("aot/model.h.j2", **values),
-        "model.cc": render("tflm/model.cc.j2", **values),
-        "model_arena.h": template_text("tflm/model_arena.h"),
-        "model_arena.cc": template_text("tflm/model_arena.cc"),
-        "model_log.c": template_text("tflm/model_log.c"),
-        "model_data.h": render("tflm/model_data.h.j2", **values),
-        "model_data.c": render("tflm/model_data.c.j2", **values),
-    }
+    return ModelSources(
+        model={
+            "model.h": render("aot/model.h.j2", **values),
+            "model.cc": render("tflm/model.cc.j2", **values),
+            "model_arena.h": template_text("tflm/model_arena.h"),
+            "model_arena.cc": template_text("tflm/model_arena.cc"),
+            "model_log.c": template_text("tflm/model_log.c"),
+            "model_data.h": render("tflm/model_data.h.j2", **values),
+            "model_data.c": render("tflm/model_data.c.j2", **values),
+        },
+        interpreter={
+            "model_interpreter.h": render("tflm/model_interpreter.h.j2", **values),
+            "model_interpreter.cc": render("tflm/model_interpreter.cc.j2", **values),
+        },
+    )
 
 
 def layer_of_operators(graph: Graph, uses: Sequence[OperatorUse]) -> tuple[int, ...]:
