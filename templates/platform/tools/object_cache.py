@@ -2,7 +2,8 @@
 
 SCons's own cache tells objects apart by their path in the build folder, so that no two environments share one.
 Here the compiler, its flags, the source and everything that it includes decide. What the compiler says of the
-stack (``.su``) is kept beside the object.
+stack (``.su``) is kept beside the object. A person's own sources are compiled each time: what the compiler warns of
+is said again.
 """
 
 import os
@@ -16,9 +17,15 @@ SUFFIX = ".o"
 STACK_USAGE = ".su"
 
 
+def keeps(node):
+    """Whether a file of the build folder is an object of a library."""
+    folder = Path(node.get_env().subst("$BUILD_DIR")).absolute()
+    return node.name.endswith(SUFFIX) and os.path.relpath(node.abspath, folder).startswith("lib")
+
+
 class ObjectCache(CacheDir):
     def cachepath(self, node):
-        if not node.name.endswith(SUFFIX):
+        if not keeps(node):
             return None, None
         if not hasattr(node, "cachesig"):
             # As SCons computes it, with the name in the place of the path.
@@ -27,10 +34,10 @@ class ObjectCache(CacheDir):
         return super().cachepath(node)
 
     def retrieve(self, node):
-        return node.name.endswith(SUFFIX) and super().retrieve(node)
+        return keeps(node) and super().retrieve(node)
 
     def push(self, node):
-        return super().push(node) if node.name.endswith(SUFFIX) else None
+        return super().push(node) if keeps(node) else None
 
     @classmethod
     def copy_from_cache(cls, env, src, dst):
