@@ -390,3 +390,11 @@ def test_build_is_fast(tmp_path: Path) -> None:
     build(root, [RELEASE, PROFILE])
     # A tenth of this on an idle machine; PlatformIO looking for the network takes a minute.
     assert time.monotonic() - start < 20
+
+
+def test_the_object_cache_may_be_anywhere(tmp_path: Path) -> None:
+    """Folders above it are made: a fresh machine has none."""
+    root = write(tmp_path / "project")
+    objects = tmp_path / "no" / "such" / "folder" / "objects"
+    run_pio(root, ["run"], environment={"MICRONETS_OBJECTS": str(objects)})
+    assert list(objects.rglob("*.su"))

@@ -60,6 +60,7 @@ class ObjectCache(CacheDir):
 
 def use(env):
     """Let an environment keep its objects: where ``MICRONETS_OBJECTS`` says, else in the project."""
-    env.CacheDir(
-        os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"), ObjectCache
-    )
+    folder = Path(os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"))
+    # SCons makes the folder, but not those above it.
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    env.CacheDir(str(folder), ObjectCache)
