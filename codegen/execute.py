@@ -154,7 +154,11 @@ def _sources(project: Path) -> Iterator[Path]:
 def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
     """Return the report with what the image holds now: others compile, too.
 
-    ``board`` is the project's copy of the board.
+    An image that is still the one that ``build`` described keeps what ``build`` knew of its stack: the runtime told
+    it where calls through pointers lead.
+
+    Args:
+        board: The project's copy of the board.
     """
     from codegen.board import Board, Region, Uart
     from codegen.image import describe_image
@@ -166,4 +170,7 @@ def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
     }
     unknown = {"vendor": "", "url": "", "mcu": report.board.mcu, "emulator": None, "upload": None}
     image, stack = describe_image(elf, Board(**{**values, **unknown}))
+    built = report.image
+    if built and (image.sections, image.symbols) == (built.sections, built.symbols):
+        return report
     return replace(report, image=image, stack=stack)

@@ -208,3 +208,11 @@ def test_strict_kernels_refuse_a_reference_kernel(tmp_path: Path) -> None:
     report = run_project(tmp_path / "project")
     assert report.run is not None
     assert report.run.passed
+
+
+@needs_compiler
+def test_a_run_keeps_the_stack_that_build_found(tmp_path: Path) -> None:
+    project = emit(tmp_path / "project", require_model("ad01_int8"))
+    before = json.loads((project / "report.json").read_text(encoding="utf-8"))["stack"]
+    run_project(project)
+    assert json.loads((project / "report.json").read_text(encoding="utf-8"))["stack"] == before
