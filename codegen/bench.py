@@ -9,7 +9,7 @@ from typing import Any
 
 from codegen.build import Notify, Request, build
 from codegen.bundled import resolve_model
-from codegen.elf import BIASES, MODEL_FILE, WEIGHTS
+from codegen.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
 from codegen.errors import FitError, ModelError, UsageError
 from codegen.execute import run_project
 from codegen.inspect import inspect_model
@@ -19,7 +19,6 @@ from codegen.runtimes.choose import lacks_cpp_library
 from codegen.sources.errors import SourcesError
 
 RUNTIMES = ("tflm", "aot")
-TABLES = "quantisation and tables"
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,9 @@ def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
     assert stack is not None
     assert run is not None
     tables, file = flash_of(image, TABLES), flash_of(image, MODEL_FILE)
-    weights = flash_of(image, WEIGHTS, BIASES) or weights_in_file
-    flash = image.runtime_bytes + file + flash_of(image, WEIGHTS, BIASES)
+    apart = flash_of(image, WEIGHTS, BIASES)
+    weights = apart or weights_in_file
+    flash = image.runtime_bytes + file + apart
     metadata = tables + file - weights if file else tables
     return Result(
         model=report.model.name,

@@ -39,6 +39,7 @@ class Rule:
 
 
 WEIGHTS, BIASES, VECTORS, OTHER = "weights", "biases", "test vectors", "padding and other"
+TABLES = "quantisation and tables"
 MODEL_FILE = "model file"
 """A ``.tflite`` file as it is, weights and all: what an interpreter reads."""
 
@@ -53,7 +54,7 @@ CATEGORIES: tuple[Rule, ...] = (
     Rule("interpreter", file=r"/tflm/"),
     Rule("kernels", symbol=r"^mn_"),
     Rule("kernels", file=r"\bmn_\w+"),
-    Rule("quantisation and tables", file=r"\bmodel_data\b"),
+    Rule(TABLES, file=r"\bmodel_data\b"),
     Rule("model code", file=r"\bmodel(_interpreter)?\.[co]"),
     Rule("board", file=r"libboard\.a|/board/|\b(startup|system|uart|counter|faults|exit)\.(c|o)"),
     Rule("C library", file=r"\blib(c|m|g|gcc|nosys|stdc\+\+|supc\+\+)(_nano)?\.a|/(crt\w+)\.o"),

@@ -25,7 +25,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     if real == 0.0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    multiplier = _round_half_away(fraction * 2.0**31)
+    multiplier = round_half_away(fraction * 2.0**31)
     if multiplier == 2**31:
         multiplier //= 2
         shift += 1
@@ -36,13 +36,9 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def _round_half_away(value: float) -> int:
-    return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
-
-
 def round_half_away(value: float) -> int:
     """C ``round()`` (``TfLiteRound``)."""
-    return _round_half_away(value)
+    return math.floor(value + 0.5) if value >= 0 else math.ceil(value - 0.5)
 
 
 def rounding_doubling_high_mul(
@@ -112,7 +108,7 @@ def activation_range(activation: Activation, output: Tensor) -> tuple[int, int]:
 
     def quantize(real: float) -> int:
         # The kernels divide in single precision.
-        return output.zero_point + _round_half_away(float(np.float32(real) / np.float32(output.scale)))
+        return output.zero_point + round_half_away(float(np.float32(real) / np.float32(output.scale)))
 
     if activation is Activation.RELU:
         low = max(low, quantize(0.0))
