@@ -8,7 +8,7 @@ from typing import Any
 from codegen.graph import Graph, Operator
 from codegen.operators import Problem, operator_specs
 
-__all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model", "problem_text"]
+__all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,6 @@ class CheckResult:
 def check_model(graph: Graph) -> tuple[Problem, ...]:
     """Return every use of an operator that no runtime can execute exactly, in execution order."""
     return tuple(problem for op in graph.operators for problem in _check(graph, op))
-
-
-def problem_text(problem: Problem) -> str:
-    """Return one problem as a sentence with its remedy on a second line."""
-    return f"{problem.layer}: {problem.reason}\n  what to do: {problem.remedy}"
 
 
 def _check(graph: Graph, op: Operator) -> tuple[Problem, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,10 +168,6 @@ class ImageReport:
     def fits(self) -> bool:
         """Whether every region holds what is in it, the stack included."""
         return all(region.free >= 0 for region in self.regions)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, the derived ones included."""
-        return {**asdict(self), "runtime_bytes": self.runtime_bytes, "fits": self.fits}
 
 
 @dataclass(frozen=True)

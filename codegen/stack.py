@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,6 @@ class StackReport:
     def at_least(self) -> bool:
         """Whether ``worst_bytes`` is a lower bound only, because something has no known bound."""
         return bool(self.unknown or self.recursive or self.dynamic)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "at_least": self.at_least}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -252,13 +251,6 @@ def test_what_does_not_fit_has_a_negative_margin(elf: Path) -> None:
 def test_memory_that_the_board_lacks_has_no_region(elf: Path) -> None:
     report = analyse_elf(elf, replace(BOARD, regions=BOARD.regions[:2]))
     assert next(s for s in report.sections if s.name == ".arena").region == ""
-
-
-@needs_gcc
-def test_report_is_json(report: ImageReport) -> None:
-    values = json.loads(json.dumps(report.as_dict()))
-    assert values["runtime_bytes"] == report.runtime_bytes
-    assert values["regions"][0]["name"] == "FLASH"
 
 
 def test_map_lines(tmp_path: Path) -> None:

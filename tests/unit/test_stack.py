@@ -375,12 +375,11 @@ def test_constructors_are_no_unknown_calls(tmp_path: Path) -> None:
 
 
 @needs_gcc
-def test_result_is_json(tmp_path: Path) -> None:
-    values = analyse_stack(build(tmp_path, CHAIN), [tmp_path]).as_dict()
-    assert values["at_least"] is False
-    assert [frame["function"] for frame in values["path"]][-2:] == ["middle", "leaf"]
-    frames = (*values["path"], *values["handler_path"])
-    assert values["worst_bytes"] == sum(frame["bytes"] for frame in frames)
+def test_worst_case_is_the_sum_of_its_frames(tmp_path: Path) -> None:
+    report = analyse_stack(build(tmp_path, CHAIN), [tmp_path])
+    assert not report.at_least
+    assert [frame.function for frame in report.path][-2:] == ["middle", "leaf"]
+    assert report.worst_bytes == sum(frame.bytes for frame in (*report.path, *report.handler_path))
 
 
 def test_usage_files_of_cpp_and_with_odd_names(tmp_path: Path) -> None:
