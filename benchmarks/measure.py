@@ -7,7 +7,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,52 +25,35 @@ BASELINE_FILE = Path(__file__).with_name("tflm_baseline.toml")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model with one runtime on one board; counts are instructions, sizes bytes.
+    """A result beside the baseline.
 
     Attributes:
-        passed: The image's outputs were the expected ones, byte for byte.
-        per_mac: Instructions per multiply-accumulate.
-        arena: Bytes for tensors and scratch.
-        peak_live: The least any arena could have.
-        code: Flash without weights, biases, tables and golden vectors.
-        tables: Flash for quantisation, a multiplier and a shift a channel, and for look-up tables; with ``tflm``
-            the model file without weights.
-        stack: Worst case.
+        core: The board's.
         baseline: Instructions of TFLM with CMSIS-NN; None where nobody measured.
         baseline_measured: Whether in the same run; otherwise it is the recorded one.
-        problem: Why there are no figures; empty where there are.
     """
 
-    model: str
-    board: str
+    result: bench.Result
     core: str
-    runtime: str = "aot"
-    macs: int = 0
-    passed: bool = False
-    instructions: int = 0
-    startup: int = 0
-    arena: int = 0
-    peak_live: int = 0
-    code: int = 0
-    tables: int = 0
-    weights: int = 0
-    stack: int = 0
     baseline: int | None = None
     baseline_measured: bool = False
-    problem: str = ""
-
-    @property
-    def per_mac(self) -> float | None:
-        return self.instructions / self.macs if self.macs else None
 
     @property
     def ratio(self) -> float | None:
         """Instructions over those of the baseline: below 1 is faster."""
-        return self.instructions / self.baseline if self.baseline and not self.problem else None
+        if not self.baseline or self.result.problem:
+            return None
+        return self.result.instructions / self.baseline
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, the derived ones included."""
-        return {**asdict(self), "per_mac": self.per_mac, "ratio": self.ratio}
+        """Return the result's plain values and, beside them, the baseline's."""
+        return {
+            **self.result.to_json(),
+            "core": self.core,
+            "baseline": self.baseline,
+            "baseline_measured": self.baseline_measured,
+            "ratio": self.ratio,
+        }
 
 
 @dataclass(frozen=True)
@@ -125,42 +108,18 @@ def measure(
         MicronetsError: it cannot be built or run; that it does not fit, or that a runtime cannot be had, is told
             in the measurement instead.
     """
-    board, name = load_board(board_name), model.stem
+    board = load_board(board_name)
     if board.emulator is None:
         raise UsageError("no emulator runs this board's image", where=board_name)
     results = bench.measure_all([str(model)], board_name, runtimes, folder / board_name, notify)
-    recorded = baseline().get(name, {}).get("instructions", {}).get(board.core)
+    recorded = baseline().get(model.stem, {}).get("instructions", {}).get(board.core)
     now = next((r.instructions for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
     return [
-        _measurement(name, result, board.core, recorded)
+        Measurement(result, board.core, recorded)
         if now is None or result.runtime == BASELINE_RUNTIME
-        else _measurement(name, result, board.core, now, measured=True)
+        else Measurement(result, board.core, now, baseline_measured=True)
         for result in results
     ]
-
-
-def _measurement(
-    name: str, result: bench.Result, core: str, known: int | None, *, measured: bool = False
-) -> Measurement:
-    return Measurement(
-        model=name,
-        board=result.board,
-        core=core,
-        runtime=result.runtime,
-        macs=result.macs,
-        passed=result.passed,
-        instructions=result.instructions,
-        startup=result.startup,
-        arena=result.arena_bytes,
-        peak_live=result.peak_live_bytes,
-        code=result.code_bytes,
-        tables=result.metadata_bytes,
-        weights=result.weight_bytes,
-        stack=result.stack_bytes,
-        baseline=known,
-        baseline_measured=measured,
-        problem=result.problem,
-    )
 
 
 def measure_all(

@@ -35,27 +35,21 @@ def rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
 
 
 def _row(m: Measurement) -> tuple[str, ...]:
-    if m.problem:
-        return (
-            m.model,
-            m.board,
-            m.runtime,
-            m.problem.partition(":")[0],
-            *["–"] * (len(COLUMNS) - _NAMES - 1),
-        )
+    result = m.result
+    names = (result.model, result.board, result.runtime)
+    if result.problem:
+        return (*names, result.problem.partition(":")[0], *["–"] * (len(COLUMNS) - _NAMES - 1))
     return (
-        m.model,
-        m.board,
-        m.runtime,
-        f"{m.macs:,}",
-        f"{m.instructions:,}" + ("" if m.passed else " (FAIL)"),
-        "–" if m.per_mac is None else f"{m.per_mac:.3f}",
+        *names,
+        f"{result.macs:,}",
+        f"{result.instructions:,}" + ("" if result.passed else " (FAIL)"),
+        "–" if result.per_mac is None else f"{result.per_mac:.3f}",
         "–" if m.ratio is None else f"{m.ratio:.3f}",
-        f"{m.arena:,}",
-        f"{m.peak_live:,}",
-        f"{m.code:,}",
-        f"{m.tables:,}",
-        f"{m.stack:,}",
+        f"{result.arena_bytes:,}",
+        f"{result.peak_live_bytes:,}",
+        f"{result.code_bytes:,}",
+        f"{result.metadata_bytes:,}",
+        f"{result.stack_bytes:,}",
     )
 
 

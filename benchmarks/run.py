@@ -70,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(to_markdown(found), end="")
     else:
         _print_table(found, timing)
-    return 0 if all(m.passed or m.problem for m in found) else 1
+    return 0 if all(m.result.passed or m.result.problem for m in found) else 1
 
 
 def _print_table(found: Sequence[Measurement], timing: BuildTime | None) -> None:
