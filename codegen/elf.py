@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,27 @@ class Piece:
     file: str
 
 
+@contextmanager
+def open_image(path: Path) -> Iterator[Any]:
+    """Open an image for reading: pyelftools' ``ELFFile``.
+
+    Raises:
+        ToolError: the file is missing or no ELF image.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with path.open("rb") as stream:
+            yield ELFFile(stream)
+    except OSError as error:
+        raise ToolError(
+            f"the image cannot be read: {error.strerror}", where=str(path), remedy="build the project first"
+        ) from error
+    except ELFError as error:
+        raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
+
+
 def analyse_elf(
     path: Path,
     board: Board,
@@ -238,27 +260,16 @@ class _RawSymbol:
 
 
 def _read(path: Path, board: Board) -> tuple[list[SectionReport], list[_RawSymbol]]:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with path.open("rb") as stream:
-            elf = ELFFile(stream)
-            loaded = (s.header for s in elf.iter_segments() if s.header.p_type == "PT_LOAD")
-            segments = [header for header in loaded if header.p_memsz]
-            sections = [
-                _section(s.name, s.header, segments, board)
-                for s in elf.iter_sections()
-                if s.header.sh_flags & _SHF_ALLOC and s.header.sh_size
-            ]
-            table = elf.get_section_by_name(".symtab")
-            return sections, list(_raw_symbols(elf, table)) if table is not None else []
-    except OSError as error:
-        raise ToolError(
-            f"the image cannot be read: {error.strerror}", where=str(path), remedy="build the project first"
-        ) from error
-    except ELFError as error:
-        raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
+    with open_image(path) as elf:
+        loaded = (s.header for s in elf.iter_segments() if s.header.p_type == "PT_LOAD")
+        segments = [header for header in loaded if header.p_memsz]
+        sections = [
+            _section(s.name, s.header, segments, board)
+            for s in elf.iter_sections()
+            if s.header.sh_flags & _SHF_ALLOC and s.header.sh_size
+        ]
+        table = elf.get_section_by_name(".symtab")
+        return sections, list(_raw_symbols(elf, table)) if table is not None else []
 
 
 def _section(name: str, header: Any, segments: Iterable[Any], board: Board) -> SectionReport:

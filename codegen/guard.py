@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from codegen.elf import open_image
 from codegen.errors import FitError, ToolError
 from codegen.plan import Plan
 from codegen.report.report import LayerInfo
@@ -150,20 +151,8 @@ class _Image:
 
     @classmethod
     def read(cls, path: Path) -> _Image:
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
-
-        try:
-            with path.open("rb") as stream:
-                return cls._of(ELFFile(stream), path)
-        except OSError as error:
-            raise ToolError(
-                f"the image cannot be read: {error.strerror}",
-                where=str(path),
-                remedy="build the project first",
-            ) from error
-        except ELFError as error:
-            raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
+        with open_image(path) as elf:
+            return cls._of(elf, path)
 
     @classmethod
     def _of(cls, elf: Any, path: Path) -> _Image:

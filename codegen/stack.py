@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from codegen.elf import open_image
 from codegen.errors import ToolError
 from codegen.thumb import (
     Code,
@@ -141,7 +142,8 @@ def analyse_stack(
     Raises:
         ToolError: the image cannot be read, or has no such entry.
     """
-    image = _load(elf)
+    with open_image(elf) as opened:
+        image = _read_image(opened)
     _apply_usage(image.functions, read_usage(usage))
     by_name = {alias: f for f in image.functions.values() for alias in f.aliases}
     if entry not in by_name:
@@ -296,21 +298,6 @@ class _Walk:
 
 
 # --- the image ------------------------------------------------------------------------------------------
-
-
-def _load(path: Path) -> _Image:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with path.open("rb") as stream:
-            return _read_image(ELFFile(stream))
-    except OSError as error:
-        raise ToolError(
-            f"the image cannot be read: {error.strerror}", where=str(path), remedy="build the project first"
-        ) from error
-    except ELFError as error:
-        raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
 
 
 def _read_image(elf: Any) -> _Image:

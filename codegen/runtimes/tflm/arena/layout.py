@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codegen.elf import open_image
 from codegen.errors import ToolError
 
 _TYPES = frozenset({"DW_TAG_structure_type", "DW_TAG_class_type"})
@@ -53,14 +54,11 @@ def read_layouts(elf: Path, wanted: Iterable[TypeName]) -> Mapping[TypeName, Lay
         The layouts of those that were found: a type that nothing in the image uses has none.
 
     Raises:
-        ToolError: the file holds no debug information.
+        ToolError: the file cannot be read, or holds no debug information.
     """
-    from elftools.elf.elffile import ELFFile
-
     missing = set(wanted)
     found: dict[TypeName, Layout] = {}
-    with elf.open("rb") as stream:
-        image = ELFFile(stream)
+    with open_image(elf) as image:
         if not image.has_dwarf_info():
             raise ToolError(
                 "the image holds no debug information",
