@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ class ImageReport:
     """The whole image.
 
     Attributes:
+        sha256: As :func:`loaded_sha256` gives it.
         symbols: Largest first.
         categories: Of flash, largest first; they add up to ``flash_bytes``.
         flash_bytes: Everything stored in the image: code, constants and initial values of data.
@@ -144,6 +146,7 @@ class ImageReport:
     """
 
     board: str
+    sha256: str
     sections: tuple[SectionReport, ...]
     symbols: tuple[SymbolReport, ...]
     regions: tuple[RegionReport, ...]
@@ -203,6 +206,21 @@ def open_image(path: Path) -> Iterator[Any]:
         raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
 
 
+def loaded_sha256(path: Path) -> str:
+    """Return the SHA-256 of what an image puts where in memory: debug information does not count.
+
+    Raises:
+        ToolError: the file is missing or no ELF image.
+    """
+    digest = sha256()
+    with open_image(path) as elf:
+        for segment in elf.iter_segments("PT_LOAD"):
+            header = segment.header
+            digest.update(f"{header.p_vaddr} {header.p_paddr} {header.p_filesz} {header.p_memsz}\n".encode())
+            digest.update(segment.data())
+    return digest.hexdigest()
+
+
 def analyse_elf(
     path: Path,
     board: Board,
@@ -235,6 +253,7 @@ def analyse_elf(
     limit = next((s.address for s in raw_symbols if s.name == _STACK_LIMIT), None)
     return ImageReport(
         board=board.name,
+        sha256=loaded_sha256(path),
         sections=tuple(sections),
         symbols=symbols,
         regions=tuple(_region(r, sections, board, top, stack_bytes) for r in board.regions),

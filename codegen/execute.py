@@ -161,8 +161,11 @@ def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
         board: The project's copy of the board.
     """
     from codegen.board import Board, Region, Uart
+    from codegen.elf import loaded_sha256
     from codegen.image import describe_image
 
+    if report.image and report.image.sha256 == loaded_sha256(elf):
+        return report
     values = {
         **board,
         "regions": tuple(Region(**region) for region in board["regions"]),
@@ -170,7 +173,4 @@ def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
     }
     unknown = {"vendor": "", "url": "", "mcu": report.board.mcu, "emulator": None, "upload": None}
     image, stack = describe_image(elf, Board(**{**values, **unknown}))
-    built = report.image
-    if built and (image.sections, image.symbols) == (built.sections, built.symbols):
-        return report
     return replace(report, image=image, stack=stack)

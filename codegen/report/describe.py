@@ -85,6 +85,7 @@ def describe_image(image: ImageReport) -> ImageInfo:
         symbols=tuple(
             Symbol(readable(s.name), s.section, s.category, s.size) for s in image.symbols[:_LARGEST_SYMBOLS]
         ),
+        sha256=image.sha256,
     )
 
 

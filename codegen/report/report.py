@@ -123,6 +123,7 @@ class ImageInfo:
         arena_bytes: Tensors' share of ``ram_bytes``.
         runtime_bytes: Flash without weights, biases and golden vectors.
         symbols: The largest first; need not be all.
+        sha256: Of what is loaded and where; empty in reports of earlier versions.
     """
 
     flash_bytes: int
@@ -132,6 +133,7 @@ class ImageInfo:
     regions: tuple[RegionUse, ...]
     sections: tuple[Section, ...] = ()
     symbols: tuple[Symbol, ...] = ()
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

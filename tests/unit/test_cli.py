@@ -557,12 +557,18 @@ def test_run_fails_where_a_byte_differs(cli: Cli, copied: Path) -> None:
 
 @needs_compiler
 @needs_qemu
-def test_run_compiles_what_was_edited_since(cli: Cli, copied: Path) -> None:
+def test_run_compiles_and_describes_what_was_edited_since(cli: Cli, copied: Path) -> None:
+    built = json.loads((copied / "report.json").read_text())
+    # What build alone knows is kept while the image is the one that it described.
+    built["stack"]["notes"] = ["said by build"]
+    (copied / "report.json").write_text(json.dumps(built))
     before = cli("run", copied, "--json").json
+    assert json.loads((copied / "report.json").read_text())["stack"] == built["stack"]
     main_c = copied / "src/main.c"
     main_c.write_text(
         main_c.read_text()
-        + '\nconst int my_table[64] __attribute__((used, section(".rodata.mine"))) = {1};\n'
+        + "\n__attribute__((constructor)) static void mine(void)\n"
+        + "{ static volatile int table[64] = {1}; ++table[0]; }\n"
     )
     os.utime(main_c)
     image = copied / f".pio/build/{BOARD}/firmware.elf"
@@ -570,6 +576,9 @@ def test_run_compiles_what_was_edited_since(cli: Cli, copied: Path) -> None:
     after = cli("run", copied, "--json").json
     assert image.stat().st_mtime_ns > stamp
     assert after["instructions"] == pytest.approx(before["instructions"], rel=0.01)
+    report = json.loads((copied / "report.json").read_text())
+    assert report["image"]["flash_bytes"] > built["image"]["flash_bytes"] + 256
+    assert report["stack"]["notes"] != built["stack"]["notes"]
 
 
 @needs_compiler

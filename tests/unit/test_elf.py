@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codegen.board import Board, Region, Uart
-from codegen.elf import ImageReport, Rule, analyse_elf, read_map
+from codegen.elf import ImageReport, Rule, analyse_elf, loaded_sha256, read_map
 from codegen.errors import ToolError
 
 GCC = shutil.which("arm-none-eabi-gcc")
@@ -238,6 +238,18 @@ def test_rules_are_data(elf: Path) -> None:
     report = analyse_elf(elf, BOARD, rules=(Rule("all model", symbol="^conv_"), Rule("rest")))
     assert {c.name for c in report.categories} == {"all model", "rest", "padding and other"}
     assert report.category_bytes("all model") == 5200
+
+
+@needs_gcc
+def test_digest_is_of_what_is_loaded(report: ImageReport, elf: Path, tmp_path: Path) -> None:
+    stripped, edited = tmp_path / "stripped.elf", tmp_path / "edited.elf"
+    subprocess.run(["arm-none-eabi-strip", "-o", str(stripped), str(elf)], check=True)
+    assert stripped.stat().st_size < elf.stat().st_size
+    assert loaded_sha256(stripped) == loaded_sha256(elf) == report.sha256
+    raw = elf.read_bytes()
+    assert raw.count(b"an application's message") == 1
+    edited.write_bytes(raw.replace(b"an application's message", b"another person's message"))
+    assert loaded_sha256(edited) != report.sha256
 
 
 @needs_gcc
