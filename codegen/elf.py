@@ -226,23 +226,21 @@ def analyse_elf(
     board: Board,
     *,
     stack_bytes: int | None = None,
-    map_file: Path | None = None,
     rules: Sequence[Rule] = CATEGORIES,
 ) -> ImageReport:
     """Read an image.
 
     Args:
-        path: The ELF file.
+        path: The ELF file; the linker's map is read where it lies beside it with suffix ``.map``.
         board: Whose regions it was linked for.
         stack_bytes: Worst-case stack (:func:`codegen.stack.analyse_stack`), to be counted in its region.
-        map_file: The linker's map; by default the image's name with suffix ``.map``, where it exists.
         rules: How to tell categories apart.
 
     Raises:
         ToolError: the file is missing or no ELF image.
     """
     sections, raw_symbols = _read(path, board)
-    map_path = map_file or path.with_suffix(".map")
+    map_path = path.with_suffix(".map")
     names = {section.name for section in sections}
     # Debug information has addresses of its own, which mean nothing here.
     pieces = [p for p in read_map(map_path) if p.output in names] if map_path.is_file() else []

@@ -54,13 +54,13 @@ class PioRun:
     """A finished run of PlatformIO.
 
     Attributes:
-        output: Standard output and error, in order; empty where it was streamed.
-        log: The file that holds the output; None where it was streamed.
+        output: Standard output and error, in order.
+        log: The file that holds the output.
     """
 
     status: int
     output: str
-    log: Path | None = None
+    log: Path
 
 
 def core_dir() -> Path:
@@ -85,7 +85,6 @@ def run_pio(
     arguments: Sequence[str],
     *,
     environment: Mapping[str, str] | None = None,
-    stream: bool = False,
     check: bool = True,
 ) -> PioRun:
     """Run ``pio <arguments>`` in a project, with the PlatformIO of this Python.
@@ -94,7 +93,6 @@ def run_pio(
         project: Folder with ``platformio.ini``.
         arguments: For example ``["run", "-e", "nucleo_f746zg"]``.
         environment: Variables to add.
-        stream: Let the output go to the terminal instead of capturing it.
         check: Raise where PlatformIO fails.
 
     Raises:
@@ -105,23 +103,19 @@ def run_pio(
         raise ToolError("is no PlatformIO project", where=str(project), why="it has no platformio.ini")
     command = [sys.executable, "-m", "platformio", *arguments]
     variables = {**os.environ, **_settings(), **(environment or {})}
-    if stream:
-        finished = subprocess.run(command, cwd=project, env=variables, check=False)
-        run = PioRun(finished.returncode, "")
-    else:
-        captured = subprocess.run(
-            command,
-            cwd=project,
-            env=variables,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        run = PioRun(captured.returncode, captured.stdout, _write_log(project, captured.stdout))
+    finished = subprocess.run(
+        command,
+        cwd=project,
+        env=variables,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    run = PioRun(finished.returncode, finished.stdout, _write_log(project, finished.stdout))
     if check and run.status != 0:
         raise failure(project, arguments, run)
     return run
@@ -155,13 +149,12 @@ def _registry_answers() -> bool:
         return False
 
 
-def build(project: Path, environments: Sequence[str], *, stream: bool = False) -> dict[str, Path]:
+def build(project: Path, environments: Sequence[str]) -> dict[str, Path]:
     """Compile a project.
 
     Args:
         project: The project's folder.
         environments: PlatformIO environments, for example those of :func:`codegen.project.environments`.
-        stream: As in :func:`run_pio`.
 
     Returns:
         The ELF file of each environment.
@@ -174,7 +167,7 @@ def build(project: Path, environments: Sequence[str], *, stream: bool = False) -
     arguments = ["run"]
     for name in environments:
         arguments += ["-e", name]
-    run_pio(project, arguments, stream=stream)
+    run_pio(project, arguments)
     images = {name: image_of(project, name) for name in environments}
     for name, image in images.items():
         if not image.is_file():
@@ -189,7 +182,6 @@ def image_of(project: Path, environment: str) -> Path:
 
 def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError | RegionOverflowError:
     """Return the error that tells the first thing that went wrong."""
-    log = str(run.log) if run.log else "the output above"
     if "No module named platformio" in run.output:
         return ToolError(
             "PlatformIO is not installed",
@@ -206,10 +198,10 @@ def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError |
     overflows = [(int(match["bytes"]), match["region"]) for match in _OVERFLOW.finditer(run.output)]
     if overflows:
         excess, region = max(overflows)
-        return RegionOverflowError(region, excess, str(project), log)
+        return RegionOverflowError(region, excess, str(project), str(run.log))
     first = _first_error(run.output)
     what = f"`pio {' '.join(arguments)}` failed" + (f": {first}" if first else f" with status {run.status}")
-    return ToolError(what, where=str(project), remedy=f"read {log}")
+    return ToolError(what, where=str(project), remedy=f"read {run.log}")
 
 
 def _first_error(output: str) -> str:

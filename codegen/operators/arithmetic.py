@@ -138,17 +138,14 @@ def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
     return [] if ok else [Problem(f"{op.name} ({op.kind})", reason, remedy)]
 
 
-def check_types(
-    graph: Graph, op: Operator, allowed: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
-) -> list[Problem]:
-    """Check that the first input and output have one common, quantised type of ``allowed``."""
+def check_types(graph: Graph, op: Operator) -> list[Problem]:
+    """Check that the first input and output are both int8 or both int16."""
     tensor_in, tensor_out = graph.operand(op, 0), graph.tensor(op.outputs[0])
     if tensor_in is None:
         return require(False, op, "its first input is missing", "convert the model again")
-    names = " or ".join(sorted(d.value for d in allowed))
     return require(
-        tensor_in.dtype in allowed and tensor_out.dtype is tensor_in.dtype,
+        tensor_in.dtype in (DType.INT8, DType.INT16) and tensor_out.dtype is tensor_in.dtype,
         op,
-        f"maps {tensor_in.dtype.value} to {tensor_out.dtype.value}; it must be {names} on both sides",
+        f"maps {tensor_in.dtype.value} to {tensor_out.dtype.value}; it must be int16 or int8 on both sides",
         "convert with full-integer quantisation (inference_input_type = inference_output_type = tf.int8)",
     )

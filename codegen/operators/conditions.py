@@ -16,13 +16,13 @@ FULL_INTEGER = (
 CONVERT_AGAIN = "convert the model again with a current TensorFlow; a converter does not write this"
 
 
-def arity(graph: Graph, op: Operator, inputs: int, outputs: int = 1) -> list[Problem]:
-    """Check the number of inputs, all present, and of outputs."""
+def arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
+    """Check the number of inputs, all present, and that there is one output."""
     present = all(graph.operand(op, i) is not None for i in range(len(op.inputs)))
     return require(
-        len(op.inputs) == inputs and len(op.outputs) == outputs and present,
+        len(op.inputs) == inputs and len(op.outputs) == 1 and present,
         op,
-        f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it must have {inputs} and {outputs}",
+        f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it must have {inputs} and 1",
         CONVERT_AGAIN,
     )
 

@@ -79,7 +79,7 @@ ld: region `FLASH' overflowed by 1084 bytes
 
 def test_what_the_linker_refuses_names_tensors_and_board() -> None:
     plan, footprint = dense(4096, 127)
-    error = failure(Path("project"), ["run"], PioRun(1, LINKER))
+    error = failure(Path("project"), ["run"], PioRun(1, LINKER, Path("log")))
     assert isinstance(error, RegionOverflowError)
     assert (error.region, error.excess, error.exit_code) == ("FLASH", 1084, FitError.exit_code)
     assert str(overflowed(plan, footprint, error.region, error.excess, load_boards())) == (

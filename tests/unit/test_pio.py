@@ -45,8 +45,8 @@ def test_first_error_is_the_one_told(tmp_path: Path, output: str, first: str) ->
 
 
 def test_failure_without_a_message_tells_the_status(tmp_path: Path) -> None:
-    error = pio.failure(tmp_path, ["run"], pio.PioRun(3, "", None))
-    assert str(error) == f"{tmp_path}: `pio run` failed with status 3\n  what to do: read the output above"
+    error = pio.failure(tmp_path, ["run"], pio.PioRun(3, "", tmp_path / "log"))
+    assert str(error) == f"{tmp_path}: `pio run` failed with status 3\n  what to do: read {tmp_path / 'log'}"
 
 
 def test_missing_compiler_names_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -28,7 +28,12 @@ from codegen.graph import Graph
 from codegen.memory import plan_memory
 from codegen.plan import LayerCode
 from codegen.reader import read_model
-from codegen.report import (
+from codegen.report import numbers, terminal
+from codegen.report.describe import describe_image, describe_model, describe_stack
+from codegen.report.document import from_json, to_document, to_json
+from codegen.report.html import to_html
+from codegen.report.pictures import category_styles, layer_bars, memory_picture, region_pictures, stack_bars
+from codegen.report.report import (
     BoardInfo,
     Frame,
     ImageInfo,
@@ -39,17 +44,7 @@ from codegen.report import (
     Section,
     StackInfo,
     Symbol,
-    describe_image,
-    describe_model,
-    describe_stack,
-    from_json,
-    numbers,
-    terminal,
-    to_document,
-    to_html,
-    to_json,
 )
-from codegen.report.pictures import category_styles, layer_bars, memory_picture, region_pictures, stack_bars
 from codegen.report.summary import circumstances
 from codegen.stack import Frame as StackFrame
 from codegen.stack import StackReport
@@ -77,7 +72,7 @@ def graph_layers(graph: Graph) -> tuple[LayerInfo, ...]:
 
 
 def graph_report() -> Report:
-    graph = read_model(resolve_model().path)
+    graph = read_model(resolve_model("digits").path)
     codes = [LayerCode((), (), alias=op.kind == "RESHAPE", scratch_bytes=64) for op in graph.operators]
     layers = graph_layers(graph)
     counts = tuple(LayerCount(x.index, x.name, x.op, x.macs, 2 * x.macs + 1234) for x in layers)
