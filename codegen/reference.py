@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,23 +27,12 @@ def evaluate(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """
     last = last_uses(graph)
     live = _bind(graph, inputs)
-    for op, results in _steps(graph, live):
-        live.update(results)
+    for op in graph.operators:
+        live.update(_results(graph, op, live))
         for t in {*op.inputs, *op.outputs}:
             if last.get(t, op.index) <= op.index:
                 live.pop(t, None)
     return tuple(live[t] for t in graph.outputs)
-
-
-def evaluate_all(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
-    """Run one inference and return every activation, model inputs included, by tensor index.
-
-    Arguments and errors are those of :func:`evaluate`.
-    """
-    live = _bind(graph, inputs)
-    for _, results in _steps(graph, live):
-        live.update(results)
-    return live
 
 
 def last_uses(graph: Graph) -> dict[int, int]:
@@ -70,24 +59,15 @@ def _bind(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
     return dict(zip(graph.inputs, inputs, strict=True))
 
 
-def _steps(graph: Graph, live: dict[int, Array]) -> Iterator[tuple[Operator, dict[int, Array]]]:
-    specs = operator_specs()
-    for op in graph.operators:
-        spec = specs.get(op.kind)
-        if spec is None:
-            raise ModelError(
-                f"there is no reference for {op.kind}", where=f"{graph.name}: {op.name} ({op.kind})"
-            )
-        operands = [_value(graph, live, t) for t in op.inputs]
-        results = dict(zip(op.outputs, spec.evaluate(graph, op, operands), strict=True))
-        for t, array in results.items():
-            assert _matches(graph.tensor(t), array), (
-                op.name,
-                graph.tensor(t).shape,
-                array.shape,
-                array.dtype,
-            )
-        yield op, results
+def _results(graph: Graph, op: Operator, live: dict[int, Array]) -> dict[int, Array]:
+    spec = operator_specs().get(op.kind)
+    if spec is None:
+        raise ModelError(f"there is no reference for {op.kind}", where=f"{graph.name}: {op.name} ({op.kind})")
+    operands = [_value(graph, live, t) for t in op.inputs]
+    results = dict(zip(op.outputs, spec.evaluate(graph, op, operands), strict=True))
+    for t, array in results.items():
+        assert _matches(graph.tensor(t), array), (op.name, graph.tensor(t).shape, array.shape, array.dtype)
+    return results
 
 
 def _value(graph: Graph, live: dict[int, Array], t: int) -> Array | None:
