@@ -108,7 +108,6 @@ class RegionReport:
         used: Bytes of sections in it, load images of ``.data`` included.
         stack: Worst-case stack that it must hold besides; 0 where the stack is elsewhere or unknown.
         free: Bytes left after both; negative where it does not fit.
-        percent: Of the region, ``used`` and ``stack`` together.
     """
 
     name: str
@@ -118,7 +117,6 @@ class RegionReport:
     used: int
     stack: int
     free: int
-    percent: float
 
 
 @dataclass(frozen=True)
@@ -140,12 +138,10 @@ class ImageReport:
         flash_bytes: Everything stored in the image: code, constants and initial values of data.
         ram_bytes: Static RAM: data, bss and arena. The stack is apart.
         arena_bytes: Section ``.arena``.
-        stack_bytes: Worst case as given to :func:`analyse_elf`.
         stack_room: What is left for the stack between ``_stack_limit`` and ``_stack_top``; None where the
             image lacks these symbols.
     """
 
-    board: str
     sha256: str
     sections: tuple[SectionReport, ...]
     symbols: tuple[SymbolReport, ...]
@@ -153,10 +149,7 @@ class ImageReport:
     categories: tuple[CategoryReport, ...]
     flash_bytes: int
     ram_bytes: int
-    data_bytes: int
-    bss_bytes: int
     arena_bytes: int
-    stack_bytes: int | None = None
     stack_room: int | None = None
 
     def category_bytes(self, name: str) -> int:
@@ -245,23 +238,18 @@ def analyse_elf(
     # Debug information has addresses of its own, which mean nothing here.
     pieces = [p for p in read_map(map_path) if p.output in names] if map_path.is_file() else []
     symbols = _symbols(raw_symbols, sections, pieces, board, rules)
-    by_kind = {kind: sum(s.size for s in sections if s.kind == kind) for kind in (DATA, BSS, ARENA)}
     flash_bytes = sum(s.size for s in sections if s.load_region)
     top = next((s.address for s in raw_symbols if s.name == _STACK_TOP), None)
     limit = next((s.address for s in raw_symbols if s.name == _STACK_LIMIT), None)
     return ImageReport(
-        board=board.name,
         sha256=loaded_sha256(path),
         sections=tuple(sections),
         symbols=symbols,
         regions=tuple(_region(r, sections, board, top, stack_bytes) for r in board.regions),
         categories=_categories(sections, symbols, pieces, rules, flash_bytes),
         flash_bytes=flash_bytes,
-        ram_bytes=sum(by_kind.values()),
-        data_bytes=by_kind[DATA],
-        bss_bytes=by_kind[BSS],
-        arena_bytes=by_kind[ARENA],
-        stack_bytes=stack_bytes,
+        ram_bytes=sum(s.size for s in sections if s.kind in {DATA, BSS, ARENA}),
+        arena_bytes=sum(s.size for s in sections if s.kind == ARENA),
         stack_room=None if top is None or limit is None else top - limit,
     )
 
@@ -355,16 +343,8 @@ def _region(
     # The stack grows down from its top, which is the first address behind it.
     home = region.origin < stack_top <= region.end if stack_top is not None else region == board.default_ram
     here = stack or 0 if home and region.kind == "ram" else 0
-    total = used + here
     return RegionReport(
-        region.name,
-        region.kind,
-        region.origin,
-        region.size,
-        used,
-        here,
-        region.size - total,
-        round(100 * total / region.size, 2),
+        region.name, region.kind, region.origin, region.size, used, here, region.size - used - here
     )
 
 
