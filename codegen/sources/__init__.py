@@ -18,7 +18,6 @@ __all__ = [
     "SourcesError",
     "SourcesMissing",
     "SourcesUnreachable",
-    "available",
     "fetch",
     "locate",
     "obtainable",
@@ -37,19 +36,6 @@ def locate(overrides: Mapping[str, str] | None = None) -> SourceTree:
         UsageError: a key or a hash is not one.
     """
     return locate_set(SourceSet.pinned(overrides))
-
-
-def available(overrides: Mapping[str, str] | None = None) -> tuple[bool, str]:
-    """Return whether the sources are in the cache, and a reason as a sentence; asks no network.
-
-    Raises:
-        UsageError: a key or a hash is not one.
-    """
-    try:
-        locate(overrides)
-    except SourcesMissing as missing:
-        return False, missing.what
-    return True, "its sources are in the cache"
 
 
 def obtainable(overrides: Mapping[str, str] | None = None, timeout: float = 3.0) -> tuple[bool, str]:

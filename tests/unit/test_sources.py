@@ -729,15 +729,16 @@ class TestVerbs:
         before = runner.invoke(sources_app, ["status", "--json"])
         assert before.exit_code == 1
         assert {s["state"] for s in json.loads(before.stdout)["sources"]} == {"missing"}
-        assert api.available() == (False, api_missing(as_pinned))
+        with pytest.raises(SourcesMissing) as missing:
+            api.locate()
+        assert missing.value.what == api_missing(as_pinned)
         fetched = runner.invoke(sources_app, ["fetch", "--json"])
         assert fetched.exit_code == 0
         assert json.loads(fetched.stdout)["commits"] == as_pinned.sources.commits
         after = runner.invoke(sources_app, ["status"])
         assert after.exit_code == 0
         assert after.stdout.count("commit hash, clean tree") == 5
-        assert api.available() == (True, "its sources are in the cache")
-        assert api.obtainable() == api.available()
+        assert api.obtainable() == (True, "its sources are in the cache")
         assert api.locate() == api.fetch()
 
     def test_import(self, as_pinned: World) -> None:
@@ -780,7 +781,7 @@ class TestVerbs:
         api.fetch()
         start = time.perf_counter()
         for _ in range(10):
-            api.available()
+            api.locate()
         assert (time.perf_counter() - start) / 10 < 0.05
 
 
@@ -838,10 +839,10 @@ def test_real_sources_go_together() -> None:
 
 
 def real_sources() -> SourceTree:
-    present, reason = api.available()
-    if not present:
-        pytest.skip(f"{reason} (micronets-gen sources fetch brings them)")
-    return api.locate()
+    try:
+        return api.locate()
+    except SourcesMissing as missing:
+        pytest.skip(f"{missing.what} (micronets-gen sources fetch brings them)")
 
 
 def test_real_sources_have_the_pinned_digests_and_licences() -> None:
