@@ -128,12 +128,13 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
         libraries=sources.libraries,
         documents=sources.documents,
         quiet_flags=sources.quiet_flags,
+        about=source.about,
     )
     folder = request.out or Path("build") / f"{board.name}-{name}"
     with _writing(folder):
         project.write(folder, force=request.force)
     report = Report(
-        model=describe_model(graph),
+        model=replace(describe_model(graph), name=name),
         board=describe_board(board),
         runtime=plan.runtime,
         runtime_reason=choice.reason,

@@ -18,7 +18,7 @@ from typing import Any
 from codegen.errors import UsageError
 from codegen.resources import models_dir
 
-DEFAULT_MODEL = "digits"
+DEFAULT_MODEL = "kws-s"
 
 RUN_MODEL, RUN_VECTORS = "model_int8.tflite", "vectors.npz"
 """What a run of the search leaves in its folder."""
@@ -37,6 +37,7 @@ class BundledModel:
         task: What it decides, from what.
         accuracy: Measured on the int8 file with the reference kernels; fraction of ``samples``.
         samples: Held-out samples behind ``accuracy``.
+        note: What that accuracy does not say; one sentence, or empty.
         provenance: Everything that its script recorded.
     """
 
@@ -47,7 +48,18 @@ class BundledModel:
     task: str
     accuracy: float
     samples: int
+    note: str
     provenance: MappingProxyType[str, Any]
+
+    @property
+    def about(self) -> str:
+        """What the model is and how well it does, in sentences."""
+        measured = (
+            f"{self.title}: {self.task}. "
+            f"Accuracy of the int8 model {100 * self.accuracy:.1f} % on {self.samples:,} held-out samples."
+        )
+        classes = ", ".join(self.provenance.get("classes", ()))
+        return " ".join(filter(None, (measured, self.note, f"Classes from 0: {classes}." if classes else "")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +84,11 @@ class ModelSource:
             if self.untrained
             else ""
         )
+
+    @property
+    def about(self) -> str:
+        """What the project's README says of the model: of a bundled one where it comes from and how good it is."""
+        return self.bundled.about if self.bundled else self.mark
 
     @property
     def name(self) -> str | None:
@@ -105,6 +122,7 @@ def _load(path: Path) -> BundledModel:
         task=record["task"],
         accuracy=record["test"]["accuracy"],
         samples=record["test"]["samples"],
+        note=record.get("note", ""),
         provenance=MappingProxyType(record),
     )
 

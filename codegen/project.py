@@ -90,6 +90,7 @@ def project_files(
     libraries: Sequence[LibrarySources] = (),
     documents: Mapping[str, str] | None = None,
     quiet_flags: Sequence[str] = (),
+    about: str = "",
 ) -> Project:
     """Assemble a project.
 
@@ -104,9 +105,10 @@ def project_files(
         libraries: What the runtime brings along beside ``lib/model``.
         documents: Further files by path in the project.
         quiet_flags: See :class:`codegen.runtimes.base.Sources`.
+        about: What the project's README says of the model.
     """
     board = plan.board
-    values = {**_values(plan, vectors), "quiet_flags": list(quiet_flags)}
+    values = {**_values(plan, vectors), "quiet_flags": list(quiet_flags), "about": about}
     files: dict[str, str | bytes] = {
         "platformio.ini": render("project/platformio.ini.j2", **values),
         "README.md": render("project/README.md.j2", **values),

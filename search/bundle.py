@@ -18,12 +18,15 @@ import numpy as np
 from codegen.render import write_if_changed
 
 
-def bundle(run: Path, out: Path, *, name: str, title: str, task: str, samples: int) -> dict[str, Any]:
+def bundle(
+    run: Path, out: Path, *, name: str, title: str, task: str, note: str, samples: int
+) -> dict[str, Any]:
     """Write a bundled model's three files and return its record.
 
     Args:
         run: What ``micronets-gen train`` or ``search`` left.
         out: The folder of bundled models.
+        note: What the accuracy does not say, in a sentence; empty if there is nothing.
         samples: How many held-out samples travel along.
 
     Raises:
@@ -39,6 +42,7 @@ def bundle(run: Path, out: Path, *, name: str, title: str, task: str, samples: i
         "name": name,
         "title": title,
         "task": task,
+        "note": note,
         "metric": "top-1 accuracy of the int8 model on the test split, LiteRT reference kernels",
         "test": {
             "correct": round(metrics["test"] * total),
@@ -55,6 +59,7 @@ def bundle(run: Path, out: Path, *, name: str, title: str, task: str, samples: i
         "cost": metrics["cost"],
         "data": metrics["data"],
         "training": {
+            "command": record["command"],
             "task": record["task"],
             "architecture": record["architecture"],
             "seed": record["seed"],
@@ -79,11 +84,18 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--title", required=True)
     parser.add_argument("--task", required=True, help="what it is for, in a few words")
+    parser.add_argument("--note", default="", help="what the accuracy does not say, in a sentence")
     parser.add_argument("--samples", type=int, default=120)
     parser.add_argument("--out", type=Path, default=Path("codegen/models"))
     given = parser.parse_args(words)
     about = bundle(
-        given.run, given.out, name=given.name, title=given.title, task=given.task, samples=given.samples
+        given.run,
+        given.out,
+        name=given.name,
+        title=given.title,
+        task=given.task,
+        note=given.note,
+        samples=given.samples,
     )
     print(f"{about['name']}: {about['test']['accuracy']:.2%} of {about['test']['samples']:,} test samples")
 

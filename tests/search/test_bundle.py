@@ -26,7 +26,14 @@ def _run(folder: Path) -> Path:
         "cost": {"ops": 182_272},
         "data": {"source": "scikit-learn"},
     }
-    record = {"task": "digits", "architecture": None, "seed": 7, "recipe": {"train": {}}, "versions": {}}
+    record = {
+        "command": "micronets-gen train --task digits",
+        "task": "digits",
+        "architecture": None,
+        "seed": 7,
+        "recipe": {"train": {}},
+        "versions": {},
+    }
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.json").write_text(json.dumps(record))
     return folder
@@ -35,7 +42,7 @@ def _run(folder: Path) -> Path:
 def test_the_record_tells_the_whole_test_and_the_samples_that_travel(tmp_path: Path) -> None:
     out = tmp_path / "models"
     out.mkdir()
-    about = bundle(_run(tmp_path), out, name="mine", title="Mine", task="digits", samples=50)
+    about = bundle(_run(tmp_path), out, name="mine", title="Mine", task="digits", note="", samples=50)
     assert json.loads((out / "mine.json").read_text()) == about
     assert about["test"] == {"correct": 358, "samples": 360, "accuracy": 0.9944}
     vectors = np.load(out / "mine.npz")

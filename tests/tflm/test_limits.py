@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import load_board
+from codegen.board import load_board, load_boards
 from codegen.build import Request, build
 from codegen.bundled import resolve_model
 from codegen.check import check_model
@@ -326,6 +326,12 @@ def test_check_counts_the_file_and_the_predicted_arena(runtime: TflmRuntime) -> 
         assert fit.fits
         assert used["flash"] > graph.file_bytes
         assert plan.memory.size < used["ram"] < plan.memory.size + 8192
+
+
+def test_every_board_holds_the_default_model(runtime: TflmRuntime) -> None:
+    fits = check_on_boards(read_model(resolve_model().path), load_boards(), runtime.name).fits
+    assert len(fits) >= 10
+    assert all(fit.fits for fit in fits)
 
 
 def test_check_verb_without_sources_says_how_to_get_them(

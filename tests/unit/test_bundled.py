@@ -70,14 +70,28 @@ def test_digits_vectors_are_the_held_out_split() -> None:
     assert not any(image.tobytes() in seen for image in split.test.images)
 
 
-def test_digits_meets_its_accuracy() -> None:
-    model = bundled_models()[0]
-    assert model.accuracy >= 0.98
-    assert sorted(np.load(model.vectors)["labels"][:10]) == list(range(10))
+@pytest.mark.parametrize(("name", "accuracy", "classes"), [("digits", 0.98, 10), ("kws-s", 0.9, 12)])
+def test_accuracy_and_the_first_sample_of_each_class(name: str, accuracy: float, classes: int) -> None:
+    model = resolve_model(name).bundled
+    assert model is not None
+    assert model.accuracy >= accuracy
+    assert sorted(np.load(model.vectors)["labels"][:classes]) == list(range(classes))
+
+
+def test_the_keyword_spotter_says_what_it_was_made_of() -> None:
+    model = resolve_model("kws-s").bundled
+    assert model is not None
+    assert "synthesised with espeak-ng" in model.about
+    assert "not tried on recorded speech" in model.about
+    assert model.provenance["training"]["command"].startswith("micronets-gen train --task kws-tts ")
+    voices = [
+        set(model.provenance["data"]["source"]["voices"][split]) for split in ("train", "validation", "test")
+    ]
+    assert sum(map(len, voices)) == len(set.union(*voices))
 
 
 def test_resolve_takes_the_default_a_name_or_a_file(tmp_path: Path) -> None:
-    assert resolve_model().path == models_dir() / "digits.tflite"
+    assert resolve_model().path == models_dir() / "kws-s.tflite"
     assert resolve_model("digits").vectors == models_dir() / "digits.npz"
     file = tmp_path / "mine.tflite"
     file.write_bytes(b"x")
@@ -106,4 +120,4 @@ def test_resolve_suggests_a_near_file(tmp_path: Path) -> None:
 def test_resolve_names_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder") as error:
         resolve_model(str(tmp_path))
-    assert "one of the bundled models: digits" in error.value.remedy
+    assert "one of the bundled models: kws-s, digits" in error.value.remedy

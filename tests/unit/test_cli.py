@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from codegen import __version__
+from codegen.bundled import DEFAULT_MODEL
 from codegen.cli import main
 from codegen.graph import ConcatenationOptions, DType
 from tests.support.builder import ModelBuilder
@@ -108,7 +109,7 @@ def inexact_model() -> bytes:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The default model, compiled by the command line, and what ``build --json`` said of it."""
+    """The smallest bundled model, compiled by the command line, and what ``build --json`` said of it."""
     project = tmp_path_factory.mktemp("cli") / "project"
     program = "from codegen.cli import main; main()"
     command = [
@@ -118,6 +119,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
         "build",
         "-b",
         BOARD,
+        "-m",
+        "digits",
         "-r",
         "aot",
         "--out",
@@ -205,10 +208,11 @@ def test_one_board(cli: Cli) -> None:
 
 def test_models(cli: Cli) -> None:
     models = cli("models", "--json").json["models"]
-    assert models[0]["name"] == "digits"
-    assert models[0]["accuracy"] > 0.9
-    assert Path(models[0]["path"]).is_file()
-    assert "digits" in cli("models").out
+    assert [model["name"] for model in models] == ["kws-s", "digits"]
+    for model in models:
+        assert model["accuracy"] > 0.9
+        assert Path(model["path"]).is_file()
+        assert model["name"] in cli("models").out
 
 
 def test_inspect(cli: Cli) -> None:
@@ -240,6 +244,39 @@ def test_build_as_json(built: tuple[Path, Any]) -> None:
     assert 0 < said["arena_bytes"] <= said["ram_bytes"] < said["flash_bytes"]
     assert said["stack_bytes"] > 0
     assert {"report.json", "report.html", "micronets.lock"} <= set(snapshot(project))
+
+
+# --- the default model ------------------------------------------------------------------------------------
+
+
+def test_without_a_model_the_keyword_spotter_is_built(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = cli("build", "--board", "nucleo_f446re", "--runtime", "aot", "--no-compile", "--json").json
+    assert (said["project"], said["model"]) == ("build/nucleo_f446re-kws-s", "kws-s")
+    assert said["macs"] == 8_326_752
+    project = Path(said["project"])
+    text = " ".join((project / "README.md").read_text().split())
+    assert "95.9 % on 4,032 held-out samples" in text
+    assert "speech synthesised with espeak-ng" in text
+    assert "0: silence, unknown, yes, no," in text
+    assert "#define VECTORS 32u" in (project / "lib/selftest/vectors.h").read_text()
+
+
+@needs_compiler
+def test_the_default_model_runs_and_tells_its_accuracy(cli: Cli, tmp_path: Path) -> None:
+    words = ["build", "-b", "nucleo_f446re", "-r", "aot", "--vector-count", 4, "--out", tmp_path, "--json"]
+    assert cli(*words).status == 0
+    said = cli("run", tmp_path, "--json").json
+    assert (said["passed"], said["model"], said["emulator"]) == (True, "kws-s", "virtual board (unicorn)")
+    assert (said["vectors"], said["vectors_passed"], said["labelled"], said["correct"]) == (4, 4, 4, 4)
+
+
+def test_every_board_holds_the_default_model(cli: Cli) -> None:
+    fits = cli("check", DEFAULT_MODEL, "--json").json["fits"]
+    assert len(fits) >= 10
+    assert all(fit["fits"] for fit in fits)
 
 
 @needs_compiler
@@ -288,7 +325,7 @@ def test_unknown_board(cli: Cli, tmp_path: Path) -> None:
         (
             "missing.tflite",
             "error: missing.tflite: no such model file\n"
-            "  what to do: give a .tflite file or one of the bundled models: digits, kws-s\n",
+            "  what to do: give a .tflite file or one of the bundled models: kws-s, digits\n",
         ),
         (
             "digts",
@@ -338,7 +375,7 @@ def test_operator_that_cannot_be_executed(
 
 def test_output_folder_is_a_file(cli: Cli, tmp_path: Path) -> None:
     taken = write(tmp_path / "taken", b"mine")
-    done = cli("build", "-b", BOARD, "-r", "aot", "--out", taken)
+    done = cli("build", "-b", BOARD, "-m", "digits", "-r", "aot", "--out", taken)
     assert (done.status, done.out) == (2, "")
     assert done.err == (
         f"error: {taken}: is a file, not a folder\n  what to do: choose another folder with --out\n"
@@ -348,7 +385,8 @@ def test_output_folder_is_a_file(cli: Cli, tmp_path: Path) -> None:
 
 def test_output_folder_is_someone_elses(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "thesis.tex", b"years of work")
-    done = cli("build", "-b", BOARD, "-r", "aot", "--out", tmp_path, "--no-compile")
+    words = ["build", "-b", BOARD, "-m", "digits", "-r", "aot", "--out", tmp_path, "--no-compile"]
+    done = cli(*words)
     assert (done.status, done.out) == (2, "")
     assert done.err == (
         f"error: {tmp_path}: the folder is not empty and holds no project of micronets-gen\n"
@@ -356,13 +394,13 @@ def test_output_folder_is_someone_elses(cli: Cli, tmp_path: Path) -> None:
         "  what to do: choose another folder with --out, or write into this one with --force\n"
     )
     assert snapshot(tmp_path) == {"thesis.tex": b"years of work"}
-    assert cli("build", "-b", BOARD, "-r", "aot", "--out", tmp_path, "--no-compile", "--force").status == 0
+    assert cli(*words, "--force").status == 0
     assert snapshot(tmp_path)["thesis.tex"] == b"years of work"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that no one can write")
 def test_output_folder_cannot_be_written(cli: Cli) -> None:
-    done = cli("build", "-b", BOARD, "-r", "aot", "--out", "/proc/micronets", "--no-compile")
+    done = cli("build", "-b", BOARD, "-m", "digits", "-r", "aot", "--out", "/proc/micronets", "--no-compile")
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("error: /proc/micronets: ")
     assert "cannot be written\n  why: " in done.err
@@ -447,35 +485,22 @@ def test_check_tells_which_boards_hold_a_large_model(cli: Cli, tmp_path: Path) -
 
 
 def test_generating_twice_gives_the_same_bytes(cli: Cli, tmp_path: Path) -> None:
+    words = ["build", "-b", "nucleo_f746zg", "-m", "digits", "-r", "aot", "--no-compile", "--out"]
     for name in ("one", "two"):
-        words = [
-            "build",
-            "-b",
-            "nucleo_f746zg",
-            "-r",
-            "aot",
-            "--no-compile",
-            "--json",
-            "--out",
-            tmp_path / name,
-        ]
-        said = cli(*words).json
+        said = cli(*words, tmp_path / name, "--json").json
         assert (said["elf"], said["flash_bytes"]) == (None, None)
     one, two = snapshot(tmp_path / "one"), snapshot(tmp_path / "two")
     assert one == two
     assert len(one) > 30
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*") if path.is_file()}
-    assert (
-        cli("build", "-b", "nucleo_f746zg", "-r", "aot", "--no-compile", "--out", tmp_path / "one").status
-        == 0
-    )
+    assert cli(*words, tmp_path / "one").status == 0
     assert snapshot(tmp_path / "one") == two
     touched = {path.name for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
     assert touched <= {"report.json", "report.html"}
 
 
 def test_edits_of_generated_files_are_not_lost(cli: Cli, tmp_path: Path) -> None:
-    words = ["build", "-b", BOARD, "-r", "aot", "--no-compile", "--out", tmp_path]
+    words = ["build", "-b", BOARD, "-m", "digits", "-r", "aot", "--no-compile", "--out", tmp_path]
     assert cli(*words).status == 0
     original = (tmp_path / "lib/model/model.c").read_bytes()
     (tmp_path / "lib/model/model.c").write_bytes(original + b"/* mine */\n")
@@ -496,7 +521,7 @@ def test_edits_of_generated_files_are_not_lost(cli: Cli, tmp_path: Path) -> None
 
 @needs_compiler
 def test_failed_compilation_leaves_a_whole_project_and_no_false_report(cli: Cli, tmp_path: Path) -> None:
-    words = ["build", "-b", BOARD, "-r", "aot", "--out", tmp_path]
+    words = ["build", "-b", BOARD, "-m", "digits", "-r", "aot", "--out", tmp_path]
     assert cli(*words).status == 0
     before = snapshot(tmp_path)
     assert json.loads(before["report.json"])["image"] is not None
@@ -594,7 +619,8 @@ def test_run_tells_that_the_firmware_hangs(cli: Cli, copied: Path) -> None:
 
 
 def test_run_on_a_port_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
-    assert cli("build", "-b", BOARD, "-r", "aot", "--no-compile", "--out", tmp_path).status == 0
+    words = ["build", "-b", BOARD, "-m", "digits", "-r", "aot", "--no-compile", "--out", tmp_path]
+    assert cli(*words).status == 0
     done = cli("run", tmp_path, "--port", "/dev/ttyNotHere")
     assert (done.status, done.out) == (7, "")
     assert "/dev/ttyNotHere" in done.err

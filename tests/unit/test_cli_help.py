@@ -40,7 +40,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def test_help_of_build_tells_every_default(call: Call) -> None:
     text = " ".join(call("build", "--help")[1].replace("│", " ").split())
     for default in (
-        "the bundled digits classifier",
+        "the bundled keyword spotter, kws-s",
         "auto",
         "build/<board>-<model>",
         "32 samples or 8 random",
@@ -66,15 +66,16 @@ def test_device_is_no_model(call: Call) -> None:
 
 def test_printed_commands_can_be_pasted(call: Call, tmp_path: Path) -> None:
     project = tmp_path / ("a long name " * 15).strip()
-    _, out, _ = call("build", "-b", "nucleo_f446re", "-r", "aot", "--no-compile", "-o", project)
+    _, out, _ = call(
+        "build", "-b", "nucleo_f446re", "-m", "digits", "-r", "aot", "--no-compile", "-o", project
+    )
     assert f"cd '{project}' && pio run\n" in out
 
 
 def test_trouble_with_the_disk_is_one_message(call: Call, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, out, err = call(
-        "build", "-b", "nucleo_f446re", "-r", "aot", "--no-compile", "-o", tmp_path / "file" / "p"
-    )
+    words = ("build", "-b", "nucleo_f446re", "-m", "digits", "-r", "aot", "--no-compile")
+    code, out, err = call(*words, "-o", tmp_path / "file" / "p")
     assert (code, out) == (2, "")
     assert "cannot be written" in err
     assert "Traceback" not in err
