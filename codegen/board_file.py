@@ -239,7 +239,7 @@ def _read(table: Mapping[str, Any], schema: Mapping[str, _Key], where: str) -> d
 
 def _value(value: Any, kind: type | str, name: str, where: str) -> Any:
     if kind == "size":
-        size = _size(value)
+        size = parse_size(value)
         if size is not None:
             return size
     elif kind == "texts":
@@ -276,7 +276,8 @@ def _wanted(kind: type | str) -> str:
     }[kind]
 
 
-def _size(value: Any) -> int | None:
+def parse_size(value: Any) -> int | None:
+    """Return the bytes that a number or a text such as ``64K`` or ``2M`` says; None where it says none."""
     if type(value) is int:
         return value
     match = re.fullmatch(r"(\d+)([KM]?)", value) if isinstance(value, str) else None

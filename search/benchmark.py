@@ -93,6 +93,7 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
     from search.backbone import Space, load_backbone
     from search.cost import cost_of
     from search.dnas import search
+    from search.limits import bytes_of
     from search.network import Network
     from search.pipeline import TargetRequest
     from search.random_search import random_search
@@ -106,11 +107,12 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
         load_backbone(arguments.backbone or task.backbone), task.input_shape, len(task.classes)
     ).validate()
     tf.config.experimental.enable_op_determinism()
+    ram = bytes_of(arguments.ram, "--ram") if arguments.ram else None
     print(
         "| MOps limit | seed | method | ops | validation | test | architecture |\n|---|---|---|---|---|---|---|"
     )
     for mops in arguments.mops:
-        target = TargetRequest(arguments.board, mops=mops).resolve()
+        target = TargetRequest(arguments.board, mops=mops, ram=ram).resolve()
         for seed in range(arguments.seeds):
             data = task.load(arguments.data, seed)
             features = data.representative()
@@ -157,6 +159,7 @@ def main() -> None:
     baseline.add_argument("--task", required=True)
     baseline.add_argument("--board", required=True)
     baseline.add_argument("--mops", type=float, nargs="+", required=True)
+    baseline.add_argument("--ram", help="most bytes of RAM, for example 64K")
     baseline.add_argument("--data", type=Path)
     baseline.add_argument("--backbone")
     baseline.add_argument("--recipe")

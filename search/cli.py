@@ -37,6 +37,18 @@ Fps = Annotated[
 ]
 Latency = Annotated[float | None, typer.Option("--latency-ms", help="Milliseconds an inference, likewise.")]
 Mops = Annotated[float | None, typer.Option("--mops", help="Millions of operations an inference.")]
+Flash = Annotated[
+    str | None,
+    typer.Option(
+        "--flash",
+        help="Most bytes for code, constants and 32 embedded samples: 64K.",
+        show_default="the board's",
+    ),
+]
+Ram = Annotated[
+    str | None,
+    typer.Option("--ram", help="Most bytes for arena, data and stack: 20000.", show_default="the board's"),
+]
 Data = Annotated[Path | None, typer.Option("--data", help="Where the task's data lie.")]
 RecipeOption = Annotated[
     str | None, typer.Option("--recipe", help="A recipe's name or file. [default: the task's]")
@@ -65,6 +77,8 @@ def search(
     fps: Fps = None,
     latency_ms: Latency = None,
     mops: Mops = None,
+    flash: Flash = None,
+    ram: Ram = None,
     data: Data = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="A backbone's name or file. [default: the task's]")
@@ -86,7 +100,7 @@ def search(
     request = Request(
         task=task,
         out=out or Path("runs") / task,
-        target=TargetRequest(board, runtime, fps, latency_ms, mops),
+        target=TargetRequest(board, runtime, fps, latency_ms, mops, **_memory(flash, ram)),
         data=data,
         backbone=backbone,
         recipe=recipe,
@@ -117,6 +131,8 @@ def train(
         str | None, typer.Option("--board", "-b", help="Check that it fits this board first.")
     ] = None,
     runtime: Runtime = "auto",
+    flash: Flash = None,
+    ram: Ram = None,
     data: Data = None,
     recipe: RecipeOption = None,
     settings: Settings = None,
@@ -136,10 +152,17 @@ def train(
         task = published(model).task
     if run and board is None:
         raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
+    memory = _memory(flash, ram)
+    if memory and board is None:
+        raise UsageError(
+            f"--{next(iter(memory))} needs a board",
+            where="--board",
+            remedy="name one: see micronets-gen boards",
+        )
     request = Request(
         task=task,
         out=out or Path("runs") / Path(model).stem,
-        target=TargetRequest(board, runtime) if board else None,
+        target=TargetRequest(board, runtime, **memory) if board else None,
         data=data,
         architecture=model,
         recipe=recipe,
@@ -169,6 +192,14 @@ def require_tensorflow() -> None:
             remedy="pip install 'micronets-gen[search]'",
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
+    """Return the limits of memory that were given, in bytes."""
+    from search.limits import bytes_of
+
+    given = {"flash": flash, "ram": ram}
+    return {name: bytes_of(text, f"--{name}") for name, text in given.items() if text is not None}
 
 
 def _execute(request: Request, board: str | None, runtime: str, run: bool, as_json: bool) -> None:
@@ -241,7 +272,7 @@ def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
         runtime=runtime,
         out=project,
         force=True,
-        vector_count=_embeddable(outcome, board),
+        vector_count=_embeddable(outcome),
     )
     build(request)
     result = run_project(project).run
@@ -256,17 +287,18 @@ def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
     }
 
 
-def _embeddable(outcome: Outcome, board: str) -> int:
-    """Return how many held-out samples surely fit into the board's flash beside the model."""
+def _embeddable(outcome: Outcome) -> int:
+    """Return how many held-out samples fit into the flash that there is beside the model."""
     import numpy as np
 
-    from codegen.board import load_board
+    from search.limits import EMBEDDED_VECTORS, sample_bytes
 
     with np.load(outcome.run.vectors) as vectors:
         samples = len(vectors["labels"])
-        each = (vectors["input_0"].nbytes + vectors["output_0"].nbytes) / samples
-    free = load_board(board).default_flash.size - outcome.metrics["target"]["demand"]["flash"]
-    return max(1, min(samples, int(0.8 * free / each)))
+        each = sample_bytes(vectors["input_0"][0].size, vectors["output_0"][0].size)
+    target = outcome.metrics["target"]
+    free = target["memory"]["flash"] - target["demand"]["flash"]
+    return max(1, min(samples, EMBEDDED_VECTORS + int(free // each)))
 
 
 def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:

@@ -1,8 +1,8 @@
 """What a board leaves for a model: limits on an architecture's costs, and the final verdict.
 
 The limits come from the board's regions less what the runtime needs beside the model, as the runtime's own plan
-says for a model of the same kind. They steer a search; whether an architecture fits is decided by
-:meth:`Target.verdict`, which plans exactly what ``build`` would.
+says for a model of the same kind, or less where a person keeps memory for an application. They steer a search;
+whether an architecture fits is decided by :meth:`Target.verdict`, which plans exactly what ``build`` would.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from math import prod
 
 from codegen.board import Board
+from codegen.board_file import parse_size
 from codegen.errors import FitError, UsageError
+from codegen.graph import Graph
 from codegen.placement import find_placement
 from codegen.reader import read_model_bytes
 from codegen.runtimes.base import Runtime
@@ -25,23 +27,56 @@ from search.export import placeholder, write_tflite
 EMBEDDED_VECTORS = 32
 """Held-out samples that ``build`` puts into flash beside the model."""
 
+_LABEL = 4
+
 LIMITED = ("model_bytes", "working_memory", "ops")
 """The figures of :class:`search.cost.Cost` that can be limited."""
 
 
 @dataclass(frozen=True)
+class _Code:
+    """The most bytes that the code of an image takes, start-up and self-test included.
+
+    Attributes:
+        base: With convolutions, average pooling, a fully connected layer and softmax.
+        layer: More for each layer.
+        kernels: More where the model has such a layer.
+    """
+
+    base: int
+    layer: int
+    kernels: Mapping[str, int]
+
+    def of(self, graph: Graph) -> int:
+        kinds = {operator.kind for operator in graph.operators}
+        extra = sum(size for kind, size in self.kernels.items() if kind in kinds)
+        return self.base + self.layer * len(graph.operators) + extra
+
+
+# Images of STM32F4, STM32H7 and MPS2/3 (Cortex-M4, M7, M33, M55); tests/search/test_limits.py builds some anew.
+_CODE = {
+    "aot": _Code(8 << 10, 64, {"DEPTHWISE_CONV_2D": 2048, "ADD": 256, "MAX_POOL_2D": 768}),
+    "tflm": _Code(48 << 10, 0, {"DEPTHWISE_CONV_2D": 7680, "ADD": 5376, "MAX_POOL_2D": 2048}),
+}
+
+
+@dataclass(frozen=True)
 class Demand:
-    """What a model needs on a board, in bytes.
+    """What a model needs on a board, in bytes; the image that ``build`` makes has no more.
 
     Attributes:
         arena: Working memory as the runtime lays it out.
-        other_ram: Data, bss, stack.
-        flash: Code, constants and the embedded samples.
+        other_ram: Data, bss, the stack that the linker reserves, and what alignment can take.
+        flash: Code, constants and :data:`EMBEDDED_VECTORS` samples.
     """
 
     arena: int
     other_ram: int
     flash: int
+
+    @property
+    def ram(self) -> int:
+        return self.arena + self.other_ram
 
 
 @dataclass(frozen=True)
@@ -67,8 +102,8 @@ class Target:
 
     Attributes:
         max_ops: Most operations of an inference; None for no limit.
-        max_flash: Most bytes of flash; None for what the board has.
-        max_ram: Most bytes of RAM beside the default region's; None for what the board has.
+        max_flash: Most bytes of flash that :attr:`Demand.flash` may be; None for what the board has.
+        max_ram: Most bytes of RAM that :attr:`Demand.ram` may be; None for what the board has.
     """
 
     board: Board
@@ -82,18 +117,18 @@ class Target:
         graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
         plan = self.runtime.plan(graph, self.board, "model")
         footprint = self.runtime.footprint(plan)
-        vectors = EMBEDDED_VECTORS * (prod(architecture.input_shape) + architecture.classes)
+        vectors = EMBEDDED_VECTORS * sample_bytes(prod(architecture.input_shape), architecture.classes)
         return Demand(
             arena=plan.memory.size,
             other_ram=footprint.static_ram + footprint.stack + lost_bytes(self.board),
-            flash=footprint.constants + footprint.code + vectors,
+            flash=footprint.constants + _CODE[self.runtime.name].of(graph) + vectors,
         )
 
     def limits(self, architecture: Architecture) -> dict[str, float]:
         """Return the limits for architectures like this one, by name of the cost; negative where nothing fits."""
         cost, demand = cost_of(architecture), self.demand(architecture)
         limits = {
-            "model_bytes": float(self._flash - (demand.flash - cost.model_bytes)),
+            "model_bytes": float(self.flash - (demand.flash - cost.model_bytes)),
             "working_memory": float(self._arena(demand) - (demand.arena - cost.working_memory)),
         }
         if self.max_ops is not None:
@@ -104,8 +139,9 @@ class Target:
         """Decide whether an architecture meets every limit, and say by how much it does not."""
         cost, demand = cost_of(architecture), self.demand(architecture)
         wanted: Mapping[str, tuple[int, int | None]] = {
-            "bytes of flash": (demand.flash, self._flash),
-            "bytes of arena": (demand.arena, self._arena(demand)),
+            "bytes of flash": (demand.flash, self.flash),
+            "bytes of arena": (demand.arena, self._room(demand)),
+            "bytes of RAM (arena, data and stack)": (demand.ram, self.max_ram),
             "operations": (cost.ops, self.max_ops),
         }
         return Verdict(
@@ -119,12 +155,21 @@ class Target:
         )
 
     @property
-    def _flash(self) -> int:
-        size = self.board.default_flash.size
-        return size if self.max_flash is None else min(size, self.max_flash)
+    def flash(self) -> int:
+        """Bytes of flash that there are."""
+        return self.board.default_flash.size if self.max_flash is None else self.max_flash
+
+    @property
+    def ram(self) -> int:
+        """Bytes of RAM that there are, in all regions."""
+        return self.board.ram_bytes if self.max_ram is None else self.max_ram
 
     def _arena(self, demand: Demand) -> int:
-        """Return the largest arena that finds a place beside the rest of the image."""
+        """Return the largest arena beside the rest of the image."""
+        return min(self._room(demand), self.ram - demand.other_ram)
+
+    def _room(self, demand: Demand) -> int:
+        """Return the largest arena that finds a place on the board beside the rest of the image."""
         low, high = 0, max(span.size for span in self.board.ram_spans())
         while low < high:
             middle = (low + high + 1) // 2
@@ -132,7 +177,7 @@ class Target:
                 high = middle - 1
             else:
                 low = middle
-        return low if self.max_ram is None else min(low, self.max_ram - demand.other_ram)
+        return low
 
 
 def require_feasible(space: Space, target: Target) -> None:
@@ -165,6 +210,45 @@ def require_fit(architecture: Architecture, target: Target) -> None:
             why="; ".join(verdict.shortfalls),
             remedy="relax the limit, take a larger board, or search one that fits",
         )
+
+
+def sample_bytes(features: int, classes: int) -> int:
+    """Return the bytes of flash that an embedded sample takes: input, output and label."""
+    return features + classes + _LABEL
+
+
+def bytes_of(text: str, option: str) -> int:
+    """Return the bytes that a person wrote as in a board's file: ``20000``, ``64K`` or ``1M``.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    size = parse_size(text)
+    if size is None:
+        raise UsageError(
+            f"'{text}' is no size", where=option, remedy='give bytes, or a text such as "64K" or "1M"'
+        )
+    return size
+
+
+def require_memory(board: Board, flash: int | None, ram: int | None) -> None:
+    """Raise where a person's limits of memory are none.
+
+    Raises:
+        UsageError: a limit of 0 or less, or above what the board has.
+    """
+    for option, limit, there in (
+        ("--flash", flash, board.default_flash.size),
+        ("--ram", ram, board.ram_bytes),
+    ):
+        if limit is not None and limit <= 0:
+            raise UsageError("a limit of 0 or less", where=option)
+        if limit is not None and limit > there:
+            raise UsageError(
+                f"{limit:,} bytes are more than the {there:,} of {board.name}",
+                where=option,
+                remedy="give less, or leave the option out for all that there is",
+            )
 
 
 def ops_within(board: Board, seconds: float) -> int:

@@ -22,7 +22,7 @@ from search.architecture import Architecture, lower
 from search.backbone import Space, load_backbone
 from search.cost import cost_of
 from search.files import write_atomically, write_json
-from search.limits import Target, latency_of, ops_within, require_feasible, require_fit
+from search.limits import Target, latency_of, ops_within, require_feasible, require_fit, require_memory
 from search.progress import Logged
 from search.recipe import Recipe, load_recipe
 from search.report import render_sweep, write_report
@@ -38,12 +38,14 @@ _PACKAGES = ("ai-edge-litert", "keras", "numpy", "tensorflow")
 
 @dataclass(frozen=True)
 class TargetRequest:
-    """Where the model is to run and how fast; at most one of the last three.
+    """Where the model is to run, how fast and in how much memory; at most one of ``fps``, ``latency_ms``, ``mops``.
 
     Attributes:
         fps: Inferences a second.
         latency_ms: Milliseconds an inference.
         mops: Millions of operations an inference.
+        flash: Most bytes of flash, as :class:`search.limits.Target` counts them; None for what the board has.
+        ram: Most bytes of RAM, likewise.
     """
 
     board: str
@@ -51,6 +53,8 @@ class TargetRequest:
     fps: float | None = None
     latency_ms: float | None = None
     mops: float | None = None
+    flash: int | None = None
+    ram: int | None = None
 
     def resolve(self) -> Target:
         """Return the target.
@@ -72,7 +76,9 @@ class TargetRequest:
             ops = ops_within(board, self.latency_ms / 1000)
         elif self.mops is not None:
             ops = int(self.mops * 1e6)
-        return Target(board, choose_runtime(self.runtime).runtime, max_ops=ops)
+        require_memory(board, self.flash, self.ram)
+        runtime = choose_runtime(self.runtime).runtime
+        return Target(board, runtime, max_ops=ops, max_flash=self.flash, max_ram=self.ram)
 
 
 @dataclass(frozen=True)
@@ -217,7 +223,7 @@ def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
     wanted = {**request.to_json(), "recipe": recipe.to_json()}
     if run.run.exists():
         found = run.read(run.run)
-        different = sorted(key for key, value in wanted.items() if found.get(key) != value)
+        different = sorted(key for key, value in wanted.items() if _differs(found.get(key), value))
         if different:
             raise UsageError(
                 f"the folder holds another run: {', '.join(different)} differ",
@@ -229,6 +235,13 @@ def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
         raise UsageError("the folder is not empty", where=str(run.path), remedy="take another --out")
     run.checkpoint("").parent.mkdir(parents=True, exist_ok=True)
     write_json(run.run, {**wanted, "command": shlex.join(sys.argv), "versions": _versions()})
+
+
+def _differs(found: Any, wanted: Any) -> bool:
+    """Compare plain values; what an older version did not write was not asked for."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return any(_differs(found.get(key), wanted.get(key)) for key in found.keys() | wanted.keys())
+    return bool(found != wanted)
 
 
 def _versions() -> dict[str, str]:
@@ -410,6 +423,7 @@ def _metrics(
         metrics["target"] = {
             "board": session.target.board.name,
             "runtime": session.target.runtime.name,
+            "memory": {"flash": session.target.flash, "ram": session.target.ram},
             "limits": session.target.limits(architecture),
             "demand": asdict(verdict.demand),
             "fits": verdict.fits,
