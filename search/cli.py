@@ -58,6 +58,13 @@ Settings = Annotated[
     typer.Option("--set", help="Change a number of the recipe: train.epochs=10. Repeatable."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise, shuffling and augmentation.")]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        help="Devices: auto, single, mirrored (every GPU) or multi-worker (the hosts that TF_CONFIG names).",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -90,6 +97,7 @@ def search(
     recipe: RecipeOption = None,
     settings: Settings = None,
     seed: Seed = 0,
+    strategy: Strategy = "auto",
     out: Out = None,
     run: RunAfter = False,
     as_json: Json = False,
@@ -106,6 +114,7 @@ def search(
         recipe=recipe,
         settings=tuple(settings or ()),
         seed=seed,
+        strategy=strategy,
     )
     if sweep is None:
         _execute(request, board, runtime, run, as_json)
@@ -137,6 +146,7 @@ def train(
     recipe: RecipeOption = None,
     settings: Settings = None,
     seed: Seed = 0,
+    strategy: Strategy = "auto",
     out: Out = None,
     run: RunAfter = False,
     as_json: Json = False,
@@ -168,6 +178,7 @@ def train(
         recipe=recipe,
         settings=tuple(settings or ()),
         seed=seed,
+        strategy=strategy,
     )
     _execute(request, board, runtime, run, as_json)
 
@@ -218,11 +229,16 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
             f"interrupted; the same command goes on from the last epoch in {request.out}", soft_wrap=True
         )
         raise
-    firmware = _firmware(outcome, board, runtime) if run and board else None
-    if as_json:
-        print(json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2))
-    else:
-        _print(outcome, board, firmware)
+    firmware = None
+    if run and board:
+        firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime))
+    if outcome.workers.is_chief:
+        if as_json:
+            print(
+                json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2)
+            )
+        else:
+            _print(outcome, board, firmware)
     if firmware is not None and not firmware["passed"]:
         raise typer.Exit(1)
     if not outcome.finished:
@@ -244,11 +260,15 @@ def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
     require_tensorflow()
     from rich.console import Console
 
+    from search.distribution import requested
     from search.pipeline import sweep
     from search.progress import watch
 
     with watch(Console(stderr=True), as_json) as progress:
         points = sweep(request, mops, progress)
+    cluster = requested(request.strategy)
+    if cluster is not None and cluster.index > 0:
+        return
     if as_json:
         print(json.dumps({"out": str(request.out), "points": points}, indent=2))
         return

@@ -6,7 +6,7 @@ It ends in a discrete architecture that meets every limit. What the learnt choic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import tensorflow as tf
 from search.architecture import Architecture
 from search.backbone import Choice, Space
 from search.cost import Cost, ExpectedCost, cost_of
+from search.distribution import Step, current, replicated, share_of
 from search.limits import LIMITED, Target, Verdict, require_feasible
 from search.recipe import SearchRecipe
 from search.supernet import Supernet
@@ -93,15 +94,15 @@ def search(
         return (full_step if deciding else warm_step)(features, labels, number)
 
     def finish_epoch(epoch: int) -> Record:
-        for name, value in _limits(supernet, target).items():
+        for name, value in current().from_chief(lambda: _limits(supernet, target)).items():
             limits[name].assign(value)
         costs = expected(supernet.decisions(learner.temperature))
         widths, kept = supernet.log_probabilities()
         return {
-            "temperature": float(learner.temperature),
+            "temperature": float(learner.temperature.numpy()),
             "expected": {name: float(value) for name, value in costs.items()},
             "central": asdict(cost_of(space.architecture(supernet.central()))),
-            "limits": {name: float(value) for name, value in limits.items()},
+            "limits": {name: float(value.numpy()) for name, value in limits.items()},
             "widths": {key: [round(float(p), 4) for p in tf.exp(v)] for key, v in widths.items()},
             "kept": {str(block): round(float(tf.exp(v[1])), 4) for block, v in kept.items()},
         }
@@ -123,7 +124,7 @@ def search(
         space.classes,
         progress or Silent(),
     )
-    choice, verdict = settle(space, supernet, target)
+    choice, verdict = current().from_chief(lambda: settle(space, supernet, target))
     return Found(space.architecture(choice), choice, verdict, history, supernet)
 
 
@@ -150,13 +151,20 @@ class Learner:
         named = {f"weights/{name}": v for name, v in optimizer_variables(self._optimizer).items()}
         return named | {f"decisions/{name}": v for name, v in optimizer_variables(self._decider).items()}
 
-    def step(
-        self, expected: ExpectedCost | None, limits: Mapping[str, Any]
-    ) -> Callable[..., Mapping[str, Any]]:
+    def step(self, expected: ExpectedCost | None, limits: Mapping[str, Any]) -> Step:
         """Return a step; without costs only the weights learn, without quantisation."""
+        if expected is None or not self._decisions:
+            return self._step(expected, limits, True, False)
+        if not self._recipe.alternate:
+            return self._step(expected, limits, True, True)
+        turns = self._step(expected, limits, True, False), self._step(expected, limits, False, True)
+        return lambda features, labels, number: turns[int(number) % 2](features, labels, number)
+
+    def _step(
+        self, expected: ExpectedCost | None, limits: Mapping[str, Any], learn: bool, decide: bool
+    ) -> Step:
         recipe, supernet = self._recipe, self._supernet
 
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
         def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
             with tf.GradientTape() as tape:
                 gates = supernet.sample(number, self.temperature)
@@ -167,30 +175,17 @@ class Learner:
                     costs = expected(supernet.decisions(self.temperature))
                     excess = [tf.nn.relu(costs[name] / limit - 1.0) for name, limit in limits.items()]
                     penalty = recipe.penalty * tf.add_n(excess)
-                total = loss + tf.cast(penalty, tf.float32)
+                total = share_of(loss + tf.cast(penalty, tf.float32))
             both = [*self._weights, *self._decisions]
             gradients = tape.gradient(total, both, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             weights, decisions = gradients[: len(self._weights)], gradients[len(self._weights) :]
-            decide = expected is not None and bool(self._decisions)
-            if not decide:
-                self._learn(weights)
-            elif recipe.alternate:
-                tf.cond(number % 2 == 0, lambda: self._learn(weights), lambda: self._decide(decisions))
-            else:
-                self._learn(weights)
-                self._decide(decisions)
+            if learn:
+                self._optimizer.apply_gradients(zip(weights, self._weights, strict=True))
+            if decide:
+                self._decider.apply_gradients(zip(decisions, self._decisions, strict=True))
             return {"loss": loss, "penalty": penalty, "accuracy": accuracy(labels, logits)}
 
-        function: Callable[..., Mapping[str, Any]] = step
-        return function
-
-    def _learn(self, gradients: list[Any]) -> Any:
-        self._optimizer.apply_gradients(zip(gradients, self._weights, strict=True))
-        return tf.constant(0)
-
-    def _decide(self, gradients: list[Any]) -> Any:
-        self._decider.apply_gradients(zip(gradients, self._decisions, strict=True))
-        return tf.constant(0)
+        return replicated(step)
 
 
 def _temperature(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from search.architecture import RELU, Architecture, Layer, Shape, lower
+from search.distribution import mean_over_replicas, replicas_in_step
 from search.export import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, Affine, QuantisedModel, Weights
 
 EPSILON = 1e-3
@@ -183,9 +184,12 @@ class Network(tf.Module):  # type: ignore[misc]
                 value, gamma, beta, mean, variance, epsilon=EPSILON, is_training=False
             )
             return value
-        value, batch_mean, batch_variance = tf.compat.v1.nn.fused_batch_norm(
-            value, gamma, beta, epsilon=EPSILON, is_training=True
-        )
+        if replicas_in_step() == 1:
+            value, batch_mean, batch_variance = tf.compat.v1.nn.fused_batch_norm(
+                value, gamma, beta, epsilon=EPSILON, is_training=True
+            )
+        else:
+            value, batch_mean, batch_variance = _normalise_over_replicas(value, gamma, beta)
         for moving, batch in ((mean, batch_mean), (variance, batch_variance)):
             moving.assign(_MOMENTUM * moving + (1 - _MOMENTUM) * tf.stop_gradient(batch))
         return value
@@ -251,7 +255,7 @@ class Network(tf.Module):  # type: ignore[misc]
 
     def input_affine(self) -> Affine:
         """Return the quantisation of the input, nudged so that zero is exact, as fake quantisation does."""
-        low, high = float(self.input_low), float(self.input_high)
+        low, high = float(self.input_low.numpy()), float(self.input_high.numpy())
         scale = (high - low) / 255
         return Affine(scale, int(np.clip(np.floor(-low / scale + 0.5), 0, 255)) - 128)
 
@@ -345,6 +349,16 @@ def keras_model(network: Network, input_shape: Shape) -> Any:
     for name, values in weights.items():
         model.get_layer(name).set_weights(values)
     return model
+
+
+def _normalise_over_replicas(value: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """Return what ``fused_batch_norm`` does of the whole batch, of which each replica has a slice of one size."""
+    axes = list(range(len(value.shape) - 1))
+    mean, square = mean_over_replicas([tf.reduce_mean(value, axes), tf.reduce_mean(value**2, axes)])
+    variance = tf.maximum(square - mean**2, 0.0)
+    count = tf.cast(replicas_in_step() * tf.size(value) // value.shape[-1], tf.float32)
+    normalised = tf.nn.batch_normalization(value, mean, variance, beta, gamma, EPSILON)
+    return normalised, mean, variance * count / tf.maximum(count - 1.0, 1.0)
 
 
 def _depthwise(value: Any, kernel: Any, stride: tuple[int, int]) -> Any:

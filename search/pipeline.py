@@ -21,6 +21,7 @@ from codegen.runtimes.choose import choose_runtime
 from search.architecture import Architecture, lower
 from search.backbone import Space, load_backbone
 from search.cost import cost_of
+from search.distribution import Workers, requested, require_even, start
 from search.files import write_atomically, write_json
 from search.limits import Target, latency_of, ops_within, require_feasible, require_fit, require_memory
 from search.progress import Logged
@@ -94,6 +95,7 @@ class Request:
         architecture: Name of a published architecture, or an ``architecture.json``; None to search.
         recipe: Name or file; None for the task's.
         settings: Changes of the recipe: ``train.epochs=10``.
+        strategy: Which devices take part, one of :data:`search.distribution.STRATEGIES`. A run may go on with another.
     """
 
     task: str
@@ -105,6 +107,7 @@ class Request:
     recipe: str | None = None
     settings: Sequence[str] = ()
     seed: int = 0
+    strategy: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that tell two requests apart."""
@@ -125,11 +128,13 @@ class Outcome:
     Attributes:
         metrics: As in ``metrics.json``.
         finished: False where Ctrl-C ended the training; the folder is usable all the same.
+        workers: Who took part; the folder is the chief's.
     """
 
     run: RunDir
     metrics: Mapping[str, Any]
     finished: bool
+    workers: Workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +147,12 @@ class _Session:
     target: Target | None
     input_range: tuple[float, float]
     progress: Any
+    workers: Workers
     history: dict[str, Any] = field(default_factory=dict)
+
+    def save_history(self) -> None:
+        if self.workers.is_chief:
+            write_json(self.run.history, self.history)
 
 
 def execute(request: Request, progress: Any = None) -> Outcome:
@@ -154,15 +164,19 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     from search.training import Silent
 
     run = RunDir(request.out)
+    requested(request.strategy)
     backbone = load_backbone(request.backbone) if request.backbone else None
     target = request.target.resolve() if request.target else None
     recipe = load_recipe(request.recipe or get_task(request.task).recipe, request.settings)
     task = get_task(request.task, **recipe.task)
     space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
     _check(request, task, space, target)
-    _open(run, request, recipe)
+    workers = start(request.strategy)
+    _check_batches(recipe, workers)
+    _check_alike(request, recipe, workers)
+    workers.from_chief(lambda: _open(run, request, recipe))
     _prepare_tensorflow(request.seed)
-    data = task.load(request.data, request.seed)
+    data = workers.together(lambda: task.load(request.data, request.seed))
     features = data.representative()
     session = _Session(
         request,
@@ -171,11 +185,14 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         task,
         data,
         target,
-        (float(features.min()), float(features.max())),
-        Logged(progress or Silent(), run.path / "tensorboard"),
+        workers.from_chief(lambda: (float(features.min()), float(features.max()))),
+        Logged(progress or Silent(), run.path / "tensorboard") if workers.is_chief else Silent(),
+        workers,
     )
-    network, architecture, finished = _train(session, space)
-    return Outcome(run, _hand_over(session, network, architecture, finished), finished)
+    with workers.scope():
+        network, architecture, finished = _train(session, space)
+    metrics = workers.from_chief(lambda: _hand_over(session, network, architecture, finished))
+    return Outcome(run, metrics, finished, workers)
 
 
 def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list[dict[str, Any]]:
@@ -198,9 +215,10 @@ def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list
         points.append({"limit_mops": limit, "path": folder, **outcome.metrics})
         if not outcome.finished:
             raise KeyboardInterrupt
-    write_json(request.out / "sweep.json", points)
-    text = render_sweep(request.task, points)
-    write_atomically(request.out / "report.html", lambda file: file.write(text.encode("utf-8")))
+    if outcome.workers.is_chief:
+        write_json(request.out / "sweep.json", points)
+        text = render_sweep(request.task, points)
+        write_atomically(request.out / "report.html", lambda file: file.write(text.encode("utf-8")))
     return points
 
 
@@ -216,6 +234,28 @@ def _check(request: Request, task: Task, space: Space, target: Target | None) ->
         )
     else:
         require_feasible(space, target)
+
+
+def _check_batches(recipe: Recipe, workers: Workers) -> None:
+    for name, batch in (("search.batch", recipe.search.batch), ("train.batch", recipe.train.batch)):
+        require_even(batch, workers.replicas, name)
+
+
+def _check_alike(request: Request, recipe: Recipe, workers: Workers) -> None:
+    """Raise where a worker was not started with the chief's command; the data may lie elsewhere."""
+    wanted = {**request.to_json(), "recipe": recipe.to_json()}
+    chief = workers.from_chief(lambda: wanted)
+    different = sorted(key for key in wanted.keys() - {"data"} if wanted[key] != chief[key])
+
+    def check() -> None:
+        if different:
+            raise UsageError(
+                f"asks for another run than the chief: {', '.join(different)} differ",
+                where=f"worker {workers.cluster.index}",
+                remedy="start the same command everywhere",
+            )
+
+    workers.together(check)
 
 
 def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
@@ -267,7 +307,8 @@ def _train(session: _Session, space: Space) -> tuple[Any, Architecture, bool]:
 
     request, recipe = session.request, session.recipe
     architecture, supernet, choice = _architecture(session, space)
-    architecture.save(session.run.architecture)
+    if session.workers.is_chief:
+        architecture.save(session.run.architecture)
     network = Network(lower(architecture), request.seed, session.input_range)
     if supernet is not None and choice is not None and recipe.train.inherit:
         network = supernet.child(choice, request.seed)
@@ -287,10 +328,10 @@ def _train(session: _Session, space: Space) -> tuple[Any, Architecture, bool]:
         )
     except KeyboardInterrupt:
         if not any(record["eligible"] for record in session.history["train"]):
-            write_json(session.run.history, session.history)
+            session.save_history()
             raise
         finished = False
-    write_json(session.run.history, session.history)
+    session.save_history()
     return network, architecture, finished
 
 
@@ -313,7 +354,7 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
         session.progress,
     )
     session.history["search"] = found.history
-    write_json(session.run.history, session.history)
+    session.save_history()
     return replace(found.architecture, name=request.task), found.supernet, found.choice
 
 
@@ -339,15 +380,9 @@ def _teacher(session: _Session, space: Space) -> Any:
 
     recipe = session.recipe.train
     if recipe.teacher != "largest":
-        run = RunDir(Path(recipe.teacher))
-        architecture = Architecture.load(run.architecture)
+        architecture, weights = session.workers.from_chief(lambda: _trained(RunDir(Path(recipe.teacher))))
         teacher = Network(lower(architecture), session.request.seed, session.input_range)
-        if not run.weights.exists():
-            raise UsageError(
-                "has no weights to distil from", where=str(run.path), remedy="let that run finish"
-            )
-        with np.load(run.weights) as file:
-            restore(teacher.named_variables(), dict(file))
+        restore(teacher.named_variables(), weights)
         return teacher
     teacher = Network(space.layers, session.request.seed, session.input_range)
     session.history["teacher"] = train_network(
@@ -361,6 +396,14 @@ def _teacher(session: _Session, space: Space) -> Any:
         progress=session.progress,
     )
     return teacher
+
+
+def _trained(run: RunDir) -> tuple[Architecture, dict[str, npt.NDArray[Any]]]:
+    architecture = Architecture.load(run.architecture)
+    if not run.weights.exists():
+        raise UsageError("has no weights to distil from", where=str(run.path), remedy="let that run finish")
+    with np.load(run.weights) as file:
+        return architecture, dict(file)
 
 
 def _hand_over(session: _Session, network: Any, architecture: Architecture, finished: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from search.distribution import Step, current, replicated, share_of
 from search.files import write_atomically
 from search.network import Network
 from search.recipe import TrainRecipe
@@ -40,7 +41,7 @@ class Silent:
 
 
 class Checkpoint:
-    """The variables of a phase and what is known of its epochs, in one file that is always whole.
+    """The variables of a phase and what is known of its epochs, in one file that is always whole; the chief's.
 
     Args:
         path: The ``.npz`` file.
@@ -58,6 +59,8 @@ class Checkpoint:
             state: Plain values.
             extra: Arrays beside the variables.
         """
+        if not current().is_chief:
+            return
         arrays = {f"variable/{name}": variable.numpy() for name, variable in self._variables.items()}
         arrays |= {f"extra/{name}": array for name, array in extra.items()}
         arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
@@ -65,15 +68,21 @@ class Checkpoint:
 
     def load(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]] | None:
         """Set the variables; return state and extra arrays, or None where there is no file."""
+        arrays = current().from_chief(self._read)
+        if arrays is None:
+            return None
+        for name, variable in self._variables.items():
+            variable.assign(arrays[f"variable/{name}"])
+        extra = {
+            name.removeprefix("extra/"): array for name, array in arrays.items() if name.startswith("extra/")
+        }
+        return json.loads(bytes(arrays["state"])), extra
+
+    def _read(self) -> dict[str, npt.NDArray[Any]] | None:
         if not self._path.exists():
             return None
         with np.load(self._path) as file:
-            for name, variable in self._variables.items():
-                variable.assign(file[f"variable/{name}"])
-            extra = {
-                name.removeprefix("extra/"): file[name] for name in file.files if name.startswith("extra/")
-            }
-            return json.loads(bytes(file["state"])), extra
+            return dict(file)
 
 
 @dataclass
@@ -86,7 +95,7 @@ class Phase:
         batch: Samples a step.
         seed: Of mixing ratios.
         mixup: See :class:`search.recipe.TrainRecipe`.
-        step: Learns from features, labels one-hot and the number of the step; returns named scalars.
+        step: See :data:`search.distribution.Step`.
         finish_epoch: Called with the number of the epoch; returns figures for the record.
         score: Name of the figure of the record that picks the best epoch; empty: the last one counts.
         best_of: Variables that the best epoch is kept of.
@@ -98,7 +107,7 @@ class Phase:
     epochs: int
     batch: int
     seed: int
-    step: Callable[[Any, Any, Any], Mapping[str, Any]]
+    step: Step
     finish_epoch: Callable[[int], Record]
     checkpoint: Checkpoint
     mixup: float = 0.0
@@ -135,7 +144,8 @@ def run_phase(
         history.extend(loaded[0]["history"])
         best = loaded[1]
     try:
-        _run_epochs(phase, data, classes, progress, history, best)
+        with current().interruptible() as stop_if_asked:
+            _run_epochs(phase, data, classes, progress, history, best, stop_if_asked)
     finally:
         restore(phase.best_of, best)
     return history
@@ -148,6 +158,7 @@ def _run_epochs(
     progress: Progress,
     history: list[Record],
     best: dict[str, npt.NDArray[Any]],
+    stop_if_asked: Callable[[], None],
 ) -> None:
     steps = steps_per_epoch(data, phase.batch)
     top = (
@@ -175,6 +186,7 @@ def _run_epochs(
             best.update({name: variable.numpy() for name, variable in phase.best_of.items()})
         phase.checkpoint.save({"history": history}, best)
         progress.epoch(phase.name, record)
+        stop_if_asked()
 
 
 def restore(variables: Mapping[str, Any], values: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -295,8 +307,7 @@ def train_network(
     optimizer = optimizer_of(recipe.optimizer, schedule, recipe.weight_decay, variables, undecayed)
     quantise_from = min(recipe.float_epochs, recipe.epochs - 1)
 
-    def make_step(quantise: bool) -> Callable[..., Mapping[str, Any]]:
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def make_step(quantise: bool) -> Step:
         def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
             with tf.GradientTape() as tape:
                 logits = network(features, training=True, quantise=quantise)
@@ -304,12 +315,12 @@ def train_network(
                 if teacher is not None and recipe.distillation:
                     soft = distillation_loss(teacher(features), logits, recipe.distillation_temperature)
                     loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
-            gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+                share = share_of(loss)
+            gradients = tape.gradient(share, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return {"loss": loss, "accuracy": accuracy(labels, logits)}
 
-        function: Callable[..., Mapping[str, Any]] = step
-        return function
+        return replicated(step)
 
     float_step, quantised_step = make_step(False), make_step(True)
     quantised = False
@@ -324,7 +335,10 @@ def train_network(
             network.calibrate(data.representative(recipe.batch * 4))
 
     def finish_epoch(epoch: int) -> Record:
-        judged = data.judge("validation", outputs_of(network, data.validation, epoch >= quantise_from))
+        quantise = epoch >= quantise_from
+        judged = current().from_chief(
+            lambda: data.judge("validation", outputs_of(network, data.validation, quantise))
+        )
         rate = float(schedule((epoch + 1) * steps))
         return {"validation": judged.value, "metric": judged.metric, "learning_rate": rate}
 
