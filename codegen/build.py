@@ -134,14 +134,14 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     with _writing(folder):
         project.write(folder, force=request.force)
     report = Report(
-        model=replace(describe_model(graph), name=name),
+        model=replace(describe_model(graph), name=name, about=source.about),
         board=describe_board(board),
         runtime=plan.runtime,
         runtime_reason=choice.reason,
         generator=f"micronets-gen {__version__}",
         layers=describe_layers(plan),
         memory=plan.memory,
-        lock=(("model sha256", graph.sha256), ("vectors", vectors.source)),
+        lock=(("vectors", vectors.source),),
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
     write_report(folder, report)

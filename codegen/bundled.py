@@ -87,7 +87,7 @@ class ModelSource:
 
     @property
     def about(self) -> str:
-        """What the project's README says of the model: of a bundled one where it comes from and how good it is."""
+        """What README and report say of the model: of a bundled one where it comes from and how good it is."""
         return self.bundled.about if self.bundled else self.mark
 
     @property

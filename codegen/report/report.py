@@ -27,13 +27,14 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model that the image holds."""
+    """The model that the image holds; ``about``, if not empty, says in sentences what it is and how good."""
 
     name: str
     sha256: str
     file_bytes: int
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,7 @@ def test_without_a_model_the_keyword_spotter_is_built(
     assert "95.9 % on 4,032 held-out samples" in text
     assert "speech synthesised with espeak-ng" in text
     assert "0: silence, unknown, yes, no," in text
+    assert "speech synthesised with espeak-ng" in (project / "report.html").read_text()
     assert "#define VECTORS 32u" in (project / "lib/selftest/vectors.h").read_text()
 
 
