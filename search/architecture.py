@@ -7,8 +7,9 @@ file holds; costs, the trainable network and the exporter all read those layers 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,6 +81,13 @@ class Pool:
 Block = Conv | Separable | Inverted | Pool
 
 _BLOCKS: Mapping[str, type[Block]] = {kind.type: kind for kind in (Conv, Separable, Inverted, Pool)}
+
+_SCALARS: Mapping[str, tuple[type, str]] = {
+    "channels": (int, "a whole number"),
+    "hidden": (int, "a whole number"),
+    "residual": (bool, "true or false"),
+    "mode": (str, "a text"),
+}
 
 
 @dataclass(frozen=True)
@@ -162,30 +170,36 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
         UsageError: unknown type or attribute, or a value out of range.
     """
     values = dict(value)
-    kind = _BLOCKS.get(values.pop("type", ""))
+    given = str(values.pop("type", ""))
+    kind = _BLOCKS.get(given)
     if kind is None:
         raise UsageError(
-            f"unknown block type '{value.get('type', '')}'",
+            f"unknown block type '{given}'" if given else "a block without a type",
             where=where,
-            remedy=f"one of {', '.join(_BLOCKS)}",
+            remedy=_did_you_mean(given, _BLOCKS) or f"one of {', '.join(_BLOCKS)}",
         )
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(values) - known):
         raise UsageError(
             f"a {kind.type} block has no '{unknown[0]}'",
             where=where,
-            remedy=f"it has {', '.join(sorted(known))}",
+            remedy=_did_you_mean(unknown[0], known) or f"it has {', '.join(sorted(known))}",
         )
+    for name in known & set(values):
+        wanted, title = _SCALARS.get(name, (type(values[name]), ""))
+        if type(values[name]) is not wanted:
+            raise UsageError(f"{name} = {values[name]!r} is not {title}", where=where)
     for name in known & {"kernel", "stride"} & set(values):
         values[name] = _pair(values[name], where)
-    try:
-        block = kind(**values)
-    except TypeError as error:
-        raise UsageError(f"incomplete {kind.type} block", where=where, why=str(error)) from error
+    missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in values]
+    if missing:
+        raise UsageError(f"a {kind.type} block without {' and '.join(missing)}", where=where)
+    block = kind(**values)
     sizes = [
         n for v in asdict(block).values() for n in (v if isinstance(v, tuple) else (v,)) if type(n) is int
     ]
-    if min(sizes) < (0 if kind is Pool else 1):
+    whole_map = isinstance(block, Pool) and block.kernel == (0, 0)
+    if min(sizes) < 1 and not whole_map:
         raise UsageError(f"a {kind.type} block with a size below 1", where=where, remedy="sizes count from 1")
     if isinstance(block, Separable | Inverted) and block.stride[0] != block.stride[1]:
         raise UsageError(
@@ -196,6 +210,11 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
     if isinstance(block, Pool) and block.mode not in {"average", "max"}:
         raise UsageError(f"unknown pooling '{block.mode}'", where=where, remedy="mode is average or max")
     return block
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _pair(value: Any, where: str) -> Pair:

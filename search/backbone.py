@@ -211,7 +211,7 @@ def load_backbone(name_or_path: str | Path) -> Backbone:
         raise UsageError("no such backbone", where=text, remedy=remedy)
     try:
         return _backbone(path.stem, tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("is no TOML", where=str(path), why=str(error)) from error
 
 
@@ -224,19 +224,31 @@ def _backbone(name: str, value: Mapping[str, Any], where: str) -> Backbone:
     if ("multiple" in value) == ("fractions" in value):
         raise UsageError("needs a rule for widths", where=where, remedy="give either multiple or fractions")
     rule = {key: value[key] for key in ("multiple", "fractions") if key in value}
-    if any(not isinstance(n, int) or n < 1 for n in rule.values()):
+    if any(type(n) is not int or n < 1 for n in rule.values()):
         raise UsageError("multiple and fractions count from 1", where=where)
-    elements: list[Element] = []
-    for item in value.get("blocks", []):
-        rest = dict(item)
-        skip, search, times = (rest.pop(key, default) for key, default in _ELEMENT.items())
-        element = Element(block_from(rest, where), bool(skip), bool(search))
-        if skip and isinstance(element.block, Pool):
-            raise UsageError("a pool cannot be left out", where=where, remedy="take skip away")
-        elements += [element] * int(times)
+    blocks = value.get("blocks", [])
+    if not isinstance(blocks, list) or not all(isinstance(item, dict) for item in blocks):
+        raise UsageError("blocks is no list of tables", where=where, remedy="write [[blocks]] for each block")
+    elements = [e for i, item in enumerate(blocks, 1) for e in _elements(item, f"{where}, [[blocks]] {i}")]
     if not elements:
         raise UsageError("has no blocks", where=where, remedy="give at least one [[blocks]]")
     return Backbone(name, str(value.get("title", name)), tuple(elements), **({"multiple": 0} | rule))
 
 
 _ELEMENT: Mapping[str, Any] = {"skip": False, "search": True, "times": 1}
+
+
+def _elements(item: Mapping[str, Any], where: str) -> list[Element]:
+    """Return what one table of the file stands for."""
+    own = {**_ELEMENT, **{key: value for key, value in item.items() if key in _ELEMENT}}
+    for key, default in _ELEMENT.items():
+        if type(own[key]) is not type(default):
+            kind = "true or false" if isinstance(default, bool) else "a whole number"
+            raise UsageError(f"{key} = {own[key]!r} is not {kind}", where=where)
+    if own["times"] < 1:
+        raise UsageError(f"times = {own['times']} is too small", where=where, remedy="take 1 or more")
+    rest = {key: value for key, value in item.items() if key not in _ELEMENT}
+    element = Element(block_from(rest, where), own["skip"], own["search"])
+    if element.skip and isinstance(element.block, Pool):
+        raise UsageError("a pool cannot be left out", where=where, remedy="take skip away")
+    return [element] * own["times"]

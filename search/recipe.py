@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def load_recipe(name_or_path: str | Path, settings: Sequence[str] = ()) -> Recip
         raise UsageError("no such recipe", where=text, remedy=remedy)
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("is no TOML", where=str(path), why=str(error)) from error
     recipe = _merged(Recipe(), value, str(path))
     for setting in settings:
@@ -191,6 +192,8 @@ def _validate(table: SearchRecipe | TrainRecipe, where: str) -> None:
     for name, value in asdict(table).items():
         if isinstance(value, bool | str):
             continue
+        if not isfinite(value):
+            raise UsageError(f"{name} = {value} is not finite", where=where)
         if value < 0 or (name in positive and value == 0):
             raise UsageError(f"{name} = {value} is too small", where=where, remedy="take a larger one")
     for name in ("label_smoothing", "distillation"):

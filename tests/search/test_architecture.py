@@ -54,7 +54,7 @@ def test_layers_know_shapes_and_branches() -> None:
     ("change", "says"),
     [
         ({"blocks": [{"type": "cnov", "channels": 4}]}, "unknown block type"),
-        ({"blocks": [{"type": "conv"}]}, "incomplete conv block"),
+        ({"blocks": [{"type": "conv"}]}, "a conv block without channels"),
         ({"blocks": [{"type": "conv", "channels": 0}]}, "size below 1"),
         ({"blocks": [{"type": "conv", "channels": 4, "depth": 3}]}, "has no 'depth'"),
         ({"blocks": [{"type": "conv", "channels": 4, "kernel": "3"}]}, "is no size"),
@@ -152,6 +152,14 @@ def test_a_users_own_backbone_is_a_short_file(tmp_path: Path) -> None:
         ("channels = 20\nskip", "channels = 24\nskip", "cannot be left out"),
         ("multiple", "multiple =", "no TOML"),
         (BACKBONE.strip(), "multiple = 4", "no blocks"),
+        (BACKBONE.strip(), "multiple = 4\nblocks = ['conv']", "no list of tables"),
+        ('type = "conv"', 'type = "convv"', r"\[\[blocks\]\] 1: unknown block type(.|\n)*did you mean conv"),
+        ("channels = 20\nskip", "channel = 20\nskip", r"\[\[blocks\]\] 2(.|\n)*did you mean channels"),
+        ("channels = 20", "channels = 2.5", "channels = 2.5 is not a whole number"),
+        ("channels = 20", "", "a conv block without channels"),
+        ("skip = true", "skip = 1", "skip = 1 is not true or false"),
+        ("times = 2", "times = 0", "too small"),
+        ('type = "conv"\nchannels = 20', 'type = "pool"\nkernel = [2, 0]', "size below 1"),
     ],
 )
 def test_a_backbone_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:

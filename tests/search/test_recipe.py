@@ -49,6 +49,7 @@ def test_every_number_can_be_overridden(tmp_path: Path) -> None:
         ("training.epochs=3", "no table"),
         ("epochs=3", "no setting"),
         ("train.inherit=1", "true or false"),
+        ("train.learning_rate=nan", "not finite"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(setting: str, says: str) -> None:
