@@ -15,7 +15,7 @@ from typing import Any
 from codegen import bench
 from codegen.board import load_board
 from codegen.build import Notify
-from codegen.bundled import DEFAULT_MODEL, resolve_model
+from codegen.bundled import bundled_models, resolve_model
 from codegen.errors import UsageError
 
 BOARDS = ("qemu_mps2_an386", "nucleo_f746zg", "qemu_mps3_an547")
@@ -90,7 +90,7 @@ def default_models() -> tuple[str, ...]:
     """Return the names of what is measured when nothing else is asked for."""
     from tests.support.micronets import ARCHITECTURES
 
-    return (DEFAULT_MODEL, *ARCHITECTURES)
+    return (*(model.name for model in bundled_models()), *ARCHITECTURES)
 
 
 def measure(
