@@ -334,7 +334,7 @@ def test_page_escapes_names(report: Report) -> None:
     )
     nasty = replace(
         report,
-        model=replace(report.model, name=NASTY, sha256=NASTY),
+        model=replace(report.model, name=NASTY, sha256=NASTY, about=NASTY),
         board=replace(report.board, title=NASTY, mcu=NASTY),
         runtime_reason=NASTY,
         layers=layers,
