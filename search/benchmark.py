@@ -89,20 +89,19 @@ def _print_steps() -> None:
 def _print_baseline(arguments: argparse.Namespace) -> None:
     import tensorflow as tf
 
+    from codegen.board import load_board
     from search.architecture import lower
     from search.backbone import Space, load_backbone
     from search.cost import cost_of
     from search.dnas import search
     from search.limits import bytes_of
     from search.network import Network
-    from search.pipeline import TargetRequest
+    from search.pipeline import TargetRequest, task_and_recipe
     from search.random_search import random_search
-    from search.recipe import load_recipe
-    from search.tasks import get_task
     from search.training import outputs_of, train_network
 
-    recipe = load_recipe(arguments.recipe or get_task(arguments.task).recipe, arguments.set)
-    task = get_task(arguments.task, **recipe.task)
+    board = load_board(arguments.board)
+    task, recipe = task_and_recipe(arguments.task, arguments.recipe, arguments.set, board, None)
     space = Space(
         load_backbone(arguments.backbone or task.backbone), task.input_shape, len(task.classes)
     ).validate()

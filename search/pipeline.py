@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codegen import __version__
-from codegen.board import load_board
+from codegen.board import Board, load_board
 from codegen.errors import UsageError
 from codegen.runtimes.choose import choose_runtime
 from search.architecture import Architecture, lower
@@ -28,7 +28,7 @@ from search.progress import Logged
 from search.recipe import Recipe, load_recipe
 from search.report import render_sweep, write_report
 from search.run_dir import RunDir
-from search.tasks import get_task
+from search.tasks import get_task, options_for
 from search.tasks.base import Floats, Judgement, Split, Task, TaskData
 
 _VECTORS = 1000
@@ -167,8 +167,10 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     requested(request.strategy)
     backbone = load_backbone(request.backbone) if request.backbone else None
     target = request.target.resolve() if request.target else None
-    recipe = load_recipe(request.recipe or get_task(request.task).recipe, request.settings)
-    task = get_task(request.task, **recipe.task)
+    given = _given(request.architecture) if request.architecture else None
+    task, recipe = task_and_recipe(
+        request.task, request.recipe, request.settings, target.board if target else None, given
+    )
     space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
     _check(request, task, space, target)
     workers = start(request.strategy)
@@ -193,6 +195,26 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         network, architecture, finished = _train(session, space)
     metrics = workers.from_chief(lambda: _hand_over(session, network, architecture, finished))
     return Outcome(run, metrics, finished, workers)
+
+
+def task_and_recipe(
+    name: str, recipe: str | None, settings: Sequence[str], board: Board | None, given: Architecture | None
+) -> tuple[Task, Recipe]:
+    """Return a task and its recipe, which holds what follows the board or the architecture, too.
+
+    Args:
+        recipe: Name or file; None for the task's.
+        settings: Changes of the recipe.
+        board: Where the model is to run.
+        given: The architecture, where none is searched.
+
+    Raises:
+        UsageError: unknown task, recipe or option.
+    """
+    loaded = load_recipe(recipe or get_task(name).recipe, settings)
+    follows = options_for(name, board, given.input_shape if given else None)
+    loaded = replace(loaded, task={**follows, **loaded.task})
+    return get_task(name, **loaded.task), loaded
 
 
 def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list[dict[str, Any]]:
@@ -358,10 +380,14 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
     return replace(found.architecture, name=request.task), found.supernet, found.choice
 
 
-def _named(name: str, task: Task) -> Architecture:
+def _given(name: str) -> Architecture:
     from search.zoo import published
 
-    architecture = Architecture.load(Path(name)) if name.endswith(".json") else published(name).architecture
+    return Architecture.load(Path(name)) if name.endswith(".json") else published(name).architecture
+
+
+def _named(name: str, task: Task) -> Architecture:
+    architecture = _given(name)
     wanted = (task.input_shape, len(task.classes))
     if (architecture.input_shape, architecture.classes) != wanted:
         raise UsageError(

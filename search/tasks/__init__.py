@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from codegen.board import Board
 from codegen.errors import UsageError
 from search.tasks.base import Task
 
-# Name of the task: module of this package whose make(**options) returns it.
+# Name of the task: module of this package whose make(**options) returns it, and whose options_for(board, input_shape),
+# where there is one, says which options follow the board or an architecture that is given.
 _MODULES = {"ad": "ad", "digits": "digits", "kws": "kws", "kws-tts": "kws_tts", "vww": "vww"}
 
 
@@ -27,6 +30,30 @@ def get_task(name: str, **options: Any) -> Task:
     Raises:
         UsageError: no such task or option.
     """
+    task: Task = _module(name).make(**options)
+    return task
+
+
+def options_for(
+    name: str, board: Board | None, input_shape: tuple[int, int, int] | None
+) -> Mapping[str, Any]:
+    """Return the options of a task that follow what its model is for, where a recipe does not set them.
+
+    Args:
+        board: Where the model is to run; None where that is open.
+        input_shape: Of an architecture that is given; None where one is searched.
+
+    Raises:
+        UsageError: no such task.
+    """
+    module = _module(name)
+    if not hasattr(module, "options_for"):
+        return {}
+    options: Mapping[str, Any] = module.options_for(board, input_shape)
+    return options
+
+
+def _module(name: str) -> Any:
     if name not in _MODULES:
         near = get_close_matches(name, _MODULES, n=1)
         raise UsageError(
@@ -34,5 +61,4 @@ def get_task(name: str, **options: Any) -> Task:
             where=name,
             remedy=f"did you mean {near[0]}?" if near else f"one of {', '.join(task_names())}",
         )
-    task: Task = import_module(f"search.tasks.{_MODULES[name]}").make(**options)
-    return task
+    return import_module(f"search.tasks.{_MODULES[name]}")

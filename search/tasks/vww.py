@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codegen.board import Board
 from codegen.errors import UsageError
 from search.tasks.base import Dataset, Floats, TaskData, accuracy_judge
 from search.tasks.options import parse_options
@@ -19,13 +20,16 @@ from search.tasks.vww_layouts import PARTS, Picture, find_pictures
 
 CLASSES = ("no person", "person")
 
+_SMALL, _MEDIUM = 50, 160
+_MEDIUM_RAM = 320 << 10
+
 
 @dataclass(frozen=True)
 class VwwOptions:
     """What a recipe's ``[task]`` table may set.
 
     Attributes:
-        size: Height and width of the input: 50 for the paper's small board, 160 for its medium one.
+        size: Height and width of the input; see :func:`options_for`.
         flip: Mirror half of the training pictures.
         zoom: Training pictures are cut to at least ``1 - zoom`` of their sides, at random places.
         brightness: Largest change of brightness either way; 1 is from black to white.
@@ -34,7 +38,7 @@ class VwwOptions:
         epoch_samples: An epoch is at most so many of the training samples, others each time; 0 for all.
     """
 
-    size: int = 50
+    size: int = _SMALL
     flip: bool = True
     zoom: float = 0.2
     brightness: float = 0.15
@@ -61,6 +65,19 @@ class Vww:
     def load(self, data_dir: Path | None, seed: int) -> TaskData:
         """Load pictures from folders, TFRecords or COCO, whichever ``data_dir`` holds."""
         return _load(find_and_check(data_dir, self.options), self.options, seed)
+
+
+def options_for(board: Board | None, input_shape: tuple[int, int, int] | None) -> dict[str, Any]:
+    """Return the size of the input: that of an architecture that is given, else the board's.
+
+    arXiv:2010.11267 gives 50x50 to its small board, which has 128 KB of RAM, and 160x160 to its medium one, which has
+    320 KB; a board with less than the latter is small.
+    """
+    if input_shape is not None:
+        return {"size": input_shape[0]}
+    if board is None:
+        return {}
+    return {"size": _MEDIUM if board.ram_bytes >= _MEDIUM_RAM else _SMALL}
 
 
 def make(**options: Any) -> Vww:

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codegen.board import load_board
 from codegen.errors import UsageError
+from search.architecture import Architecture
+from search.pipeline import task_and_recipe
 from search.tasks import get_task
 from search.tasks.report import DataWarning
 from search.tasks.vww_layouts import coco_pictures, find_pictures
+from tests.search.test_search import run_cli
 
 HALF_A_PERCENT = 0.005
 
@@ -224,6 +228,60 @@ class TestRecords:
                 writer.write(content)
             with pytest.raises(UsageError, match=f"record at byte 12: {message}"):
                 find_pictures(root, HALF_A_PERCENT)
+
+
+class TestInputSize:
+    @pytest.mark.parametrize(
+        ("board", "size"),
+        [("nucleo_f446re", 50), ("nucleo_f746zg", 160), ("nucleo_f767zi", 160), (None, 50)],
+    )
+    def test_follows_the_board(self, board: str | None, size: int) -> None:
+        target = load_board(board) if board else None
+        task, recipe = task_and_recipe("vww", None, (), target, None)
+        assert task.input_shape == (size, size, 1)
+        assert task.input_shape[0] == recipe.task.get("size", 50)
+        task, _ = task_and_recipe("vww", None, ["task.size=96"], target, None)
+        assert task.input_shape == (96, 96, 1)
+
+    def test_an_architecture_brings_its_own(self) -> None:
+        given = Architecture("given", (64, 64, 1), 2, ())
+        task, _ = task_and_recipe("vww", None, (), load_board("nucleo_f746zg"), given)
+        assert task.input_shape == (64, 64, 1)
+
+    def test_other_tasks_have_nothing_that_follows(self) -> None:
+        _, recipe = task_and_recipe("kws", None, (), load_board("nucleo_f746zg"), None)
+        assert recipe.task == {}
+
+    def test_from_search_to_training(self, tmp_path: Path) -> None:
+        pytest.importorskip("tensorflow")
+        data = make_folders(tmp_path / "data", ("train", "val", "test"), count=8)
+        backbone = tmp_path / "tiny.toml"
+        backbone.write_text(
+            'multiple = 4\n[[blocks]]\ntype = "conv"\nchannels = 8\nstride = 4\n[[blocks]]\ntype = "pool"\n'
+        )
+        common = [
+            "--task",
+            "vww",
+            "--data",
+            str(data),
+            "--set",
+            "train.epochs=2",
+            "--set",
+            "train.float_epochs=1",
+        ]
+        common += ["--set", "train.batch=8", "--set", "train.distillation=0", "--json"]
+        target = ["--board", "nucleo_f746zg", "--runtime", "aot", "--backbone", str(backbone)]
+        searching = ["--set", "search.epochs=2", "--set", "search.warm_up=1", "--set", "search.batch=8"]
+        found, trained = tmp_path / "found", tmp_path / "trained"
+        result = run_cli("search", *common, *target, *searching, "--out", str(found))
+        assert result.returncode == 0, result.stderr
+        model = str(found / "architecture.json")
+        result = run_cli("train", *common, "--model", model, "--out", str(trained))
+        assert result.returncode == 0, result.stderr
+        for run in (found, trained):
+            assert json.loads((run / "run.json").read_text())["recipe"]["task"]["size"] == 160
+            with np.load(run / "vectors.npz") as vectors:
+                assert vectors["input_0"].shape == (16, 160, 160, 1)
 
 
 def test_says_what_to_get(tmp_path: Path) -> None:
