@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,13 +23,14 @@ from search.backbone import Space, load_backbone
 from search.cost import cost_of
 from search.distribution import Workers, requested, require_even, start
 from search.files import write_atomically, write_json
+from search.int8 import run_int8
 from search.limits import Target, latency_of, ops_within, require_feasible, require_fit, require_memory
 from search.progress import Logged
 from search.recipe import Recipe, load_recipe
 from search.report import render_sweep, write_report
 from search.run_dir import RunDir
 from search.tasks import get_task, options_for
-from search.tasks.base import Floats, Judgement, Split, Task, TaskData
+from search.tasks.base import Floats, Judgement, Task, TaskData
 
 _VECTORS = 1000
 """Most held-out samples that travel with a model."""
@@ -444,11 +445,15 @@ def _hand_over(session: _Session, network: Any, architecture: Architecture, fini
     keras_model(network, architecture.input_shape).save(run.keras)
     flatbuffer = write_tflite(network.quantised(architecture))
     write_atomically(run.tflite, lambda file: file.write(flatbuffer))
+
+    def watch(part: str) -> Callable[[int, int], None]:
+        return lambda chunk, chunks: session.progress.step(f"int8 {part}", 0, 1, chunk, chunks)
+
     results: dict[str, Judgement] = {}
     agreement = 0.0
     for part, split in (("validation", data.validation), ("test", data.test)):
         outputs = outputs_of(network, split)
-        inputs, quantised, labels = run_int8(flatbuffer, split)
+        inputs, quantised, labels = run_int8(flatbuffer, split, watch(part))
         probabilities: Floats = ((quantised.astype(np.float32) + 128) / 256).astype(np.float32)
         results[part] = data.judge(part, probabilities)
         results[f"{part}_fake_quantised"] = data.judge(part, outputs)
@@ -499,37 +504,3 @@ def _metrics(
             "latency_s": latency_of(session.target.board, cost.ops),
         }
     return metrics
-
-
-def run_int8(
-    model: bytes, split: Split
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.uint8]]:
-    """Run the model on a split with LiteRT's reference kernels.
-
-    Returns:
-        Inputs (samples, height, width, channels), outputs (samples, classes), both int8, and labels (samples,).
-    """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    interpreter = Interpreter(
-        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, num_threads=1
-    )
-    interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    scale, zero_point = source["quantization"]
-    inputs, outputs, labels = [], [], []
-    for features, label in split.dataset.as_numpy_iterator():
-        quantised = quantise_features(features, scale, zero_point)
-        interpreter.set_tensor(source["index"], quantised[np.newaxis])
-        interpreter.invoke()
-        inputs.append(quantised)
-        outputs.append(interpreter.get_tensor(result["index"])[0])
-        labels.append(int(label))
-    return np.stack(inputs), np.stack(outputs), np.array(labels, np.uint8)
-
-
-def quantise_features(features: Floats, scale: float, zero_point: int) -> npt.NDArray[np.int8]:
-    """Return features as the model's int8 input."""
-    steps = np.floor(features / np.float32(scale) + 0.5) + zero_point
-    quantised: npt.NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
-    return quantised

@@ -53,8 +53,8 @@ def warmed(network: object, shape: tuple[int, ...], steps: int = 12) -> np.ndarr
 
 def test_every_tensor_agrees_with_the_exported_file() -> None:
     """From the same inputs each layer makes the same integers, but for rounding where two are equally near."""
+    from search.int8 import quantise_features
     from search.network import network_of
-    from search.pipeline import quantise_features
 
     network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
@@ -81,8 +81,8 @@ def test_every_tensor_agrees_with_the_exported_file() -> None:
 
 
 def test_the_outputs_agree_with_the_exported_file() -> None:
+    from search.int8 import quantise_features
     from search.network import network_of
-    from search.pipeline import quantise_features
 
     network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
@@ -105,8 +105,8 @@ def test_the_keras_model_is_the_float_network() -> None:
 
 
 def test_a_negative_gain_and_a_dead_channel_survive_the_export() -> None:
+    from search.int8 import quantise_features
     from search.network import network_of
-    from search.pipeline import quantise_features
 
     architecture = Architecture("one", (8, 8, 2), 5, (Conv(4),))
     network = network_of(architecture, 4, (-0.5, 1.5))
