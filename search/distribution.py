@@ -14,7 +14,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from codegen.errors import MicronetsError, RunError, ToolError, UsageError
+from search.rendezvous import meet
 
 STRATEGIES = ("auto", "single", "mirrored", "multi-worker")
 
@@ -42,11 +43,15 @@ class Cluster:
 
     Attributes:
         index: Of this one; the chief is 0.
-        count: How many there are.
+        addresses: ``host:port`` of each.
     """
 
     index: int
-    count: int
+    addresses: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.addresses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,7 @@ class Workers:
     """
 
     strategy: Any = None
-    cluster: Cluster = Cluster(0, 1)
+    cluster: Cluster = Cluster(0, ("localhost",))
 
     @property
     def is_chief(self) -> bool:
@@ -84,7 +89,7 @@ class Workers:
             return
         before, _current = _current, self
         try:
-            with _lost_worker(), self.strategy.scope():
+            with _lost_worker() if self.cluster.count > 1 else nullcontext(), self.strategy.scope():
                 yield
         finally:
             _current = before
@@ -124,10 +129,8 @@ class Workers:
         """
         if self.cluster.count == 1:
             return make()
-        outcome = _attempt(make) if self.is_chief else None
-        result = self.gather(outcome)[0]
-        assert result is not None
-        value, error = outcome or result
+        outcomes = self.gather(_attempt(make) if self.is_chief else (None, None))
+        value, error = outcomes[0]
         if error is not None:
             raise error
         return value  # type: ignore[return-value]
@@ -143,7 +146,7 @@ class Workers:
         value, error = _attempt(make)
         for index, other in enumerate(self.gather(error)):
             if other is not None:
-                raise error or _of_worker(index, other)
+                raise _of_worker(index, other)
         return value  # type: ignore[return-value]
 
     @contextmanager
@@ -216,7 +219,7 @@ def start(kind: str) -> Workers:
     """
     cluster = requested(kind)
     if cluster is not None:
-        return Workers(_multi_worker_strategy(), cluster)
+        return Workers(_multi_worker_strategy(cluster), cluster)
     if kind == "single":
         return Workers()
     import tensorflow as tf
@@ -232,16 +235,24 @@ def start(kind: str) -> Workers:
                 where="--strategy mirrored",
                 remedy="install the driver and tensorflow[and-cuda], or take --strategy single",
             )
-    return Workers(tf.distribute.MirroredStrategy([device.name for device in devices]))
+    return Workers(_mirrored_strategy(tuple(device.name for device in devices)))
+
+
+@cache  # two strategies on the same devices would mix their collectives up
+def _mirrored_strategy(devices: tuple[str, ...]) -> Any:
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 @cache
-def _multi_worker_strategy() -> Any:
+def _multi_worker_strategy(cluster: Cluster) -> Any:
     import tensorflow as tf
 
+    meet(cluster.index, cluster.addresses)
     with _lost_worker():
         try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except RuntimeError as error:
             raise UsageError(
                 "cannot join other workers",
@@ -249,6 +260,8 @@ def _multi_worker_strategy() -> Any:
                 why=str(error),
                 remedy="start a new process",
             ) from error
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which TensorFlow takes for a notice, and lives on
+    return strategy
 
 
 def _cluster(text: str) -> Cluster | None:
@@ -265,7 +278,8 @@ def _cluster(text: str) -> Cluster | None:
         task = value["task"]["type"], int(value["task"]["index"])
         if task not in everyone:
             raise ValueError(f"its task, {task[0]} {task[1]}, is not in its cluster")
-        return Cluster(everyone.index(task), len(everyone))
+        addresses = tuple(str(hosts[kind][index]) for kind, index in everyone)
+        return Cluster(everyone.index(task), addresses)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
@@ -389,7 +403,9 @@ def _lost_worker() -> Iterator[None]:
     gone = tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError
     try:
         yield
-    except gone as error:
+    except tf.errors.OpError as error:
+        if not isinstance(error, gone) and "Collective ops" not in str(error):
+            raise
         lines = [line.strip() for line in str(error).splitlines()]
         why = next((line for line in lines if line.startswith("Collective ops")), lines[-1])
         raise RunError(

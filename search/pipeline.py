@@ -176,10 +176,13 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     _check(request, task, space, target)
     workers = start(request.strategy)
     _check_batches(recipe, workers)
-    _check_alike(request, recipe, workers)
+    asked = {**request.to_json(), "recipe": recipe.to_json(), "data": None}
+    _require_alike(workers, asked, "the same command")
     workers.from_chief(lambda: _open(run, request, recipe))
     _prepare_tensorflow(request.seed)
     data = workers.together(lambda: task.load(request.data, request.seed))
+    samples = {part: getattr(data, part).samples for part in ("train", "validation", "test")}
+    _require_alike(workers, samples, "the same data")
     features = data.representative()
     session = _Session(
         request,
@@ -264,18 +267,17 @@ def _check_batches(recipe: Recipe, workers: Workers) -> None:
         require_even(batch, workers.replicas, name)
 
 
-def _check_alike(request: Request, recipe: Recipe, workers: Workers) -> None:
-    """Raise where a worker was not started with the chief's command; the data may lie elsewhere."""
-    wanted = {**request.to_json(), "recipe": recipe.to_json()}
-    chief = workers.from_chief(lambda: wanted)
-    different = sorted(key for key in wanted.keys() - {"data"} if wanted[key] != chief[key])
+def _require_alike(workers: Workers, values: Mapping[str, Any], what: str) -> None:
+    """Raise on all workers where one has other values than the chief."""
+    chief = workers.from_chief(lambda: values)
+    different = sorted(key for key, value in values.items() if value != chief[key])
 
     def check() -> None:
         if different:
             raise UsageError(
-                f"asks for another run than the chief: {', '.join(different)} differ",
-                where=f"worker {workers.cluster.index}",
-                remedy="start the same command everywhere",
+                f"not {what} as on the chief",
+                why=f"{', '.join(different)} differ",
+                remedy=f"give every worker {what}",
             )
 
     workers.together(check)
