@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,6 +117,7 @@ def search(
         settings=tuple(settings or ()),
         seed=seed,
         strategy=strategy,
+        command=_command(),
     )
     if sweep is None:
         _execute(request, board, runtime, run, as_json)
@@ -179,6 +182,7 @@ def train(
         settings=tuple(settings or ()),
         seed=seed,
         strategy=strategy,
+        command=_command(),
     )
     _execute(request, board, runtime, run, as_json)
 
@@ -203,6 +207,10 @@ def require_tensorflow() -> None:
             remedy="pip install 'micronets-gen[search]'",
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _command() -> str:
+    return shlex.join(["micronets-gen", *sys.argv[1:]])
 
 
 def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
@@ -322,6 +330,8 @@ def _embeddable(outcome: Outcome) -> int:
 
 
 def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+    from search.report.values import COSTS, share
+
     metrics, run = outcome.metrics, outcome.run
     cost = metrics["cost"]
     print(metrics["architecture"])
@@ -332,18 +342,15 @@ def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None)
             f"{part + ' ' + metrics['metric']:<24}{metrics[part]:.4f} int8   {metrics[f'{part}_float']:.4f} float"
             f"   ({metrics['samples'][part]:,} samples)"
         )
-    print(f"{'operations':<24}{cost['ops']:,}")
-    print(f"{'parameters':<24}{cost['parameters']:,}")
-    print(f"{'model':<24}{cost['model_bytes']:,} bytes")
-    print(f"{'working memory':<24}{cost['working_memory']:,} bytes")
     target = metrics.get("target")
-    if target:
-        for name, limit in target["limits"].items():
-            print(f"{'limit of ' + name:<24}{limit:,.0f}   {cost[name] / limit:.0%} used")
-        if target["latency_s"] is not None:
-            print(
-                f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}"
-            )
+    limits = target["limits"] if target else {}
+    units = {"ops": "", "model_bytes": " bytes", "working_memory": " bytes", "parameters": ""}
+    for name, unit in units.items():
+        limit = limits.get(name)
+        of = f"   {share(cost[name], limit)} of the limit of {limit:,.0f}" if limit else ""
+        print(f"{COSTS[name]:<24}{cost[name]:,}{unit}{of}")
+    if target and target["latency_s"] is not None:
+        print(f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}")
     if firmware:
         verdict = "passed" if firmware["passed"] else "FAILED"
         print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")

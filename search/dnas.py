@@ -19,6 +19,7 @@ from search.backbone import Choice, Space
 from search.cost import Cost, ExpectedCost, cost_of
 from search.distribution import Step, current, replicated, share_of
 from search.limits import LIMITED, Target, Verdict, require_feasible
+from search.progress import Silent
 from search.recipe import SearchRecipe
 from search.supernet import Supernet
 from search.tasks.base import TaskData
@@ -27,7 +28,6 @@ from search.training import (
     Phase,
     Progress,
     Record,
-    Silent,
     accuracy,
     cosine,
     cross_entropy,

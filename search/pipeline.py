@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -25,9 +23,10 @@ from search.distribution import Workers, requested, require_even, start
 from search.files import write_atomically, write_json
 from search.int8 import run_int8
 from search.limits import Target, latency_of, ops_within, require_feasible, require_fit, require_memory
-from search.progress import Logged
+from search.native import start_tensorflow
+from search.progress import Logged, Silent
 from search.recipe import Recipe, load_recipe
-from search.report import render_sweep, write_report
+from search.report import outline, outline_of, render_sweep, write_report
 from search.run_dir import RunDir
 from search.tasks import get_task, options_for
 from search.tasks.base import Floats, Judgement, Task, TaskData
@@ -97,6 +96,7 @@ class Request:
         recipe: Name or file; None for the task's.
         settings: Changes of the recipe: ``train.epochs=10``.
         strategy: Which devices take part, one of :data:`search.distribution.STRATEGIES`. A run may go on with another.
+        command: What was typed, for the record.
     """
 
     task: str
@@ -109,6 +109,7 @@ class Request:
     settings: Sequence[str] = ()
     seed: int = 0
     strategy: str = "auto"
+    command: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that tell two requests apart."""
@@ -162,8 +163,6 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     Raises:
         MicronetsError: what is wrong with the request, the data, the limits or the folder.
     """
-    from search.training import Silent
-
     run = RunDir(request.out)
     requested(request.strategy)
     backbone = load_backbone(request.backbone) if request.backbone else None
@@ -174,15 +173,22 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     )
     space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
     _check(request, task, space, target)
+    wanted = {**request.to_json(), "recipe": recipe.to_json()}
+    progress = progress or Silent()
+    progress.stage("starting TensorFlow")
+    start_tensorflow()
     workers = start(request.strategy)
     _check_batches(recipe, workers)
-    asked = {**request.to_json(), "recipe": recipe.to_json(), "data": None}
-    _require_alike(workers, asked, "the same command")
-    workers.from_chief(lambda: _open(run, request, recipe))
+    _require_alike(
+        workers, {**wanted, "data": None}, "the same command"
+    )
+    workers.from_chief(lambda: run.require_own(wanted))
     _prepare_tensorflow(request.seed)
+    progress.stage("loading the data")
     data = workers.together(lambda: task.load(request.data, request.seed))
     samples = {part: getattr(data, part).samples for part in ("train", "validation", "test")}
     _require_alike(workers, samples, "the same data")
+    workers.from_chief(lambda: run.begin(wanted, request.command, _versions()))
     features = data.representative()
     session = _Session(
         request,
@@ -192,7 +198,7 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         data,
         target,
         workers.from_chief(lambda: (float(features.min()), float(features.max()))),
-        Logged(progress or Silent(), run.path / "tensorboard") if workers.is_chief else Silent(),
+        Logged(progress, run.path / "tensorboard") if workers.is_chief else Silent(),
         workers,
     )
     with workers.scope():
@@ -283,32 +289,6 @@ def _require_alike(workers: Workers, values: Mapping[str, Any], what: str) -> No
     workers.together(check)
 
 
-def _open(run: RunDir, request: Request, recipe: Recipe) -> None:
-    """Make the folder, or check that it holds this very request."""
-    wanted = {**request.to_json(), "recipe": recipe.to_json()}
-    if run.run.exists():
-        found = run.read(run.run)
-        different = sorted(key for key, value in wanted.items() if _differs(found.get(key), value))
-        if different:
-            raise UsageError(
-                f"the folder holds another run: {', '.join(different)} differ",
-                where=str(run.path),
-                remedy="take another --out, or delete the folder",
-            )
-        return
-    if run.path.exists() and any(run.path.iterdir()):
-        raise UsageError("the folder is not empty", where=str(run.path), remedy="take another --out")
-    run.checkpoint("").parent.mkdir(parents=True, exist_ok=True)
-    write_json(run.run, {**wanted, "command": shlex.join(sys.argv), "versions": _versions()})
-
-
-def _differs(found: Any, wanted: Any) -> bool:
-    """Compare plain values; what an older version did not write was not asked for."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        return any(_differs(found.get(key), wanted.get(key)) for key in found.keys() | wanted.keys())
-    return bool(found != wanted)
-
-
 def _versions() -> dict[str, str]:
     found = {"micronets-gen": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
@@ -339,6 +319,7 @@ def _train(session: _Session, space: Space) -> tuple[Any, Architecture, bool]:
         network = supernet.child(choice, request.seed)
     teacher = _teacher(session, space) if recipe.train.distillation else None
     finished = True
+    session.progress.stage("compiling the training")
     try:
         train_network(
             network,
@@ -364,10 +345,13 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
     """Return the architecture that was asked for, or search it."""
     request = session.request
     if request.architecture is not None:
-        return _named(request.architecture, session.task), None, None
+        given = _named(request.architecture, session.task)
+        session.history["blocks"] = outline_of(given)
+        return given, None, None
     assert session.target is not None
     from search.dnas import search
 
+    session.progress.stage("compiling the search")
     found = search(
         space,
         session.data,
@@ -379,6 +363,7 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
         session.progress,
     )
     session.history["search"] = found.history
+    session.history["blocks"] = outline(space, found.choice)
     session.save_history()
     return replace(found.architecture, name=request.task), found.supernet, found.choice
 
@@ -441,6 +426,7 @@ def _hand_over(session: _Session, network: Any, architecture: Architecture, fini
     from search.network import keras_model
     from search.training import outputs_of
 
+    session.progress.stage("quantising and measuring")
     run, data = session.run, session.data
     weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
     write_atomically(run.weights, lambda file: np.savez_compressed(file, **weights))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.text import Text
 
+_FIGURES = {
+    "loss": "loss",
+    "accuracy": "training accuracy",
+    "validation": "validation",
+    "penalty": "penalty",
+    "temperature": "temperature",
+}
 _COSTS = {
     "model_bytes": "model, bytes",
     "working_memory": "working memory, bytes",
@@ -20,22 +28,58 @@ _COSTS = {
 }
 
 
+class Silent:
+    """Nobody watches."""
+
+    def stage(self, text: str) -> None: ...
+
+    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None: ...
+
+    def epoch(self, phase: str, record: dict[str, Any]) -> None: ...
+
+
+class Clock:
+    """Reckons how long a phase still takes, from the steps that were taken in this process."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._began: dict[str, tuple[float, int]] = {}
+
+    def left(self, phase: str, done: int, total: int) -> float | None:
+        """Return the seconds that are left after ``done`` of ``total`` steps; None before there is a second step."""
+        now = self._now()
+        began, first = self._began.setdefault(phase, (now, done))
+        return (now - began) / (done - first) * (total - done) if done > first else None
+
+
 class Lines:
     """One line an epoch."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._clock = console, Clock()
+        self._epochs, self._left = 0, None  # type: int, float | None
 
-    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None: ...
+    def stage(self, text: str) -> None:
+        self._print(text)
+
+    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
+        self._epochs = epochs
+        self._left = self._clock.left(phase, epoch * steps + step + 1, epochs * steps)
 
     def epoch(self, phase: str, record: dict[str, Any]) -> None:
-        self._console.print(line(phase, record), highlight=False, soft_wrap=True)
+        text = line(phase, record, self._epochs)
+        if self._left is not None and record["epoch"] + 1 < self._epochs:
+            text += f"  {duration(self._left)} left"
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def line(phase: str, record: dict[str, Any]) -> str:
+def line(phase: str, record: dict[str, Any], epochs: int) -> str:
     """Return an epoch's figures as one line."""
     parts = [
-        f"{phase} {record['epoch'] + 1:>3}",
+        f"{phase} {record['epoch'] + 1:>{len(str(epochs))}}/{epochs}",
         f"loss {record['loss']:.4f}",
         f"accuracy {record['accuracy']:.4f}",
     ]
@@ -50,21 +94,36 @@ def line(phase: str, record: dict[str, Any]) -> str:
     return "  ".join([*parts, f"{record['seconds']:.1f} s"])
 
 
+def duration(seconds: float) -> str:
+    """Return ``45 s``, ``3:07 min`` or ``2:05 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60}:{whole % 60:02} min" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02} h"
+    )
+
+
 class Board:
     """A live table: the phase, its figures, each cost against its limit, the time that is left."""
 
     def __init__(self, live: Live) -> None:
-        self._live = live
-        self._began: dict[str, tuple[float, int]] = {}
+        self._live, self._clock = live, Clock()
+        self._phase = ""
         self._record: dict[str, Any] = {}
 
+    def stage(self, text: str) -> None:
+        from rich.spinner import Spinner
+
+        self._live.update(Spinner("dots", text))
+
     def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
-        done = epoch * steps + step + 1
-        began, first = self._began.setdefault(phase, (time.monotonic(), done))
-        left = None
-        if done > first:
-            left = (time.monotonic() - began) / (done - first) * (epochs * steps - done)
-        self._live.update(self._table(phase, epoch, epochs, done / (epochs * steps), left))
+        if phase != self._phase:
+            self._phase, self._record = phase, {}
+        done, total = epoch * steps + step + 1, epochs * steps
+        self._live.update(
+            self._table(phase, epoch, epochs, done / total, self._clock.left(phase, done, total))
+        )
 
     def epoch(self, phase: str, record: dict[str, Any]) -> None:
         self._record = record
@@ -72,28 +131,32 @@ class Board:
     def _table(self, phase: str, epoch: int, epochs: int, share: float, left: float | None) -> RenderableType:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
         table.add_row(
-            f"[bold]{phase}[/]", f"epoch {epoch + 1} of {epochs}", ProgressBar(1.0, share, width=30)
+            Text(phase, "bold"), f"epoch {epoch + 1} of {epochs}", ProgressBar(1.0, share, width=30)
         )
-        if left is not None:
-            table.add_row("", "time left", f"{int(left) // 60}:{int(left) % 60:02} min")
+        table.add_row("", "time left", duration(left) if left is not None else "")
         record = self._record
-        for name in ("loss", "accuracy", "validation", "penalty", "temperature"):
+        for name, title in _FIGURES.items():
             if name in record:
-                table.add_row("", name, f"{record[name]:.4f}")
+                shown = f"validation {record['metric']}" if name == "validation" else title
+                table.add_row("", shown, f"{record[name]:.4f}")
         for name, title in _COSTS.items():
             if name in record.get("expected", {}):
-                value, limit = record["expected"][name], record["limits"].get(name)
-                if limit:
-                    colour = "green" if value <= limit else "red"
-                    table.add_row(
-                        "", title, f"[{colour}]{value:,.0f}[/] of {limit:,.0f}  ({value / limit:.0%})"
-                    )
-                else:
-                    table.add_row("", title, f"{value:,.0f}")
+                table.add_row("", title, _against(record["expected"][name], record["limits"].get(name)))
         return table
+
+
+def _against(value: float, limit: float | None) -> Text:
+    from rich.text import Text
+
+    if not limit:
+        return Text(f"{value:,.0f}")
+    words = "" if value <= limit else ", above the limit"
+    colour = "green" if value <= limit else "red"
+    return Text.assemble((f"{value:,.0f}", colour), f" of {limit:,.0f}  ({value / limit:.0%}{words})")
 
 
 class Logged:
@@ -102,6 +165,9 @@ class Logged:
     def __init__(self, watcher: Any, folder: Path) -> None:
         self._watcher, self._folder = watcher, folder
         self._writers: dict[str, Any] = {}
+
+    def stage(self, text: str) -> None:
+        self._watcher.stage(text)
 
     def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
         self._watcher.step(phase, epoch, epochs, step, steps)
@@ -137,8 +203,6 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 def watch(console: Console, quiet: bool) -> Iterator[Any]:
     """Yield a progress for a console; nothing is shown where a program reads."""
     if quiet:
-        from search.training import Silent
-
         yield Silent()
     elif console.is_terminal:
         from rich.live import Live

@@ -16,6 +16,7 @@ import tensorflow as tf
 from search.distribution import Step, current, replicated, share_of
 from search.files import write_atomically
 from search.network import Network
+from search.progress import Silent
 from search.recipe import TrainRecipe
 from search.tasks.base import Floats, Split, TaskData
 
@@ -30,14 +31,6 @@ class Progress(Protocol):
 
     def epoch(self, phase: str, record: Record) -> None:
         """Note the figures of an epoch that is done."""
-
-
-class Silent:
-    """Nobody watches."""
-
-    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None: ...
-
-    def epoch(self, phase: str, record: Record) -> None: ...
 
 
 class Checkpoint:

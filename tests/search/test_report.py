@@ -1,82 +1,230 @@
-"""Reports: well-formed, with what the run found."""
+"""Reports and progress: well-formed pages with what the run found, lines and logs with the same figures."""
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ET
+import base64
+import struct
+import zlib
+from dataclasses import asdict
+from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from search.progress import Logged, line, scalars
-from search.report import pareto, render, render_sweep
+from codegen.errors import UsageError
+from search.architecture import Architecture, Conv, Inverted, Pool
+from search.backbone import Backbone, Choice, Element, Space, load_backbone
+from search.cost import cost_of
+from search.progress import Board, Clock, Lines, Logged, Silent, duration, line, scalars
+from search.report import outline, outline_of, pareto, render, render_sweep
+from search.report.charts import Axis, Series, chart, heat_image, spanning
+from search.report.page import confusion
+from search.report.values import share
+from search.run_dir import RunDir
 
-METRICS = {
+SPACE = Space(load_backbone("digits"), (8, 8, 1), 10)
+CHOICE = Choice({"0": 16, "1": 24, "2": 36, "3": 56, "4": 8}, {3: True, 4: False})
+ARCHITECTURE = SPACE.architecture(CHOICE)
+METRICS: dict[str, Any] = {
     "task": "digits",
     "finished": True,
     "metric": "accuracy",
     "validation": 0.97,
+    "validation_float": 0.97,
     "test": 0.96,
     "test_float": 0.965,
     "samples": {"validation": 10, "test": 12},
     "classes": ["<a>", "b"],
-    "architecture": "Conv 3x3 c8 s1; FC 2",
-    "cost": {"parameters": 10, "model_bytes": 2000, "working_memory": 300, "ops": 40_000},
+    "architecture": ARCHITECTURE.summary(),
+    "cost": asdict(cost_of(ARCHITECTURE)),
     "confusion": [[5, 1], [0, 6]],
     "target": {
         "board": "nucleo_f446re",
         "runtime": "aot",
-        "limits": {"ops": 50_000.0, "model_bytes": 4000.0, "working_memory": 1000.0},
+        "limits": {"ops": 200_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
         "latency_s": 0.0625,
     },
 }
-RECORD = {
+RECORD: dict[str, Any] = {
     "epoch": 0,
     "loss": 1.5,
     "penalty": 0.25,
     "accuracy": 0.5,
     "temperature": 5.0,
-    "expected": {"ops": 60_000.0, "model_bytes": 3000.0, "working_memory": 200.0, "parameters": 10.0},
-    "limits": {"ops": 50_000.0, "model_bytes": 4000.0, "working_memory": 1000.0},
-    "widths": {"0": [0.25, 0.75]},
-    "kept": {"1": 0.9},
+    "expected": {"ops": 260_000.0, "model_bytes": 30_000.0, "working_memory": 2000.0, "parameters": 10.0},
+    "central": {"ops": 180_000, "model_bytes": 20_000, "working_memory": 1900, "parameters": 9},
+    "limits": {"ops": 200_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
+    "widths": {key: [1 / len(options)] * len(options) for key, options in SPACE.widths.items()},
+    "kept": {"3": 0.9, "4": 0.2},
     "eligible": True,
     "seconds": 1.0,
 }
 TRAIN = {"epoch": 0, "loss": 0.5, "accuracy": 0.9, "validation": 0.8, "metric": "accuracy", "seconds": 1.0}
-RUN = {"command": "micronets-gen search --task 'digits' <now>"}
+RUN = {
+    "command": "micronets-gen search --task 'digits' <now>",
+    "seed": 3,
+    "recipe": {"train": {"epochs": 2, "float_epochs": 1}},
+    "versions": {"tensorflow": "2.0"},
+}
+VOID = {"meta", "img", "br", "link"}
 
 
-def pictures(html: str) -> list[ET.Element]:
-    return [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL)]
+class Page(HTMLParser):
+    """Checks that tags are balanced; collects text, labels of pictures and addresses."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.labels, self.addresses = "", list[str](), list[str]()
+        self.tags, self._open = list[str](), list[str]()
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        if values.get("role") == "img":
+            self.labels.append(values["aria-label"] or "")
+        self.addresses += [v for k, v in attrs if k in {"src", "href", "xlink:href"} and v]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(html: str) -> Page:
+    found = Page(html)
+    assert not [a for a in found.addresses if not a.startswith("data:image/png;base64,")]
+    assert "url(" not in html
+    assert "<script" not in html
+    return found
 
 
 def test_a_report_shows_search_training_and_confusion() -> None:
-    html = render(RUN, METRICS, {"search": [RECORD, {**RECORD, "epoch": 1}], "train": [TRAIN, TRAIN]})
-    labels = [picture.get("aria-label") for picture in pictures(html)]
-    assert labels == [
-        "model, bytes, working memory, bytes, operations",
-        "loss, penalty, temperature",
-        "width 0",
-        "block 1: left out, kept",
-        "training accuracy, validation accuracy",
-        "confusion matrix",
+    history = {
+        "search": [RECORD, {**RECORD, "epoch": 1}],
+        "blocks": outline(SPACE, CHOICE),
+        "train": [TRAIN, {**TRAIN, "epoch": 1, "validation": 0.85}],
+    }
+    shown = page(render(RUN, METRICS, history))
+    assert [label for label in shown.labels if " over " in label] == [
+        "operations, MOps over epoch",
+        "model file, KiB over epoch",
+        "working memory, KiB over epoch",
+        "cross-entropy over epoch",
+        "training accuracy over epoch",
+        "penalty for costs above limits over epoch",
+        "temperature over epoch",
+        "accuracy over epoch",
+        "loss, training over epoch",
     ]
-    assert "80% of the limit of 50,000" in html
-    assert "62.5 ms" in html
-    assert "&lt;now&gt;" in html
-    assert "&lt;a&gt;" in html
+    assert "channels 36 of 64" in shown.labels
+    assert "channels left out" in shown.labels
+    assert shown.labels[-1] == "Confusion matrix"
+    assert "of the limit, 0.2 MOps" in shown.text
+    assert "The limit, 976.6 KiB, lies far above." in shown.text
+    assert "62.5 ms" in shown.text
+    assert "micronets-gen search --task 'digits' <now>" in shown.text
+    assert "<a>" in shown.text
+    assert "best: 85.00 %" in shown.text
+    assert "quantised" in shown.text
+    assert len(shown.addresses) == len(SPACE.widths) + len(SPACE.skips)
 
 
 def test_a_curve_takes_the_place_of_a_confusion_matrix() -> None:
-    metrics = {key: value for key, value in METRICS.items() if key != "confusion"}
-    html = render(
-        RUN, {**metrics, "finished": False, "curve": [[0, 0], [0.1, 0.8], [1, 1]]}, {"train": [TRAIN]}
+    metrics = {key: value for key, value in METRICS.items() if key not in {"confusion", "target"}}
+    metrics |= {"finished": False, "metric": "AUC", "curve": [[0, 0], [0.1, 0.8], [1, 1]]}
+    shown = page(render(RUN, metrics, {"train": [TRAIN]}))
+    assert "Interrupted" in shown.text
+    assert "AUC 0.9600; the dashed line is chance." in shown.text
+    assert shown.labels[-1] == "true positive rate over false positive rate"
+
+
+def test_blocks_add_up_to_the_network() -> None:
+    rows = outline(SPACE, CHOICE)
+    cost = cost_of(ARCHITECTURE)
+    assert sum(row["ops"] for row in rows) == cost.ops
+    assert sum(row["parameters"] for row in rows) == cost.parameters
+    assert [row["kept"] for row in rows] == [True, True, True, True, False, True, True]
+    assert rows[2]["widths"] == (
+        {"name": "channels", "decision": "2", "chosen": 36, "options": SPACE.widths["2"]},
     )
-    assert "Interrupted" in html
-    assert [picture.get("aria-label") for picture in pictures(html)][-1] == (
-        "true positive rate over false positive rate"
+    assert rows[4]["output"] == rows[3]["output"] == (4, 4, 56)
+    given = outline_of(ARCHITECTURE)
+    assert [(r["ops"], r["parameters"]) for r in given] == [
+        (r["ops"], r["parameters"]) for r in rows if r["kept"]
+    ]
+
+
+def test_a_block_left_out_that_downsamples_counts_as_its_pooling() -> None:
+    space = Space(load_backbone("ad"), (32, 32, 1), 4)
+    rows = outline(space, space.smallest())
+    last = [row for row in rows if not row["kept"]][-1]
+    assert last["output"] == (4, 4, 4)
+    assert last["ops"] == 0
+    history = {"blocks": rows}
+    assert "left out: 2×2 average pooling in its place" in page(render(RUN, METRICS, history)).text
+
+
+def test_a_bottleneck_has_two_widths_of_which_one_may_be_its_inputs() -> None:
+    blocks = (Element(Conv(16)), Element(Inverted(16, 32)), Element(Pool()))
+    space = Space(Backbone("b", "b", blocks, multiple=8), (8, 8, 1), 2)
+    row = outline(space, Choice({"0": 8, "1.hidden": 24}, {}))[1]
+    assert row["widths"] == (
+        {"name": "hidden", "decision": "1.hidden", "chosen": 24, "options": (8, 16, 24, 32)},
+        {"name": "channels", "decision": "", "chosen": 8, "options": (8,)},
     )
+    assert outline_of(Architecture("a", (8, 8, 1), 2, (Inverted(4, 6),)))[0]["widths"][0]["chosen"] == 6
+
+
+def test_a_heat_image_is_a_png_with_a_pixel_for_each_probability() -> None:
+    data = base64.b64decode(heat_image([[0.5, 0.25], [0.0, 1.0], [0.1, 0.2]]).partition(",")[2])
+    chunks, at = {}, 8
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size]) == (zlib.crc32(kind + body),)
+        chunks[kind] = body
+        at += 12 + size
+    assert struct.unpack(">II", chunks[b"IHDR"][:8]) == (3, 2)
+    rows = zlib.decompress(chunks[b"IDAT"])
+    assert rows == bytes([0, 128, 255, 255, 0, 255, 0, 128]), "the widest is at the top"
+
+
+def test_ticks_are_round() -> None:
+    assert Axis(0, 0.23, str).ticks() == [0, 0.1, 0.2]
+    assert Axis(0.03, 3, str, logarithmic=True).ticks() == pytest.approx([0.05, 0.1, 0.2, 0.5, 1, 2])
+    assert spanning([0.5, 1.0], str, top=1.0).high == 1.0
+    assert spanning([3, 3], str).low < 3 < spanning([3, 3], str).high
+
+
+def test_labels_never_cover_one_another() -> None:
+    points = [(x, 0.9) for x in (0.10, 0.1001, 0.1002, 0.1003, 0.3)]
+    series = Series("found", points, joined=False, labels=[f"run {i}" for i in range(5)])
+    picture = chart("y", "x", [series], Axis(0, 0.4, str), Axis(0.8, 1, str))
+    labels = [mark.label for mark in picture.marks]
+    assert len(labels) == 5
+    assert "run 4" in labels
+    assert 2 <= sum(map(bool, labels)) < 5
+    assert all(mark.title.startswith("run ") for mark in picture.marks)
+
+
+def test_confusion_counts_and_recalls() -> None:
+    matrix = confusion([[3, 1], [0, 0]], ["yes", "no"])
+    assert [cell.count for cell in matrix.cells] == [3, 1, 0, 0]
+    assert matrix.recalls == ("75.0 %", "–")
+    assert matrix.cells[1].title == "1 of 4 samples of yes taken for no"
+    assert matrix.cells[1].opacity < matrix.cells[0].opacity
 
 
 def test_a_sweep_joins_what_no_other_one_beats() -> None:
@@ -84,28 +232,89 @@ def test_a_sweep_joins_what_no_other_one_beats() -> None:
         {**METRICS, "limit_mops": m, "path": f"{m:g}", "test": t, "cost": {**METRICS["cost"], "ops": int(o)}}
         for m, t, o in ((0.1, 0.9, 9e4), (0.2, 0.89, 2e5), (0.3, 0.95, 3e5))
     ]
-    html = render_sweep("digits", points)
-    (picture,) = pictures(html)
-    assert len([e for e in picture if e.tag == "circle"]) == 3 + 2
-    assert html.count("report.html") == 3
+    baseline = {**METRICS, "name": "<ds-cnn>", "path": "../ds-cnn", "test": 0.93}
+    html = render_sweep("digits", points, [baseline])
+    shown = Page(html)
+    assert shown.addresses == [f"{p}/report.html" for p in ("0.1", "0.2", "0.3", "../ds-cnn")]
+    assert [label.partition(" over ")[2] for label in shown.labels] == [
+        "operations, MOps",
+        "model file, KiB",
+        "working memory, KiB",
+    ]
+    assert shown.tags.count("circle") == 3 * 3
+    assert "<ds-cnn>" in shown.text
+    assert shown.text.count("to compare with") == 1
+    assert "to compare with" not in Page(render_sweep("digits", points)).text
 
 
 def test_pareto() -> None:
     assert pareto([(3, 0.9), (1, 0.5), (2, 0.5), (2, 0.7), (4, 0.9)]) == [(1, 0.5), (2, 0.7), (3, 0.9)]
 
 
+def test_what_is_within_a_limit_is_never_rounded_up_to_it() -> None:
+    assert share(199_999, 200_000) == "99.9 %"
+    assert share(200_000, 200_000) == "100.0 %"
+
+
 def test_a_line_and_scalars_of_an_epoch() -> None:
-    assert "ops 60,000 of 50,000" in line("search", RECORD)
-    assert "validation accuracy 0.8000" in line("train", TRAIN)
-    assert scalars(RECORD)["expected/ops"] == pytest.approx(60_000)
+    assert "search 1/9  loss" in line("search", RECORD, 9)
+    assert "ops 260,000 of 200,000" in line("search", RECORD, 9)
+    assert "validation accuracy 0.8000" in line("train", TRAIN, 9)
+    assert scalars(RECORD)["expected/ops"] == pytest.approx(260_000)
     assert "widths/0" not in scalars(RECORD)
     assert "epoch" not in scalars(RECORD)
 
 
+def test_elsewhere_than_on_a_terminal_there_is_a_line_an_epoch() -> None:
+    out = StringIO()
+    lines = Lines(Console(file=out, width=40))
+    lines.stage("loading [the] data")
+    for step in range(2):
+        lines.step("search", 0, 2, step, 2)
+    lines.epoch("search", RECORD)
+    first, second = out.getvalue().splitlines()
+    assert first == "loading [the] data"
+    assert second.startswith("search 1/2  loss 1.5000")
+    assert second.endswith(" left")
+
+
+def test_on_a_terminal_there_is_a_live_table() -> None:
+    from rich.live import Live
+
+    out = StringIO()
+    console = Console(file=out, width=100, force_terminal=True, color_system=None)
+    with Live(console=console, auto_refresh=False) as live:
+        board = Board(live)
+        board.stage("compiling")
+        live.refresh()
+        board.epoch("search", RECORD)
+        board.step("search", 1, 3, 0, 2)
+        board.epoch("search", RECORD)
+        board.step("search", 1, 3, 1, 2)
+        live.refresh()
+    shown = out.getvalue()
+    for text in (
+        "compiling",
+        "epoch 2 of 3",
+        "time left",
+        "temperature    5.0000",
+        "operations            260,000 of 200,000  (130%, above the limit)",
+        "model, bytes          30,000 of 40,000  (75%)",
+    ):
+        assert " ".join(text.split()) in " ".join(shown.split())
+
+
+def test_time_that_is_left() -> None:
+    now = iter([100.0, 104.0, 110.0])
+    clock = Clock(lambda: next(now))
+    assert clock.left("train", 11, 20) is None
+    assert clock.left("train", 13, 20) == pytest.approx(2.0 * 7)
+    assert clock.left("train", 16, 20) == pytest.approx(2.0 * 4)
+    assert [duration(s) for s in (45, 187, 7500)] == ["45 s", "3:07 min", "2:05 h"]
+
+
 def test_tensorboard_finds_every_scalar(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    from search.training import Silent
-
     logged = Logged(Silent(), tmp_path)
     for epoch in range(2):
         logged.epoch("search", {**RECORD, "epoch": epoch})
@@ -116,3 +325,22 @@ def test_tensorboard_finds_every_scalar(tmp_path: Path) -> None:
             assert value.metadata.plugin_data.plugin_name == "scalars"
             found.setdefault(value.tag, []).append(event.step)
     assert found == {name: [0, 1] for name in scalars(RECORD)}
+
+
+def test_a_folder_takes_one_request_only(tmp_path: Path) -> None:
+    wanted = {"task": "digits", "seed": 0, "recipe": {"train": {"epochs": 3}}, "data": None}
+    run = RunDir(tmp_path / "run")
+    run.require_own(wanted)
+    run.begin(wanted, "micronets-gen search", {"python": "3"})
+    run.require_own(wanted)
+    run.require_own({**wanted, "added": None})
+    other = {**wanted, "seed": 4, "recipe": {"train": {"epochs": 30}}, "data": "speech"}
+    with pytest.raises(UsageError) as caught:
+        run.require_own(other)
+    assert caught.value.why == (
+        'data is not given there and "speech" here; recipe.train.epochs is 3 there and 30 here; '
+        "seed is 0 there and 4 here"
+    )
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="is a file"):
+        RunDir(tmp_path / "file").require_own(wanted)
