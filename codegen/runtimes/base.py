@@ -20,7 +20,7 @@ class Footprint:
 
     Attributes:
         constants: Weights, biases, quantisation and tables in flash.
-        code: The least that code of the smallest image takes.
+        code: What is in flash beside: with ``aot`` at most, with ``tflm`` at least.
         static_ram: Data and bss beside the arena.
         stack: What the linker script reserves.
     """

@@ -11,12 +11,11 @@ from codegen.graph import Graph
 from codegen.operators import Problem
 from codegen.plan import Constant, Plan
 from codegen.report.arena import ArenaInfo
+from codegen.runtimes.aot.code_size import code_bytes
 from codegen.runtimes.aot.planner import plan_layers
 from codegen.runtimes.aot.source import model_files
 from codegen.runtimes.base import Footprint, LayerKernel, Sources
 
-# The smallest image that the tests build, less its constants: no model can do with less.
-_LEAST_CODE = 3 * 1024
 _STATIC_RAM = 512
 _STACK = 2 * 1024
 
@@ -36,7 +35,7 @@ class AotRuntime:
         return Plan(graph, board, self.name, layers, memory, "", model_name)
 
     def footprint(self, plan: Plan) -> Footprint:
-        """Sum the constants; the rest are bounds."""
+        """Sum the constants; the rest are upper bounds."""
         codes = [layer.code for layer in plan.layers if layer.code]
         constants = {
             value.name: value.data.nbytes
@@ -55,7 +54,7 @@ class AotRuntime:
         scratch = max((code.stack_bytes for code in codes), default=0)
         return Footprint(
             constants=sum(constants.values()) + sum(operands.values()),
-            code=_LEAST_CODE,
+            code=code_bytes(plan.layers, plan.board.simd),
             static_ram=_STATIC_RAM,
             stack=_STACK + scratch,
         )

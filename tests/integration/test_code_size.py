@@ -1,0 +1,90 @@
+"""What is said of an aot image's flash before it is compiled, against the kernels and images themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from codegen import pio
+from codegen.board import Board, load_board
+from codegen.build import Request, build
+from codegen.bundled import resolve_model
+from codegen.elf import analyse_elf
+from codegen.errors import FitError
+from codegen.graph import DType
+from codegen.project import environments
+from codegen.reader import read_model
+from codegen.runtimes.aot.runtime import AotRuntime
+from tests.support import code_sizes
+from tests.support.networks import random_network
+
+BOARDS = Path(__file__).resolve().parents[2] / "boards"
+WITHIN = {"nucleo_h743zi": 512, "nucleo_f446re": 1024, "qemu_mps2_an505": 1536, "qemu_mps3_an547": 1536}
+"""Bytes by which the bound may exceed the image; the code of a board differs, and counts as that of the largest."""
+needs_gcc = pytest.mark.skipif(not shutil.which(code_sizes.COMPILER), reason="needs arm-none-eabi-gcc")
+
+
+def model_file(folder: Path, name: str) -> Path:
+    """Return a bundled model, or a random network: type and seed."""
+    kind, _, seed = name.partition("-")
+    if not seed.isdigit():
+        return resolve_model(name).path
+    file = folder / f"{name}.tflite"
+    file.write_bytes(random_network(int(seed), DType(kind)).model)
+    return file
+
+
+def flash_bound(model: Path, board: Board) -> int:
+    """Return what is said before compiling, with one golden vector."""
+    graph, runtime = read_model(model), AotRuntime()
+    footprint = runtime.footprint(runtime.plan(graph, board, "model"))
+    vector = sum(graph.tensor(t).nbytes for t in (*graph.inputs, *graph.outputs))
+    return footprint.constants + footprint.code + vector
+
+
+@needs_gcc
+@pytest.mark.parametrize("simd", code_sizes.FLAGS)
+def test_record_is_of_these_kernels(simd: str) -> None:
+    record = json.loads(code_sizes.RECORD.read_text(encoding="utf-8"))
+    if record["compiler"] != code_sizes.compiler():
+        pytest.skip(f"the record is of {record['compiler']}")
+    assert code_sizes.measure(simd) == record["sizes"][simd], "run `python -m tests.support.code_sizes`"
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("name", "board"),
+    [(name, board) for name in ("kws-s", "int8-3", "int16-1") for board in WITHIN],
+)
+def test_bound_is_above_the_image_and_near(tmp_path: Path, name: str, board: str) -> None:
+    file, target = model_file(tmp_path, name), load_board(board)
+    project = tmp_path / "project"
+    build(Request(board, str(file), runtime="aot", out=project, compile=False, vector_count=1))
+    _, profiled = environments(target)
+    image = analyse_elf(pio.build(project, [profiled])[profiled], target)
+    assert 0 <= flash_bound(file, target) - image.flash_bytes <= WITHIN[board]
+
+
+@needs_gcc
+def test_what_is_said_to_fit_links(tmp_path: Path) -> None:
+    model = resolve_model("digits").path
+    # Regions are multiples of 32 bytes.
+    need = (flash_bound(model, load_board("nucleo_h743zi")) + 31) // 32 * 32
+    for name, size in (("exact", need), ("short", need - 32)):
+        text = (BOARDS / "nucleo_h743zi.toml").read_text(encoding="utf-8")
+        assert text.count('size = "2M"') == 1
+        (tmp_path / f"{name}.toml").write_text(
+            text.replace('size = "2M"', f"size = {size}"), encoding="utf-8"
+        )
+
+    def request(name: str) -> Request:
+        return Request(
+            str(tmp_path / f"{name}.toml"), str(model), runtime="aot", out=tmp_path / name, vector_count=1
+        )
+
+    assert build(request("exact")).elf is not None
+    with pytest.raises(FitError, match="do not fit beside the model"):
+        build(request("short"))
