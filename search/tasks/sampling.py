@@ -55,7 +55,7 @@ def read_rows(part: Part, rows: Indices, prepare: Prepare, augment: Augment | No
         return prepare(part.rows[indices])
 
     def load(number: Any, indices: Any) -> tuple[Any, Any]:
-        features = tf.numpy_function(gather, [indices], tf.float32)
+        features = tf.numpy_function(gather, [indices], tf.float32, stateful=False)
         features.set_shape([None, *shape])
         if augment is not None:
             features = augment(features, number)

@@ -221,7 +221,7 @@ def _batches(plan: Plan, unusable: dict[str, str], labels: RowLabels) -> Iterato
         return np.stack([blank if source is None else source for source in sources])
 
     def compute(start: Any) -> tuple[Any, Any]:
-        sources = tf.numpy_function(read, [start], tf.as_dtype(blank.dtype))
+        sources = tf.numpy_function(read, [start], tf.as_dtype(blank.dtype), stateful=False)
         sources.set_shape([None, *blank.shape])
         return start, tf.cast(plan.features(sources), plan.dtype)
 
