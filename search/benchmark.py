@@ -9,7 +9,6 @@ search with the same number of training steps, over several seeds.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from search.native import start_tensorflow
 
 _STEPS: Mapping[str, tuple[tuple[int, int, int], int, int]] = {
     "digits": ((8, 8, 1), 10, 64),
@@ -166,7 +167,7 @@ def main() -> None:
     baseline.add_argument("--seeds", type=int, default=3)
     baseline.add_argument("--candidates", type=int, default=3, help="of random search")
     arguments = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    start_tensorflow()
     if arguments.verb == "step":
         _print_steps()
     else:

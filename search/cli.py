@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ import typer
 from codegen.errors import ToolError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from search.pipeline import Outcome, Request
 
 
@@ -206,7 +209,6 @@ def require_tensorflow() -> None:
             why="searching and training need it; building firmware does not",
             remedy="pip install 'micronets-gen[search]'",
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _command() -> str:
@@ -229,14 +231,8 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
     from search.progress import watch
 
     console = Console(stderr=True)
-    try:
-        with watch(console, as_json) as progress:
-            outcome = execute(request, progress)
-    except KeyboardInterrupt:
-        console.print(
-            f"interrupted; the same command goes on from the last epoch in {request.out}", soft_wrap=True
-        )
-        raise
+    with _interruptible(console, request.out), watch(console, as_json) as progress:
+        outcome = execute(request, progress)
     firmware = None
     if run and board:
         firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime))
@@ -251,6 +247,20 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
         raise typer.Exit(1)
     if not outcome.finished:
         raise typer.Exit(130)
+
+
+@contextmanager
+def _interruptible(console: Console, out: Path) -> Iterator[None]:
+    """Say after Ctrl-C what is left."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any(out.rglob("checkpoints/*.npz")):
+            left = f"the same command goes on from the last epoch in {out}"
+        else:
+            left = "no epoch was done yet"
+        console.print(f"interrupted; {left}", soft_wrap=True, markup=False, highlight=False)
+        raise
 
 
 def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
@@ -272,7 +282,8 @@ def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
     from search.pipeline import sweep
     from search.progress import watch
 
-    with watch(Console(stderr=True), as_json) as progress:
+    console = Console(stderr=True)
+    with _interruptible(console, request.out), watch(console, as_json) as progress:
         points = sweep(request, mops, progress)
     cluster = requested(request.strategy)
     if cluster is not None and cluster.index > 0:

@@ -17,6 +17,7 @@ from search.architecture import Architecture, Conv, Inverted, Pool, Separable
 from search.export import placeholder, write_tflite
 from search.limits import Target, bytes_of
 from search.pipeline import Request, TargetRequest, execute
+from search.run_dir import RunDir
 from tests.search.test_search import F446, run_cli, small_recipe
 
 needs_compiler = pytest.mark.skipif(
@@ -130,19 +131,15 @@ def test_an_architecture_that_is_given_is_held_to_the_limits() -> None:
 
 
 def test_a_folder_of_a_version_without_these_limits_is_known(tmp_path: Path) -> None:
-    from search.pipeline import _open
-    from search.recipe import load_recipe
-    from search.run_dir import RunDir
-
-    recipe = load_recipe("digits")
     run = RunDir(tmp_path / "run")
     request = Request("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1))
-    _open(run, request, recipe)
+    run.begin(request.to_json(), "", {})
     written = json.loads(run.run.read_text())
     for key in ("flash", "ram"):
         del written["target"][key]
     run.run.write_text(json.dumps(written))
-    _open(run, request, recipe)
+    run.require_own(request.to_json())
     limited = Request("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1, ram=5000))
-    with pytest.raises(UsageError, match="the folder holds another run: target differ"):
-        _open(run, limited, recipe)
+    with pytest.raises(UsageError) as caught:
+        run.require_own(limited.to_json())
+    assert caught.value.why == "target.ram is not given there and 5000 here"

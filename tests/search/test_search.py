@@ -127,7 +127,7 @@ def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[
 
 def environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    return {**os.environ, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def command(out: Path) -> list[str]:
