@@ -20,7 +20,7 @@ from codegen.resources import models_dir
 
 DEFAULT_MODEL = "kws-s"
 
-RUN_MODEL, RUN_VECTORS = "model_int8.tflite", "vectors.npz"
+RUN_MODEL, RUN_VECTORS, RUN_RECORD = "model_int8.tflite", "vectors.npz", "run.json"
 """What a run of the search leaves in its folder."""
 
 
@@ -148,6 +148,12 @@ def resolve_model(path_or_name: str | None = None) -> ModelSource:
         return ModelSource(path)
     if (path / RUN_MODEL).is_file():
         return ModelSource(path / RUN_MODEL, run=path)
+    if (path / RUN_RECORD).is_file():
+        raise UsageError(
+            "the run is not finished: it has no model yet",
+            where=wanted,
+            remedy="give its command again, it goes on where it was: see run.json",
+        )
     if path.is_dir():
         raise UsageError("is a folder, not a model", where=wanted, remedy=_remedy(wanted, path))
     if path.exists():

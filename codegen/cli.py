@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codegen import __version__
+from codegen.completion import complete_board
 from codegen.errors import MicronetsError, UsageError
 from codegen.sources_cli import CmsisNnCommit, FlatbuffersCommit, TflmCommit, overrides, sources_app
 from search.cli import register as register_search
@@ -51,12 +52,6 @@ class RuntimeName(StrEnum):
     AOT = "aot"
 
 
-def _complete_board(incomplete: str) -> list[str]:
-    from codegen.board import load_boards
-
-    return [board.name for board in load_boards() if board.name.startswith(incomplete)]
-
-
 def _complete_model(incomplete: str) -> list[str]:
     from codegen.bundled import bundled_models, published_names
 
@@ -68,7 +63,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 BoardOption = Annotated[
     str,
     typer.Option(
-        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=_complete_board
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
     ),
 ]
 ModelArgument = Annotated[
@@ -311,7 +306,7 @@ def _list_boards(as_json: bool) -> None:
 
 @boards_app.command("show")
 def boards_show(
-    name: Annotated[str, typer.Argument(help="A board's name or file.", autocompletion=_complete_board)],
+    name: Annotated[str, typer.Argument(help="A board's name or file.", autocompletion=complete_board)],
     as_json: Json = False,
 ) -> None:
     """Show one board: memory regions, clock, UART, upload, emulator."""
@@ -372,7 +367,7 @@ def check(
     model: ModelArgument,
     board: Annotated[
         str | None,
-        typer.Option("--board", "-b", help="Check this board only.", autocompletion=_complete_board),
+        typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
     ] = None,
     runtime: Annotated[
         RuntimeName, typer.Option("--runtime", "-r", help="What is to execute it, as for build.")

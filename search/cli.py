@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codegen.errors import ToolError
+from codegen.completion import complete_board
+from codegen.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,30 +34,67 @@ def _complete_model(incomplete: str) -> list[str]:
     return [name for name in ZOO if name.startswith(incomplete)]
 
 
-Board = Annotated[str, typer.Option("--board", "-b", help="A board's name, or a board file (.toml).")]
+def _complete_backbone(incomplete: str) -> list[str]:
+    from search.backbone import backbone_names
+
+    return [name for name in backbone_names() if name.startswith(incomplete)]
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from search.recipe import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+Board = Annotated[
+    str,
+    typer.Option(
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
+    ),
+]
 Runtime = Annotated[
     str, typer.Option("--runtime", "-r", help="auto, aot or tflm: whose needs are reckoned with.")
 ]
+_LIMITS = "Limits"
 Fps = Annotated[
-    float | None, typer.Option("--fps", help="Inferences a second, by the board's measured line.")
+    float | None,
+    typer.Option("--fps", help="Inferences a second, by the board's measured line.", rich_help_panel=_LIMITS),
 ]
-Latency = Annotated[float | None, typer.Option("--latency-ms", help="Milliseconds an inference, likewise.")]
-Mops = Annotated[float | None, typer.Option("--mops", help="Millions of operations an inference.")]
+Latency = Annotated[
+    float | None,
+    typer.Option("--latency-ms", help="Milliseconds an inference, likewise.", rich_help_panel=_LIMITS),
+]
+Mops = Annotated[
+    float | None,
+    typer.Option("--mops", help="Millions of operations an inference.", rich_help_panel=_LIMITS),
+]
 Flash = Annotated[
     str | None,
     typer.Option(
         "--flash",
         help="Most bytes for code, constants and 32 embedded samples: 64K.",
         show_default="the board's",
+        rich_help_panel=_LIMITS,
     ),
 ]
 Ram = Annotated[
     str | None,
-    typer.Option("--ram", help="Most bytes for arena, data and stack: 20000.", show_default="the board's"),
+    typer.Option(
+        "--ram",
+        help="Most bytes for arena, data and stack: 20000.",
+        show_default="the board's",
+        rich_help_panel=_LIMITS,
+    ),
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Where the task's data lie.")]
 RecipeOption = Annotated[
-    str | None, typer.Option("--recipe", help="A recipe's name or file. [default: the task's]")
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe's name or file.",
+        show_default="the task's",
+        autocompletion=_complete_recipe,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -73,7 +111,10 @@ Strategy = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="The run's folder; an unfinished run in it goes on. [default: runs/<task>]"
+        "--out",
+        "-o",
+        help="The run's folder; an unfinished run in it goes on.",
+        show_default="runs/<task or model>",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -82,7 +123,13 @@ RunAfter = Annotated[bool, typer.Option("--run", help="Then build the firmware a
 
 def search(
     task: Annotated[
-        str, typer.Option("--task", "-t", help="What the model is for.", autocompletion=_complete_task)
+        str,
+        typer.Option(
+            "--task",
+            "-t",
+            help="What the model is for: ad, digits, kws, kws-tts or vww; see docs/tasks.md.",
+            autocompletion=_complete_task,
+        ),
     ],
     board: Board,
     runtime: Runtime = "auto",
@@ -93,11 +140,28 @@ def search(
     ram: Ram = None,
     data: Data = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="A backbone's name or file. [default: the task's]")
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="A backbone's name or file.",
+            show_default="the task's",
+            autocompletion=_complete_backbone,
+        ),
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option("--sweep", help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared."),
+        typer.Option(
+            "--sweep",
+            help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare",
+            help="Folder of a finished run to draw beside a sweep's, such as a hand-made network's. Repeatable.",
+        ),
     ] = None,
     recipe: RecipeOption = None,
     settings: Settings = None,
@@ -122,10 +186,12 @@ def search(
         strategy=strategy,
         command=_command(),
     )
-    if sweep is None:
-        _execute(request, board, runtime, run, as_json)
+    if sweep is not None:
+        _sweep(request, sweep, compare or (), run, as_json)
+    elif compare:
+        raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
     else:
-        _sweep(request, sweep, run, as_json)
+        _execute(request, board, runtime, run, as_json)
 
 
 def train(
@@ -140,10 +206,19 @@ def train(
     ],
     task: Annotated[
         str | None,
-        typer.Option("--task", "-t", help="[default: the published model's]", autocompletion=_complete_task),
+        typer.Option(
+            "--task",
+            "-t",
+            help="What the model is for.",
+            show_default="the published model's",
+            autocompletion=_complete_task,
+        ),
     ] = None,
     board: Annotated[
-        str | None, typer.Option("--board", "-b", help="Check that it fits this board first.")
+        str | None,
+        typer.Option(
+            "--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board
+        ),
     ] = None,
     runtime: Runtime = "auto",
     flash: Flash = None,
@@ -158,7 +233,6 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train and quantise an architecture that is given."""
-    from codegen.errors import UsageError
     from search.pipeline import Request, TargetRequest
     from search.zoo import published
 
@@ -263,9 +337,7 @@ def _interruptible(console: Console, out: Path) -> Iterator[None]:
         raise
 
 
-def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
-    from codegen.errors import UsageError
-
+def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as_json: bool) -> None:
     target = request.target
     if run or (target and (target.fps, target.latency_ms, target.mops) != (None, None, None)):
         raise UsageError("does not go with another limit or --run", where="--sweep")
@@ -284,7 +356,7 @@ def _sweep(request: Request, limits: str, run: bool, as_json: bool) -> None:
 
     console = Console(stderr=True)
     with _interruptible(console, request.out), watch(console, as_json) as progress:
-        points = sweep(request, mops, progress)
+        points = sweep(request, mops, compare, progress)
     cluster = requested(request.strategy)
     if cluster is not None and cluster.index > 0:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -68,8 +69,11 @@ class TargetRequest:
         if len(given) > 1:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UsageError("more than one limit of the same kind", where=flags, remedy="give one of them")
-        if any(getattr(self, name) <= 0 for name in given):
-            raise UsageError("a limit of 0 or less", where=f"--{given[0].replace('_', '-')}")
+        if not all(0 < getattr(self, name) < float("inf") for name in given):
+            raise UsageError(
+                "a limit is a number above 0",
+                where=f"--{given[0].replace('_', '-')} {getattr(self, given[0]):g}",
+            )
         ops: int | None = None
         if self.fps is not None:
             ops = ops_within(board, 1 / self.fps)
@@ -179,9 +183,7 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     start_tensorflow()
     workers = start(request.strategy)
     _check_batches(recipe, workers)
-    _require_alike(
-        workers, {**wanted, "data": None}, "the same command"
-    )
+    _require_alike(workers, {**wanted, "data": None}, "the same command")
     workers.from_chief(lambda: run.require_own(wanted))
     _prepare_tensorflow(request.seed)
     progress.stage("loading the data")
@@ -227,8 +229,13 @@ def task_and_recipe(
     return get_task(name, **loaded.task), loaded
 
 
-def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list[dict[str, Any]]:
+def sweep(
+    request: Request, mops: Sequence[float], compare: Sequence[Path] = (), progress: Any = None
+) -> list[dict[str, Any]]:
     """Run a search for each limit of operations, each in a folder of its own under ``out``.
+
+    Args:
+        compare: Folders of finished runs of the task that the report draws beside them.
 
     Returns:
         The metrics of each run with ``limit_mops`` and ``path``, as in ``sweep.json``; ``report.html`` shows
@@ -239,6 +246,7 @@ def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list
     """
     if request.target is None or len(set(mops)) < 2:
         raise UsageError("a sweep needs a board and at least two limits", where="--sweep")
+    baselines = [_baseline(RunDir(path), request) for path in compare]
     points: list[dict[str, Any]] = []
     for limit in sorted(set(mops)):
         folder = f"{limit:g}"
@@ -249,9 +257,20 @@ def sweep(request: Request, mops: Sequence[float], progress: Any = None) -> list
             raise KeyboardInterrupt
     if outcome.workers.is_chief:
         write_json(request.out / "sweep.json", points)
-        text = render_sweep(request.task, points)
+        text = render_sweep(request.task, points, baselines)
         write_atomically(request.out / "report.html", lambda file: file.write(text.encode("utf-8")))
     return points
+
+
+def _baseline(run: RunDir, request: Request) -> dict[str, Any]:
+    """Return the metrics of a run to compare with, with its ``name`` and its ``path`` from the sweep's folder."""
+    metrics = run.read(run.metrics)
+    if metrics.get("task") != request.task:
+        raise UsageError(
+            f"is a run of task {metrics.get('task')}, not {request.task}", where=f"--compare {run.path}"
+        )
+    path = os.path.relpath(run.path, request.out)
+    return {**metrics, "name": run.path.resolve().name, "path": Path(path).as_posix()}
 
 
 def _check(request: Request, task: Task, space: Space, target: Target | None) -> None:
@@ -421,18 +440,18 @@ def _trained(run: RunDir) -> tuple[Architecture, dict[str, npt.NDArray[Any]]]:
 
 
 def _hand_over(session: _Session, network: Any, architecture: Architecture, finished: bool) -> dict[str, Any]:
-    """Write weights, models, vectors and metrics."""
+    """Measure, then write weights, models, vectors and metrics.
+
+    The model for the board comes last: a folder without it is none for ``build``, so that a kill between two
+    files never leaves a model beside another one's samples.
+    """
     from search.export import write_tflite
     from search.network import keras_model
     from search.training import outputs_of
 
     session.progress.stage("quantising and measuring")
     run, data = session.run, session.data
-    weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
-    write_atomically(run.weights, lambda file: np.savez_compressed(file, **weights))
-    keras_model(network, architecture.input_shape).save(run.keras)
     flatbuffer = write_tflite(network.quantised(architecture))
-    write_atomically(run.tflite, lambda file: file.write(flatbuffer))
 
     def watch(part: str) -> Callable[[int, int], None]:
         return lambda chunk, chunks: session.progress.step(f"int8 {part}", 0, 1, chunk, chunks)
@@ -447,6 +466,13 @@ def _hand_over(session: _Session, network: Any, architecture: Architecture, fini
         results[f"{part}_fake_quantised"] = data.judge(part, outputs)
         results[f"{part}_float"] = data.judge(part, outputs_of(network, split, quantise=False))
         agreement = float(np.mean(probabilities.argmax(-1) == outputs.argmax(-1)))
+    metrics = _metrics(session, architecture, results, finished) | {"agreement": agreement}
+    run.tflite.unlink(missing_ok=True)
+    weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
+    write_atomically(run.weights, lambda file: np.savez_compressed(file, **weights))
+    half = run.path / f".{run.keras.name}"  # Keras wants a path
+    keras_model(network, architecture.input_shape).save(half)
+    half.replace(run.keras)
     kept = slice(_VECTORS)
     write_atomically(
         run.vectors,
@@ -454,9 +480,9 @@ def _hand_over(session: _Session, network: Any, architecture: Architecture, fini
             file, input_0=inputs[kept], output_0=quantised[kept], labels=labels[kept]
         ),
     )
-    metrics = _metrics(session, architecture, results, finished) | {"agreement": agreement}
     write_json(run.metrics, metrics)
     write_report(run)
+    write_atomically(run.tflite, lambda file: file.write(flatbuffer))
     return metrics
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from codegen.errors import UsageError
 from search.distribution import Step, current, replicated, share_of
 from search.files import write_atomically
 from search.network import Network
@@ -74,8 +76,23 @@ class Checkpoint:
     def _read(self) -> dict[str, npt.NDArray[Any]] | None:
         if not self._path.exists():
             return None
-        with np.load(self._path) as file:
-            return dict(file)
+        try:
+            with np.load(self._path) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            raise self._unusable(str(error)) from error
+        wanted = {"state", *(f"variable/{name}" for name in self._variables)}
+        if missing := sorted(wanted - arrays.keys()):
+            raise self._unusable(f"it lacks {missing[0]}")
+        return arrays
+
+    def _unusable(self, why: str) -> UsageError:
+        return UsageError(
+            "the checkpoint cannot be used",
+            where=str(self._path),
+            why=why,
+            remedy="delete it: its phase then begins anew",
+        )
 
 
 @dataclass
