@@ -182,7 +182,7 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     progress.stage("starting TensorFlow")
     start_tensorflow()
     workers = start(request.strategy)
-    _check_batches(recipe, workers)
+    _check_batches(request, recipe, workers)
     _require_alike(workers, {**wanted, "data": None}, "the same command")
     workers.from_chief(lambda: run.require_own(wanted))
     _prepare_tensorflow(request.seed)
@@ -246,12 +246,14 @@ def sweep(
     """
     if request.target is None or len(set(mops)) < 2:
         raise UsageError("a sweep needs a board and at least two limits", where="--sweep")
+    targets = {limit: replace(request.target, mops=limit) for limit in mops}
+    for target in targets.values():
+        target.resolve()
     baselines = [_baseline(RunDir(path), request) for path in compare]
     points: list[dict[str, Any]] = []
-    for limit in sorted(set(mops)):
+    for limit in sorted(targets):
         folder = f"{limit:g}"
-        target = replace(request.target, mops=limit)
-        outcome = execute(replace(request, target=target, out=request.out / folder), progress)
+        outcome = execute(replace(request, target=targets[limit], out=request.out / folder), progress)
         points.append({"limit_mops": limit, "path": folder, **outcome.metrics})
         if not outcome.finished:
             raise KeyboardInterrupt
@@ -287,9 +289,10 @@ def _check(request: Request, task: Task, space: Space, target: Target | None) ->
         require_feasible(space, target)
 
 
-def _check_batches(recipe: Recipe, workers: Workers) -> None:
-    for name, batch in (("search.batch", recipe.search.batch), ("train.batch", recipe.train.batch)):
-        require_even(batch, workers.replicas, name)
+def _check_batches(request: Request, recipe: Recipe, workers: Workers) -> None:
+    if request.architecture is None:
+        require_even(recipe.search.batch, workers.replicas, "search.batch")
+    require_even(recipe.train.batch, workers.replicas, "train.batch")
 
 
 def _require_alike(workers: Workers, values: Mapping[str, Any], what: str) -> None:

@@ -111,7 +111,7 @@ class RunDir:
                 "is no folder of a run",
                 where=str(self.path),
                 why=f"{path.name}: {error}",
-                remedy="see search --help",
+                remedy="give a folder that search or train made, or delete this one",
             ) from error
         if not isinstance(value, dict):
             raise UsageError(
