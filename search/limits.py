@@ -35,7 +35,7 @@ LIMITED = ("model_bytes", "working_memory", "ops")
 
 @dataclass(frozen=True)
 class _Code:
-    """The most bytes that the code of an image takes, start-up and self-test included.
+    """The most bytes that an interpreter's code takes, start-up and self-test included.
 
     Attributes:
         base: With convolutions, average pooling, a fully connected layer and softmax.
@@ -53,11 +53,8 @@ class _Code:
         return self.base + self.layer * len(graph.operators) + extra
 
 
-# Images of STM32F4, STM32H7 and MPS2/3 (Cortex-M4, M7, M33, M55); tests/search/test_limits.py builds some anew.
-_CODE = {
-    "aot": _Code(8 << 10, 64, {"DEPTHWISE_CONV_2D": 2048, "ADD": 256, "MAX_POOL_2D": 768}),
-    "tflm": _Code(48 << 10, 0, {"DEPTHWISE_CONV_2D": 7680, "ADD": 5376, "MAX_POOL_2D": 2048}),
-}
+# The interpreter's footprint says the least. Profiled images of STM32F4, STM32H7 and MPS3 have no more than this.
+_TFLM = _Code(48 << 10, 64, {"DEPTHWISE_CONV_2D": 7680, "ADD": 5376, "MAX_POOL_2D": 2048})
 
 
 @dataclass(frozen=True)
@@ -117,11 +114,12 @@ class Target:
         graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
         plan = self.runtime.plan(graph, self.board, "model")
         footprint = self.runtime.footprint(plan)
+        code = _TFLM.of(graph) if self.runtime.name == "tflm" else footprint.code
         vectors = EMBEDDED_VECTORS * sample_bytes(prod(architecture.input_shape), architecture.classes)
         return Demand(
             arena=plan.memory.size,
             other_ram=footprint.static_ram + footprint.stack + lost_bytes(self.board),
-            flash=footprint.constants + _CODE[self.runtime.name].of(graph) + vectors,
+            flash=footprint.constants + code + vectors,
         )
 
     def limits(self, architecture: Architecture) -> dict[str, float]:

@@ -18,7 +18,7 @@ from search.export import placeholder, write_tflite
 from search.limits import Target, bytes_of
 from search.pipeline import Request, TargetRequest, execute
 from search.run_dir import RunDir
-from tests.search.test_search import F446, run_cli, small_recipe
+from tests.search.test_search import DIGITS, F446, run_cli, small_recipe
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc"
@@ -89,7 +89,7 @@ def test_no_image_is_larger_than_reckoned(tmp_path: Path, board: str, runtime: s
         board=board, model=str(model), runtime=runtime, out=tmp_path / "project", vector_count=32
     )
     flash, ram = taken(build(request).report)
-    assert 0.75 * demand.flash < flash <= demand.flash
+    assert 0.85 * demand.flash < flash <= demand.flash
     assert ram <= demand.ram
 
 
@@ -115,12 +115,14 @@ def test_a_search_ends_within_the_memory_that_it_was_given(tmp_path: Path) -> No
 
 def test_memory_that_nothing_fits_into_is_said_before_any_training(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    request = Request("digits", out, TargetRequest("nucleo_f446re", "aot", flash=10_000, ram=3_000))
+    wanted = TargetRequest("nucleo_f446re", "aot", flash=10_000, ram=3_000)
+    demand = wanted.resolve().demand(DIGITS.architecture(DIGITS.smallest()))
     with pytest.raises(FitError) as caught:
-        execute(request)
+        execute(Request("digits", out, wanted))
     assert caught.value.why == (
-        "the smallest one needs 13,785 bytes of flash, 3,785 more than the 10,000 that there are; "
-        "3,414 bytes of RAM (arena, data and stack), 414 more than the 3,000 that there are"
+        f"the smallest one needs {demand.flash:,} bytes of flash, {demand.flash - 10_000:,} more than the 10,000 that "
+        f"there are; {demand.ram:,} bytes of RAM (arena, data and stack), {demand.ram - 3_000:,} more than the 3,000 "
+        "that there are"
     )
     assert not out.exists()
 
