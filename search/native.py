@@ -1,11 +1,11 @@
-"""TensorFlow, started without what its C++ code says of devices that are not there."""
+"""TensorFlow, started without what it says of devices that are not there."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -16,12 +16,21 @@ def start_tensorflow() -> None:
     While it starts, its C++ code obeys no level, and that there is no GPU is an error to it. From then on it tells of
     errors alone, or of what the variable says.
     """
-    muted = nullcontext() if _LEVEL in os.environ else _held_back()
-    os.environ.setdefault(_LEVEL, "2")
-    with muted:
-        import tensorflow as tf
+    if _LEVEL in os.environ:
+        _start()
+        return
+    os.environ[_LEVEL] = "2"
+    with _held_back():
+        _start()
+    import tensorflow as tf
 
-        tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")
+
+
+def _start() -> None:
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()
 
 
 @contextmanager
