@@ -420,9 +420,9 @@ def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None)
     print(metrics["architecture"])
     if not outcome.finished:
         print("interrupted: this is the best epoch so far; the same command goes on")
-    for part in ("validation", "test"):
+    for part, metric in (("validation", metrics["validation_metric"]), ("test", metrics["metric"])):
         print(
-            f"{part + ' ' + metrics['metric']:<24}{metrics[part]:.4f} int8   {metrics[f'{part}_float']:.4f} float"
+            f"{part + ' ' + metric:<24}{metrics[part]:.4f} int8   {metrics[f'{part}_float']:.4f} float"
             f"   ({metrics['samples'][part]:,} samples)"
         )
     target = metrics.get("target")

@@ -168,7 +168,7 @@ def execute(request: Request, progress: Any = None) -> Outcome:
         MicronetsError: what is wrong with the request, the data, the limits or the folder.
     """
     run = RunDir(request.out)
-    requested(request.strategy)
+    cluster = requested(request.strategy)
     backbone = load_backbone(request.backbone) if request.backbone else None
     target = request.target.resolve() if request.target else None
     given = _given(request.architecture) if request.architecture else None
@@ -181,6 +181,8 @@ def execute(request: Request, progress: Any = None) -> Outcome:
     progress = progress or Silent()
     progress.stage("starting TensorFlow")
     start_tensorflow()
+    if cluster is not None:
+        progress.stage(f"meeting {', '.join(cluster.others)}")
     workers = start(request.strategy)
     _check_batches(request, recipe, workers)
     _require_alike(workers, {**wanted, "data": None}, "the same command")
@@ -497,6 +499,7 @@ def _metrics(
         "task": session.task.name,
         "finished": finished,
         "metric": results["test"].metric,
+        "validation_metric": results["validation"].metric,
         **{name: judgement.value for name, judgement in results.items()},
         "samples": {"validation": session.data.validation.samples, "test": session.data.test.samples},
         "classes": list(session.task.classes),

@@ -124,12 +124,17 @@ class Chart:
 
 @dataclass(frozen=True)
 class Axis:
-    """The values that an axis spans, and how they are written."""
+    """The values that an axis spans, and how they are written.
+
+    Attributes:
+        least: The least distance between ticks.
+    """
 
     low: float
     high: float
     text: Format
     logarithmic: bool = False
+    least: float = 0.0
 
     def share(self, value: float) -> float:
         """Return where a value lies: 0 at ``low``, 1 at ``high``."""
@@ -143,7 +148,7 @@ class Axis:
         if self.logarithmic:
             steps = (m * 10.0**e for e in range(-9, 12) for m in (1, 2, 5))
             return [value for value in steps if self.low <= value <= self.high]
-        step = _round_step((self.high - self.low) / count)
+        step = max(self.least, _round_step((self.high - self.low) / count))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]

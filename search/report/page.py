@@ -158,14 +158,14 @@ def render(run: Mapping[str, Any], metrics: Mapping[str, Any], history: Mapping[
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[Figure]:
-    metric, limits = metrics["metric"], metrics.get("target", {}).get("limits", {})
+    limits = metrics.get("target", {}).get("limits", {})
     figures = [
         Figure(
             f"{part} {metric}, int8",
             score(metric, metrics[part]),
             f"{score(metric, metrics[f'{part}_float'])} in float; {metrics['samples'][part]:,} samples",
         )
-        for part in ("test", "validation")
+        for part, metric in (("test", metrics["metric"]), ("validation", metrics["validation_metric"]))
     ]
     for name, title in COSTS.items():
         value, limit = metrics["cost"][name], limits.get(name)
@@ -243,7 +243,7 @@ def _percents(value: float) -> str:
 
 
 def _epoch_axis(count: int) -> Axis:
-    return Axis(1, max(count, 2), lambda value: f"{round(value)}")
+    return Axis(1, max(count, 2), _whole, least=1)
 
 
 def _over_epochs(values: Sequence[float], name: str, style: str, dashed: bool = False) -> Series:

@@ -32,6 +32,7 @@ METRICS: dict[str, Any] = {
     "task": "digits",
     "finished": True,
     "metric": "accuracy",
+    "validation_metric": "accuracy",
     "validation": 0.97,
     "validation_float": 0.97,
     "test": 0.96,
@@ -146,6 +147,8 @@ def test_a_curve_takes_the_place_of_a_confusion_matrix() -> None:
     metrics |= {"finished": False, "metric": "AUC", "curve": [[0, 0], [0.1, 0.8], [1, 1]]}
     shown = page(render(RUN, metrics, {"train": [TRAIN]}))
     assert "Interrupted" in shown.text
+    assert "test AUC, int80.9600" in shown.text
+    assert "validation accuracy, int897.00 %" in shown.text
     assert "AUC 0.9600; the dashed line is chance." in shown.text
     assert shown.labels[-1] == "true positive rate over false positive rate"
 
@@ -203,6 +206,7 @@ def test_a_heat_image_is_a_png_with_a_pixel_for_each_probability() -> None:
 
 def test_ticks_are_round() -> None:
     assert Axis(0, 0.23, str).ticks() == [0, 0.1, 0.2]
+    assert Axis(1, 3, str, least=1).ticks() == [1, 2, 3]
     assert Axis(0.03, 3, str, logarithmic=True).ticks() == pytest.approx([0.05, 0.1, 0.2, 0.5, 1, 2])
     assert spanning([0.5, 1.0], str, top=1.0).high == 1.0
     assert spanning([3, 3], str).low < 3 < spanning([3, 3], str).high
