@@ -53,6 +53,10 @@ class Cluster:
     def count(self) -> int:
         return len(self.addresses)
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        return self.addresses[: self.index] + self.addresses[self.index + 1 :]
+
 
 @dataclass(frozen=True, eq=False)
 class Workers:

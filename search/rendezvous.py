@@ -7,7 +7,6 @@ there, the chief answers every one and gives its port up to TensorFlow.
 from __future__ import annotations
 
 import socket
-import sys
 import time
 from collections.abc import Sequence
 
@@ -50,7 +49,6 @@ def _receive(addresses: Sequence[str], deadline: float) -> None:
         ) from error
     here: dict[int, socket.socket] = {}
     everyone = range(1, len(addresses))
-    print(f"waiting for {', '.join(addresses[1:])}", file=sys.stderr)
     try:
         with listener:
             listener.settimeout(_POLL_S)
