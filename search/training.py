@@ -262,7 +262,8 @@ def _forward(network: Network, features: Any, quantise: Any) -> Any:
     function = getattr(network, key, None)
     if function is None:
         flag = bool(quantise)
-        function = tf.function(lambda x: network(x, quantise=flag), reduce_retracing=True)
+        shape = tf.TensorSpec([None, *features.shape[1:]], features.dtype)
+        function = tf.function(lambda x: network(x, quantise=flag), input_signature=[shape])
         setattr(network, key, function)
     return function(features)
 
