@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -309,7 +309,8 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
         outcome = execute(request, progress)
     firmware = None
     if run and board:
-        firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime))
+        with watch(console, as_json) as progress:
+            firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime, progress.stage))
     if outcome.workers.is_chief:
         if as_json:
             print(
@@ -371,7 +372,7 @@ def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as
     print(f"\nreport:  {request.out / 'report.html'}")
 
 
-def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
+def _firmware(outcome: Outcome, board: str, runtime: str, notify: Callable[[str], None]) -> dict[str, Any]:
     from codegen.build import Request as BuildRequest
     from codegen.build import build
     from codegen.execute import run_project
@@ -385,7 +386,9 @@ def _firmware(outcome: Outcome, board: str, runtime: str) -> dict[str, Any]:
         force=True,
         vector_count=_embeddable(outcome),
     )
+    notify("building the firmware")
     build(request)
+    notify("running the firmware in the emulator")
     result = run_project(project).run
     assert result is not None
     return {

@@ -115,7 +115,9 @@ class Board:
     def stage(self, text: str) -> None:
         from rich.spinner import Spinner
 
-        self._live.update(Spinner("dots", text))
+        self._live.update(
+            Spinner("dots", text), refresh=True
+        )  # TensorFlow is muted while it starts, and so is this
 
     def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
         if phase != self._phase:
@@ -135,7 +137,9 @@ class Board:
 
         table = Table.grid(padding=(0, 2))
         table.add_row(
-            Text(phase, "bold"), f"epoch {epoch + 1} of {epochs}", ProgressBar(1.0, share, width=30)
+            Text(phase, "bold"),
+            f"epoch {epoch + 1} of {epochs}" if epochs > 1 else "",
+            ProgressBar(1.0, share, width=30),
         )
         table.add_row("", "time left", duration(left) if left is not None else "")
         record = self._record
