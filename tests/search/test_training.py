@@ -46,11 +46,8 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
     )  # fmt: skip
     outcome = execute(Request("digits", tmp_path / "a", target, settings=(*SHORT, *options)))
     history = json.loads((tmp_path / "a" / "history.json").read_text(encoding="utf-8"))
-    assert {phase: len(records) for phase, records in history.items()} == {
-        "search": 2,
-        "teacher": 3,
-        "train": 3,
-    }
+    epochs = {phase: len(records) for phase, records in history.items() if phase != "blocks"}
+    assert epochs == {"search": 2, "teacher": 3, "train": 3}
     assert history["train"][-1]["loss"] < history["train"][0]["loss"]
     assert outcome.finished
     assert outcome.metrics["agreement"] > 0.9
