@@ -101,7 +101,8 @@ def published(name: str) -> Published:
         UsageError: there is none of that name.
     """
     if name not in ZOO:
-        near = get_close_matches(name, ZOO, n=1)
+        file = Path(name) / "architecture.json"
+        near = [str(file)] if file.is_file() else get_close_matches(name, ZOO, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(ZOO)}"
         raise UsageError("no such published model", where=name, remedy=remedy)
     return ZOO[name]

@@ -192,3 +192,9 @@ def test_a_misspelt_model_is_guessed() -> None:
 def test_the_page_of_published_models_is_up_to_date() -> None:
     path = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
     assert path.read_text(encoding="utf-8") == page(), "run: python -m search.zoo > docs/zoo.md"
+
+
+def test_the_folder_of_a_run_is_pointed_to_its_architecture(tmp_path: Path) -> None:
+    (tmp_path / "architecture.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match="did you mean .*architecture.json"):
+        published(str(tmp_path))
