@@ -34,7 +34,10 @@ Step = Callable[[Any, Any, Any], Mapping[str, Any]]
 T = TypeVar("T")
 
 _SIZE_BYTES = 8
-_EXAMPLE = """TF_CONFIG={"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}"""
+_EXAMPLE = (
+    """TF_CONFIG='{"cluster": {"worker": ["host0:2222", "host1:2222"]}, """
+    """"task": {"type": "worker", "index": 0}}'"""
+)
 
 
 @dataclass(frozen=True)
