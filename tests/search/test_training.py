@@ -52,7 +52,7 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
     assert outcome.finished
     assert outcome.metrics["agreement"] > 0.9
     report = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
-    assert "Teacher" in report
+    assert "Training of the teacher" in report
 
     from search.architecture import Architecture
 
