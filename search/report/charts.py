@@ -201,7 +201,7 @@ def chart(
     return Chart(
         title,
         x_title,
-        tuple(Tick(across(value), x.text(value)) for value in x.ticks()),
+        tuple(Tick(across(value), x.text(value)) for value in x.ticks(5)),
         tuple(Tick(down(value), y.text(value)) for value in y.ticks()),
         paths,
         _marks(single, across, down, height, f"{x_title}; {title}", x.text, y.text),

@@ -196,5 +196,5 @@ def test_the_page_of_published_models_is_up_to_date() -> None:
 
 def test_the_folder_of_a_run_is_pointed_to_its_architecture(tmp_path: Path) -> None:
     (tmp_path / "architecture.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match="did you mean .*architecture.json"):
+    with pytest.raises(UsageError, match=r"did you mean .*architecture\.json"):
         published(str(tmp_path))
