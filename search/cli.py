@@ -308,7 +308,7 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
     with _interruptible(console, request.out), watch(console, as_json) as progress:
         outcome = execute(request, progress)
     firmware = None
-    if run and board:
+    if run and board and outcome.finished:
         with watch(console, as_json) as progress:
             firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime, progress.stage))
     if outcome.workers.is_chief:

@@ -133,3 +133,40 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
     narrow = text(80)
     assert max(map(len, narrow.splitlines())) <= 80
     assert numbers(narrow) == numbers(text(140)) != []
+
+
+def test_help_of_search_names_every_task_and_default(call: Call) -> None:
+    from search.tasks import task_names
+
+    code, out, _ = call("search", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert code == 0
+    assert f"{', '.join(task_names()[:-1])} or {task_names()[-1]};" in words
+    assert "runs/<task or model>" in words
+    assert words.count("[default: (the board's)]") == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "offered"),
+    [
+        ("--task", "kws", ["kws", "kws-tts"]),
+        ("--board", "nucleo_f7", ["nucleo_f746zg", "nucleo_f767zi"]),
+        ("--backbone", "kws-", ["kws-small"]),
+        ("--recipe", "v", ["vww"]),
+    ],
+)
+def test_a_shell_completes_what_a_search_takes(option: str, typed: str, offered: list[str]) -> None:
+    words = f"micronets-gen search {option} {typed}"
+    result = subprocess.run(
+        [sys.executable, "-c", "from codegen.cli import app; app(prog_name='micronets-gen')"],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "_MICRONETS_GEN_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": "3",
+        },
+        check=False,
+    )
+    assert result.stdout.split() == offered
