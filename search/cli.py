@@ -442,4 +442,6 @@ def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None)
         print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")
     print(f"\nreport:    {run.path / 'report.html'}")
     if not firmware:
-        print(f"build it:  micronets-gen build --board {board or 'BOARD'} --model {run.path}")
+        print(
+            f"build it:  micronets-gen build --board {board or 'BOARD'} --model {shlex.quote(str(run.path))}"
+        )
