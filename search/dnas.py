@@ -1,5 +1,8 @@
 """The search: weights and decisions learn together, costs above their limits are penalised, temperature falls.
 
+The limits tighten first, from what the undecided network costs: a penalty that began at many times the loss would
+leave out every block that can be left out, before the weights have anything to say.
+
 It ends in a discrete architecture that meets every limit. What the learnt choices miss or leave of the limits,
 :func:`settle` corrects in the smallest steps, those first that the probabilities regret least.
 """
@@ -40,6 +43,9 @@ from search.training import (
 _WORTH = 2.0
 """Growth into what the limits leave is taken where its odds are at least exp(-_WORTH)."""
 
+Preferences = tuple[Mapping[str, Any], Mapping[int, Any]]
+"""See :meth:`search.supernet.Supernet.preferences`."""
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -79,13 +85,19 @@ def search(
     limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in _limits(supernet, target).items()}
     warm_up = min(recipe.warm_up, recipe.epochs - 1)
     expected = ExpectedCost(space)
-    warm_step, full_step = learner.step(None, {}), learner.step(expected, limits)
+    undecided = {k: float(v) for k, v in expected(supernet.decisions(recipe.temperature)).items()}
+    bounds = {name: tf.Variable(limit.numpy(), trainable=False) for name, limit in limits.items()}
+    warm_step, full_step = learner.step(None, {}), learner.step(expected, bounds)
     deciding = False
 
     def start_epoch(epoch: int) -> None:
         nonlocal deciding
         deciding = epoch >= warm_up
         learner.temperature.assign(_temperature(recipe, epoch, warm_up))
+        ease = _ease(recipe, epoch, warm_up)
+        for name, bound in bounds.items():
+            limit = float(limits[name].numpy())
+            bound.assign(limit * max(1.0, undecided[name] / limit) ** ease if limit > 0 else limit)
         if epoch == warm_up:
             gates = supernet.sample(tf.constant(0, tf.int64), learner.temperature)
             supernet.network.calibrate(data.representative(recipe.batch * 4), gates)
@@ -96,15 +108,17 @@ def search(
     def finish_epoch(epoch: int) -> Record:
         for name, value in current().from_chief(lambda: _limits(supernet, target)).items():
             limits[name].assign(value)
-        costs = expected(supernet.decisions(learner.temperature))
-        widths, kept = supernet.log_probabilities()
+        decisions = supernet.decisions(learner.temperature)
+        costs = expected(decisions)
         return {
             "temperature": float(learner.temperature.numpy()),
             "expected": {name: float(value) for name, value in costs.items()},
             "central": asdict(cost_of(space.architecture(supernet.central()))),
             "limits": {name: float(value.numpy()) for name, value in limits.items()},
-            "widths": {key: [round(float(p), 4) for p in tf.exp(v)] for key, v in widths.items()},
-            "kept": {str(block): round(float(tf.exp(v[1])), 4) for block, v in kept.items()},
+            "widths": {
+                key: [round(float(p), 4) for p in decisions.widths[key]] for key in supernet.width_parameters
+            },
+            "kept": {str(block): round(float(p), 4) for block, p in decisions.kept.items()},
         }
 
     variables = supernet.named_variables() | learner.named_variables()
@@ -124,7 +138,7 @@ def search(
         space.classes,
         progress or Silent(),
     )
-    choice, verdict = current().from_chief(lambda: settle(space, supernet, target))
+    choice, verdict = current().from_chief(lambda: settle(space, supernet, target, recipe.final_temperature))
     return Found(space.architecture(choice), choice, verdict, history, supernet)
 
 
@@ -193,21 +207,30 @@ def _temperature(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:
     return float(recipe.temperature * (recipe.final_temperature / recipe.temperature) ** done)
 
 
+def _ease(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:
+    """Return how far the limits still are from tight: 1 before the decisions learn, in the end 0."""
+    done = max(0, epoch - warm_up + 1) / (recipe.epochs - warm_up)
+    return max(0.0, 1.0 - done / recipe.tighten) if recipe.tighten else 0.0
+
+
 def _limits(supernet: Supernet, target: Target) -> dict[str, float]:
     return target.limits(supernet.space.architecture(supernet.central()))
 
 
-def settle(space: Space, supernet: Supernet, target: Target) -> tuple[Choice, Verdict]:
+def settle(space: Space, supernet: Supernet, target: Target, temperature: float) -> tuple[Choice, Verdict]:
     """Return the choice in the middle of what was learnt, corrected until it fits and uses what it has good odds for.
+
+    Args:
+        temperature: The search's last.
 
     Raises:
         FitError: nothing in the space meets the limits.
     """
-    choice = supernet.central()
+    choice, preferences = supernet.central(), supernet.preferences(temperature)
     margin = 1.0
     while True:
         limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
-        choice = _grown(space, _shrunk(space, choice, supernet, limits), supernet, limits)
+        choice = _grown(space, _shrunk(space, choice, preferences, limits), preferences, limits)
         verdict = target.verdict(space.architecture(choice))
         if verdict.fits:
             return choice, verdict
@@ -227,12 +250,12 @@ def excess(cost: Cost, limits: Mapping[str, float]) -> float:
     return total
 
 
-def _shrunk(space: Space, choice: Choice, supernet: Supernet, limits: Mapping[str, float]) -> Choice:
+def _shrunk(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
     """Return the choice made smaller, step by step, until it is within the limits or can shrink no more."""
     now = excess(cost_of(space.architecture(choice)), limits)
     while now > 0:
         best: tuple[float, float, Choice] | None = None
-        for smaller, regret in _steps(space, choice, supernet, -1):
+        for smaller, regret in _steps(space, choice, preferences, -1):
             then = excess(cost_of(space.architecture(smaller)), limits)
             value = (now - then if then < now else 0.0) / (1 + max(0.0, regret))
             if best is None or value > best[0]:
@@ -247,12 +270,12 @@ def _shrunk(space: Space, choice: Choice, supernet: Supernet, limits: Mapping[st
     return choice
 
 
-def _grown(space: Space, choice: Choice, supernet: Supernet, limits: Mapping[str, float]) -> Choice:
+def _grown(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
     """Return the choice made larger, likeliest step first, as long as it stays within the limits."""
     while True:
         fitting = [
             (regret, larger)
-            for larger, regret in _steps(space, choice, supernet, 1)
+            for larger, regret in _steps(space, choice, preferences, 1)
             if regret <= _WORTH and excess(cost_of(space.architecture(larger)), limits) == 0
         ]
         if not fitting:
@@ -261,10 +284,10 @@ def _grown(space: Space, choice: Choice, supernet: Supernet, limits: Mapping[str
 
 
 def _steps(
-    space: Space, choice: Choice, supernet: Supernet, direction: int
+    space: Space, choice: Choice, preferences: Preferences, direction: int
 ) -> Iterator[tuple[Choice, float]]:
     """Yield every choice one step away, with the logarithm of the odds against it."""
-    widths, kept = supernet.preferences()
+    widths, kept = preferences
     for key, probabilities in widths.items():
         options = space.widths[key]
         at = options.index(choice.widths[key])

@@ -27,6 +27,8 @@ class SearchRecipe:
         weight_decay: Decoupled, on kernels.
         decision_rate: Learning rate of the decisions.
         temperature: Of Gumbel-softmax at the beginning; falls geometrically to ``final_temperature``.
+        tighten: Share of the deciding epochs over which limits fall, geometrically, from what the undecided network
+            costs to what they are; 0 for tight ones from the start.
         penalty: Weight of the sum over limits of the relative excess, against the cross-entropy.
         alternate: Learn decisions on batches of their own (half of them) instead of on every batch.
         optimizer: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
@@ -41,6 +43,7 @@ class SearchRecipe:
     decision_rate: float = 0.05
     temperature: float = 5.0
     final_temperature: float = 0.5
+    tighten: float = 0.3
     penalty: float = 4.0
     alternate: bool = False
     optimizer: str = "adamw"
@@ -196,7 +199,7 @@ def _validate(table: SearchRecipe | TrainRecipe, where: str) -> None:
             raise UsageError(f"{name} = {value} is not finite", where=where)
         if value < 0 or (name in positive and value == 0):
             raise UsageError(f"{name} = {value} is too small", where=where, remedy="take a larger one")
-    for name in ("label_smoothing", "distillation"):
+    for name in ("label_smoothing", "distillation", "tighten"):
         if getattr(table, name, 0) > 1:
             raise UsageError(f"{name} is a share of 1", where=where, remedy="take 0 to 1")
     if table.optimizer not in {"adamw", "sgd"}:

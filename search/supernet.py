@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from search.backbone import Choice, Space
@@ -24,8 +23,10 @@ class Supernet(tf.Module):  # type: ignore[misc]
 
     Attributes:
         network: The largest network.
-        width_parameters: By decision, (choices,). Logits are these, smoothed over neighbouring widths, so that
-            what is learnt of one width holds for those that hardly differ from it.
+        width_parameters: By decision, a scalar: where in its choices the middle of a width's distribution is, as
+            the logit of the share of choices below it. Widths have an order, so that a distribution with one peak
+            says all that there is to decide; a search that learns a logit for each may end undecided between a
+            narrow layer and a wide one.
         kept_logits: By block, the logits (left out, kept).
     """
 
@@ -34,7 +35,7 @@ class Supernet(tf.Module):  # type: ignore[misc]
         self.space = space
         self.network = Network(space.layers, seed, input_range)
         self.width_parameters = {
-            key: tf.Variable(tf.zeros(len(options)), name=f"decision/{key}")
+            key: tf.Variable(0.0, name=f"decision/{key}")
             for key, options in space.widths.items()
             if len(options) > 1
         }
@@ -45,7 +46,6 @@ class Supernet(tf.Module):  # type: ignore[misc]
             key: (np.arange(options[-1]) < np.array(options)[:, np.newaxis]).astype(np.float32)
             for key, options in space.widths.items()
         }
-        self._smoothing = {key: _smoothing(int(v.shape[0])) for key, v in self.width_parameters.items()}
         self._seed = seed
 
     @property
@@ -53,9 +53,20 @@ class Supernet(tf.Module):  # type: ignore[misc]
         """What is learnt of every decision."""
         return [*self.width_parameters.values(), *self.kept_logits.values()]
 
-    def width_logits(self) -> dict[str, Any]:
-        """Return the logits (choices,) of each width."""
-        return {key: tf.linalg.matvec(self._smoothing[key], v) for key, v in self.width_parameters.items()}
+    def width_logits(self, temperature: Any) -> dict[str, Any]:
+        """Return the logits (choices,) of each width: those of a normal distribution that narrows as it cools."""
+        return {
+            key: -0.5 * ((tf.range(count, dtype=tf.float32) - place) / _deviation(count, temperature)) ** 2
+            for key, (place, count) in self._places().items()
+        }
+
+    def _places(self) -> dict[str, tuple[Any, int]]:
+        """Return the middle of each width's distribution, counted in choices, and how many choices there are."""
+        counts = {key: len(self.space.widths[key]) for key in self.width_parameters}
+        return {
+            key: (counts[key] * tf.sigmoid(parameter) - 0.5, counts[key])
+            for key, parameter in self.width_parameters.items()
+        }
 
     def named_variables(self) -> dict[str, Any]:
         """Return every variable by a name that does not change."""
@@ -70,13 +81,14 @@ class Supernet(tf.Module):  # type: ignore[misc]
             number: Of the step, int64 scalar.
             temperature: Float scalar: towards 0 the draw becomes discrete.
         """
-        widths, kept = self._softmax(temperature, number)
+        widths, kept = self._draw(temperature, number)
         masks = {key: tf.linalg.matvec(self._masks[key], z, transpose_a=True) for key, z in widths.items()}
         return Gates(masks, {block: z[1] for block, z in kept.items()})
 
     def decisions(self, temperature: Any) -> Decisions:
-        """Return the probability of each choice at a temperature, without noise."""
-        widths, kept = self._softmax(temperature, None)
+        """Return the probability that a draw at a temperature is each choice."""
+        widths = {key: tf.nn.softmax(v) for key, v in self.width_logits(temperature).items()}
+        kept = {block: tf.nn.softmax(v) for block, v in self.kept_logits.items()}
         certain = {
             key: tf.ones(1, tf.float64) for key, options in self.space.widths.items() if len(options) == 1
         }
@@ -85,17 +97,16 @@ class Supernet(tf.Module):  # type: ignore[misc]
             {block: tf.cast(p[1], tf.float64) for block, p in kept.items()},
         )
 
-    def _softmax(self, temperature: Any, number: Any | None) -> tuple[dict[str, Any], dict[int, Any]]:
-        logits = [*self.width_logits().values(), *self.kept_logits.values()]
+    def _draw(self, temperature: Any, number: Any) -> tuple[dict[str, Any], dict[int, Any]]:
+        """Return the weights of all choices, drawn by Gumbel-softmax, by width and by block."""
+        logits = [*self.width_logits(temperature).values(), *self.kept_logits.values()]
         if not logits:
             return {}, {}
-        noisy: list[Any] = logits
-        if number is not None:
-            sizes = [int(v.shape[0]) for v in logits]
-            seed = tf.stack([tf.constant(self._seed, tf.int64), number])
-            uniform = tf.random.stateless_uniform([sum(sizes)], seed, minval=1e-9, maxval=1.0)
-            noise = tf.split(-tf.math.log(-tf.math.log(uniform)), sizes)
-            noisy = [v + g for v, g in zip(logits, noise, strict=True)]
+        sizes = [int(v.shape[0]) for v in logits]
+        seed = tf.stack([tf.constant(self._seed, tf.int64), number])
+        uniform = tf.random.stateless_uniform([sum(sizes)], seed, minval=1e-9, maxval=1.0)
+        noise = tf.split(-tf.math.log(-tf.math.log(uniform)), sizes)
+        noisy = [v + g for v, g in zip(logits, noise, strict=True)]
         values = [tf.nn.softmax(v / temperature) for v in noisy]
         count = len(self.width_parameters)
         return dict(zip(self.width_parameters, values[:count], strict=True)), dict(
@@ -110,44 +121,24 @@ class Supernet(tf.Module):  # type: ignore[misc]
         }
         return Gates(masks, {block: tf.constant(float(choice.kept[block])) for block in self.space.skips})
 
-    def log_probabilities(self) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
-        """Return the logarithm of each choice's probability as arrays, by width and by block."""
-        return (
-            {key: tf.nn.log_softmax(v).numpy() for key, v in self.width_logits().items()},
-            {block: tf.nn.log_softmax(v).numpy() for block, v in self.kept_logits.items()},
-        )
-
     def central(self) -> Choice:
-        """Return the width nearest to the mean of each decision, and the likelier depth.
-
-        The mean, since costs were learnt as expectations; the most probable of many like widths is a matter of
-        chance.
-        """
-        means = self._moments()
-        widths = {
-            key: min(options, key=lambda width: abs(width - means[key][0])) if key in means else options[0]
-            for key, options in self.space.widths.items()
-        }
+        """Return the width in the middle of each decision, and the likelier depth."""
+        widths = {key: options[0] for key, options in self.space.widths.items()}
+        for key, (place, count) in self._places().items():
+            widths[key] = self.space.widths[key][int(np.clip(np.rint(float(place)), 0, count - 1))]
         return Choice(widths, {block: bool(np.argmax(v.numpy())) for block, v in self.kept_logits.items()})
 
-    def preferences(self) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
-        """Return what :meth:`log_probabilities` does, of the normal distributions with the widths' moments."""
-        _, kept = self.log_probabilities()
-        return {
-            key: -0.5 * ((np.array(self.space.widths[key]) - mean) / deviation) ** 2
-            for key, (mean, deviation) in self._moments().items()
-        }, kept
+    def preferences(self, temperature: float) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
+        """Return log-probabilities, up to a constant, at a temperature as arrays (choices,): by width, by block.
 
-    def _moments(self) -> dict[str, tuple[float, float]]:
-        """Return mean and standard deviation of each width, the latter at least the mean distance of choices."""
-        moments = {}
-        for key, logits in self.width_logits().items():
-            options = np.array(self.space.widths[key], np.float64)
-            probability = tf.nn.softmax(logits).numpy().astype(np.float64)
-            mean = float(probability @ options / probability.sum())
-            deviation = float(np.sqrt(probability @ (options - mean) ** 2))
-            moments[key] = mean, max(deviation, float(np.ptp(options)) / (len(options) - 1))
-        return moments
+        A width's distribution counts as at least one choice wide: its neighbours are hardly known to be worse.
+        """
+        widths = {
+            key: -0.5
+            * ((np.arange(count) - float(place)) / max(1.0, float(_deviation(count, temperature)))) ** 2
+            for key, (place, count) in self._places().items()
+        }
+        return widths, {block: tf.nn.log_softmax(v).numpy() for block, v in self.kept_logits.items()}
 
     def child(self, choice: Choice, seed: int) -> Network:
         """Return the network of a choice with the first channels of the shared weights."""
@@ -176,9 +167,6 @@ class Supernet(tf.Module):  # type: ignore[misc]
         return network
 
 
-def _smoothing(choices: int) -> npt.NDArray[np.float32]:
-    """Return a Gaussian filter (choices, choices) over a twentieth of the choices, rows adding up to 1."""
-    distance = np.arange(choices) - np.arange(choices)[:, np.newaxis]
-    kernel = np.exp(-0.5 * (distance / max(0.05 * choices, 1e-3)) ** 2)
-    smoothing: npt.NDArray[np.float32] = (kernel / kernel.sum(axis=1, keepdims=True)).astype(np.float32)
-    return smoothing
+def _deviation(choices: int, temperature: Any) -> Any:
+    """Return the standard deviation of a width's distribution, counted in choices: at 5 a quarter of all."""
+    return tf.maximum(0.05 * choices * temperature, 0.3)

@@ -161,18 +161,41 @@ def test_a_cold_draw_is_discrete_and_the_noise_is_the_steps() -> None:
         assert float(tf.reduce_sum(probabilities)) == pytest.approx(1.0)
 
 
-def test_the_middle_of_a_decision_is_its_mean() -> None:
+def test_a_decision_has_one_peak_that_narrows_as_it_cools() -> None:
     from search.supernet import Supernet
 
     space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
     supernet = Supernet(space, 2, (0.0, 1.0))
     assert space.widths["1"] == tuple(range(4, 65, 4))
     assert supernet.central().widths["1"] in {32, 36}, "undecided"
-    supernet.width_parameters["1"].assign(8.0 * tf.one_hot(4, 16))
+    supernet.width_parameters["1"].assign(np.log(0.3 / 0.7))
     supernet.kept_logits[3].assign([0.0, 1.0])
     supernet.kept_logits[4].assign([1.0, 0.0])
     central = supernet.central()
-    assert central.widths["1"] in {20, 24}
+    assert central.widths["1"] == 20
     assert central.kept == {3: True, 4: False}
-    preferences, _ = supernet.preferences()
-    assert 16 <= space.widths["1"][int(np.argmax(preferences["1"]))] <= 24
+    shares = []
+    for temperature in (5.0, 1.0, 0.5):
+        probability = supernet.decisions(temperature).widths["1"].numpy()
+        assert space.widths["1"][int(np.argmax(probability))] == 20
+        rises = np.diff(probability)
+        assert np.all(rises[:4] >= 0) and np.all(rises[4:] <= 0), "one peak"
+        shares.append(float(probability.max()))
+        preferences, _ = supernet.preferences(temperature)
+        assert space.widths["1"][int(np.argmax(preferences["1"]))] == 20
+    assert shares[0] < 0.15 < shares[1] < 0.6 < shares[2]
+
+
+def test_draws_come_as_often_as_a_decision_says() -> None:
+    from search.supernet import Supernet
+
+    space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
+    supernet = Supernet(space, 2, (0.0, 1.0))
+    supernet.width_parameters["2"].assign(0.4)
+    expected = supernet.decisions(2.0).widths["2"].numpy()
+    drawn = np.zeros(16)
+    for number in range(400):
+        mask = supernet.sample(tf.constant(number, tf.int64), tf.constant(2.0)).masks["2"].numpy()
+        steps = mask[::4] - np.append(mask[4::4], 0.0)
+        drawn[int(np.argmax(steps))] += 1 / 400
+    assert np.abs(drawn - expected).max() < 0.08

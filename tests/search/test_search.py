@@ -94,7 +94,7 @@ def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int
     for index, variable in enumerate(supernet.decision_variables):
         variable.assign(3 * tf.random.stateless_normal(variable.shape, [seed, index]))
     limited = target(**limits)
-    choice, verdict = settle(DIGITS, supernet, limited)
+    choice, verdict = settle(DIGITS, supernet, limited, 0.5)
     architecture = DIGITS.architecture(choice)
     assert verdict.fits
     assert limited.verdict(architecture).fits
