@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,27 @@ def _print_steps() -> None:
         )
 
 
-def _print_baseline(arguments: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Trial:
+    """A method's result at a limit and a seed.
+
+    Attributes:
+        mops: The limit, in millions of operations.
+        validation: The metric of the best epoch of the training.
+        test: The metric of the fake-quantised network.
+    """
+
+    mops: float
+    seed: int
+    method: str
+    ops: int
+    validation: float
+    test: float
+    architecture: str
+
+
+def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Yield search and random search at each limit and seed, each trained by the recipe."""
     import tensorflow as tf
 
     from codegen.board import load_board
@@ -103,51 +125,67 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
 
     board = load_board(arguments.board)
     task, recipe = task_and_recipe(arguments.task, arguments.recipe, arguments.set, board, None)
-    space = Space(
-        load_backbone(arguments.backbone or task.backbone), task.input_shape, len(task.classes)
-    ).validate()
+    backbone = load_backbone(arguments.backbone or task.backbone)
+    space = Space(backbone, task.input_shape, len(task.classes)).validate()
     tf.config.experimental.enable_op_determinism()
     ram = bytes_of(arguments.ram, "--ram") if arguments.ram else None
-    print(
-        "| MOps limit | seed | method | ops | validation | test | architecture |\n|---|---|---|---|---|---|---|"
-    )
-    for mops in arguments.mops:
-        target = TargetRequest(arguments.board, mops=mops, ram=ram).resolve()
-        for seed in range(arguments.seeds):
-            data = task.load(arguments.data, seed)
-            features = data.representative()
-            extent = float(features.min()), float(features.max())
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-
-                tf.keras.utils.set_random_seed(seed)
-                found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
-                best = random_search(
-                    space,
-                    data,
-                    target,
-                    recipe.search,
-                    recipe.train,
-                    arguments.candidates,
-                    folder,
+    for mops, seed in product(arguments.mops, range(arguments.seeds)):
+        target = TargetRequest(arguments.board, arguments.runtime, mops=mops, ram=ram).resolve()
+        data = task.load(arguments.data, seed)
+        features = data.representative()
+        extent = float(features.min()), float(features.max())
+        tf.keras.utils.set_random_seed(seed)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
+            drawn = random_search(
+                space,
+                data,
+                target,
+                recipe.search,
+                recipe.train,
+                arguments.candidates,
+                folder,
+                seed,
+                extent,
+            )
+            for method, architecture, inherited in (
+                ("dnas", found.architecture, found.supernet.child(found.choice, seed)),
+                ("random", *drawn),
+            ):
+                network = inherited if recipe.train.inherit else Network(lower(architecture), seed, extent)
+                checkpoint = folder / f"{method}.npz"
+                history = train_network(network, data, space.classes, recipe.train, checkpoint, seed)
+                yield Trial(
+                    mops,
                     seed,
-                    extent,
+                    method,
+                    cost_of(architecture).ops,
+                    max(r["validation"] for r in history if r["eligible"]),
+                    data.judge("test", outputs_of(network, data.test)).value,
+                    architecture.summary(),
                 )
-                for method, architecture, network in (
-                    ("dnas", found.architecture, found.supernet.child(found.choice, seed)),
-                    ("random", *best),
-                ):
-                    if not recipe.train.inherit:
-                        network = Network(lower(architecture), seed, extent)  # noqa: PLW2901
-                    checkpoint = folder / f"{method}.npz"
-                    history = train_network(network, data, space.classes, recipe.train, checkpoint, seed)
-                    validation = max(r["validation"] for r in history if r["eligible"])
-                    test = data.judge("test", outputs_of(network, data.test)).value
-                    print(
-                        f"| {mops} | {seed} | {method} | {cost_of(architecture).ops:,} | {validation:.4f} "
-                        f"| {test:.4f} | {architecture.summary()} |",
-                        flush=True,
-                    )
+
+
+def _print_baseline(arguments: argparse.Namespace) -> None:
+    print("| MOps limit | seed | method | ops | validation | test | architecture |")
+    print("|---|---|---|---|---|---|---|")
+    done = []
+    for trial in trials(arguments):
+        done.append(trial)
+        print(
+            f"| {trial.mops} | {trial.seed} | {trial.method} | {trial.ops:,} | {trial.validation:.4f} "
+            f"| {trial.test:.4f} | {trial.architecture} |",
+            flush=True,
+        )
+    print("\nMeans over the seeds:\n\n| MOps limit | method | limit used | validation | test |")
+    print("|---|---|---|---|---|")
+    for mops, method in product(arguments.mops, ("dnas", "random")):
+        group = [trial for trial in done if (trial.mops, trial.method) == (mops, method)]
+        used, validation, test = np.mean(
+            [(trial.ops / (1e6 * mops), trial.validation, trial.test) for trial in group], axis=0
+        )
+        print(f"| {mops} | {method} | {used:.1%} | {validation:.4f} | {test:.4f} |")
 
 
 def main() -> None:
@@ -159,6 +197,7 @@ def main() -> None:
     baseline.add_argument("--task", required=True)
     baseline.add_argument("--board", required=True)
     baseline.add_argument("--mops", type=float, nargs="+", required=True)
+    baseline.add_argument("--runtime", default="aot")
     baseline.add_argument("--ram", help="most bytes of RAM, for example 64K")
     baseline.add_argument("--data", type=Path)
     baseline.add_argument("--backbone")

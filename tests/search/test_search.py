@@ -118,6 +118,20 @@ def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
     assert last["temperature"] < first["temperature"]
 
 
+@pytest.mark.parametrize("max_ops", [30_000, 100_000, 300_000])
+def test_over_a_factor_of_ten_the_limit_is_kept_and_used(max_ops: int, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    from search.dnas import search
+    from search.recipe import load_recipe
+    from search.tasks import get_task
+
+    data = get_task("digits").load(None, 2)
+    recipe = load_recipe("digits", ["search.epochs=8", "search.warm_up=1"]).search
+    found = search(DIGITS, data, target(max_ops=max_ops), recipe, tmp_path / "s.npz", 2, (0.0, 1.0))
+    assert found.verdict.fits
+    assert 0.8 * max_ops <= found.verdict.cost.ops <= max_ops
+
+
 def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from codegen.cli import main; main()", *arguments],
