@@ -119,8 +119,8 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     from search.dnas import search
     from search.limits import bytes_of
     from search.network import Network
-    from search.pipeline import TargetRequest, task_and_recipe
     from search.random_search import random_search
+    from search.request import TargetRequest, task_and_recipe
     from search.training import outputs_of, train_network
 
     board = load_board(arguments.board)

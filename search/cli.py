@@ -19,7 +19,8 @@ from codegen.errors import ToolError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from search.pipeline import Outcome, Request
+    from search.pipeline import Outcome
+    from search.request import Request
 
 
 def _complete_task(incomplete: str) -> list[str]:
@@ -172,7 +173,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search an architecture that fits a board, train it and quantise it."""
-    from search.pipeline import Request, TargetRequest
+    from search.request import Request, TargetRequest
 
     request = Request(
         task=task,
@@ -233,7 +234,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train and quantise an architecture that is given."""
-    from search.pipeline import Request, TargetRequest
+    from search.request import Request, TargetRequest
     from search.zoo import published
 
     if task is None:
@@ -352,8 +353,8 @@ def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as
     from rich.console import Console
 
     from search.distribution import requested
-    from search.pipeline import sweep
     from search.progress import watch
+    from search.sweep import sweep
 
     console = Console(stderr=True)
     with _interruptible(console, request.out), watch(console, as_json) as progress:

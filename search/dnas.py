@@ -22,14 +22,13 @@ from search.backbone import Choice, Space
 from search.cost import Cost, ExpectedCost, cost_of
 from search.distribution import Step, current, replicated, share_of
 from search.limits import LIMITED, Target, Verdict, require_feasible
-from search.progress import Silent
+from search.progress import Progress, Silent
 from search.recipe import SearchRecipe
 from search.supernet import Supernet
 from search.tasks.base import TaskData
 from search.training import (
     Checkpoint,
     Phase,
-    Progress,
     Record,
     accuracy,
     cosine,

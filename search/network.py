@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from search.architecture import RELU, Architecture, Layer, Shape, lower
+from search.architecture import RELU, Architecture, Layer, Shape
 from search.distribution import mean_over_replicas, replicas_in_step
 from search.export import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, Affine, QuantisedModel, Weights
 
@@ -303,13 +303,6 @@ class Network(tf.Module):  # type: ignore[misc]
         gamma, beta, mean, variance = (v.numpy().astype(np.float64) for v in self.norms[name])
         gain = gamma / np.sqrt(variance + EPSILON)
         return kernel * gain, beta - mean * gain, gain
-
-
-def network_of(
-    architecture: Architecture, seed: int = 0, input_range: tuple[float, float] = (-1.0, 1.0)
-) -> Network:
-    """Return an untrained network of an architecture."""
-    return Network(lower(architecture), seed, input_range)
 
 
 def keras_model(network: Network, input_shape: Shape) -> Any:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,6 +26,19 @@ _COSTS = {
     "ops": "operations",
     "parameters": "parameters",
 }
+
+
+class Progress(Protocol):
+    """Who watches."""
+
+    def stage(self, text: str) -> None:
+        """Note what is done next, outside any epoch."""
+
+    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Note that a step of an epoch, both counted from 0, is done."""
+
+    def epoch(self, phase: str, record: dict[str, Any]) -> None:
+        """Note the figures of an epoch that is done."""
 
 
 class Silent:
@@ -166,7 +179,7 @@ def _against(value: float, limit: float | None) -> Text:
 class Logged:
     """Writes every epoch's figures for TensorBoard, and hands all on to another watcher."""
 
-    def __init__(self, watcher: Any, folder: Path) -> None:
+    def __init__(self, watcher: Progress, folder: Path) -> None:
         self._watcher, self._folder = watcher, folder
         self._writers: dict[str, Any] = {}
 
@@ -204,7 +217,7 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def watch(console: Console, quiet: bool) -> Iterator[Any]:
+def watch(console: Console, quiet: bool) -> Iterator[Progress]:
     """Yield a progress for a console; nothing is shown where a program reads."""
     if quiet:
         yield Silent()

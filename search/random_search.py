@@ -14,9 +14,10 @@ from search.cost import cost_of
 from search.dnas import excess
 from search.limits import Target, require_feasible
 from search.network import Network
+from search.progress import Progress
 from search.recipe import SearchRecipe, TrainRecipe
 from search.tasks.base import TaskData
-from search.training import Progress, train_network
+from search.training import train_network
 
 _TRIES = 100_000
 _USE = 0.8

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,21 +18,11 @@ from codegen.errors import UsageError
 from search.distribution import Step, current, replicated, share_of
 from search.files import write_atomically
 from search.network import Network
-from search.progress import Silent
+from search.progress import Progress, Silent
 from search.recipe import TrainRecipe
 from search.tasks.base import Floats, Split, TaskData
 
 Record = dict[str, Any]
-
-
-class Progress(Protocol):
-    """Who watches."""
-
-    def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
-        """Note that a step of an epoch, both counted from 0, is done."""
-
-    def epoch(self, phase: str, record: Record) -> None:
-        """Note the figures of an epoch that is done."""
 
 
 class Checkpoint:

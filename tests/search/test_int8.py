@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from search.architecture import Architecture
+from search.architecture import Architecture, lower
 from search.backbone import Space, load_backbone
 from search.export import write_tflite
 from search.int8 import quantise_features, run_int8
@@ -24,12 +24,12 @@ SAMPLES = 150
     ids=["every", "digits"],
 )
 def test_outputs_are_those_of_one_inference_after_the_other(architecture: Architecture) -> None:
-    from search.network import network_of
+    from search.network import Network
 
     rng = np.random.default_rng(0)
     features = rng.uniform(-1, 1, (SAMPLES, *architecture.input_shape)).astype(np.float32)
     labels = rng.integers(0, architecture.classes, SAMPLES).astype(np.int32)
-    network = network_of(architecture)
+    network = Network(lower(architecture))
     network.calibrate(features)
     model = write_tflite(network.quantised(architecture))
     seen: list[tuple[int, int]] = []

@@ -10,7 +10,7 @@ import pytest
 
 from codegen.reader import read_model_bytes
 from codegen.reference import evaluate
-from search.architecture import Architecture, Conv, Inverted, Pool, Separable
+from search.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
 from search.backbone import Choice, Space, load_backbone
 from search.export import write_tflite
 
@@ -54,9 +54,9 @@ def warmed(network: object, shape: tuple[int, ...], steps: int = 12) -> np.ndarr
 def test_every_tensor_agrees_with_the_exported_file() -> None:
     """From the same inputs each layer makes the same integers, but for rounding where two are equally near."""
     from search.int8 import quantise_features
-    from search.network import network_of
+    from search.network import Network
 
-    network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
+    network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
     graph = read_model_bytes(write_tflite(network.quantised(ARCHITECTURE)), "mixed")
     source = graph.tensor(graph.inputs[0])
@@ -82,9 +82,9 @@ def test_every_tensor_agrees_with_the_exported_file() -> None:
 
 def test_the_outputs_agree_with_the_exported_file() -> None:
     from search.int8 import quantise_features
-    from search.network import network_of
+    from search.network import Network
 
-    network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
+    network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
     graph = read_model_bytes(write_tflite(network.quantised(ARCHITECTURE)), "mixed")
     source = graph.tensor(graph.inputs[0])
@@ -96,9 +96,9 @@ def test_the_outputs_agree_with_the_exported_file() -> None:
 
 
 def test_the_keras_model_is_the_float_network() -> None:
-    from search.network import keras_model, network_of
+    from search.network import Network, keras_model
 
-    network = network_of(ARCHITECTURE, 3, (-0.5, 1.5))
+    network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
     expected = tf.nn.softmax(network(features, quantise=False)).numpy()
     np.testing.assert_allclose(keras_model(network, ARCHITECTURE.input_shape)(features), expected, atol=1e-5)
@@ -106,10 +106,10 @@ def test_the_keras_model_is_the_float_network() -> None:
 
 def test_a_negative_gain_and_a_dead_channel_survive_the_export() -> None:
     from search.int8 import quantise_features
-    from search.network import network_of
+    from search.network import Network
 
     architecture = Architecture("one", (8, 8, 2), 5, (Conv(4),))
-    network = network_of(architecture, 4, (-0.5, 1.5))
+    network = Network(lower(architecture), 4, (-0.5, 1.5))
     features = warmed(network, architecture.input_shape)
     gamma, beta, _, _ = network.norms["block00"]
     gamma.assign([-1.0, 0.0, 1e-9, 1.0])

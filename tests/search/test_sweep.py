@@ -11,8 +11,10 @@ import pytest
 
 from codegen.bundled import resolve_model
 from codegen.errors import UsageError
-from search.pipeline import Request, TargetRequest, execute, sweep
+from search.pipeline import execute
 from search.progress import Silent
+from search.request import Request, TargetRequest
+from search.sweep import sweep
 from tests.search.test_report import Page
 from tests.search.test_tasks_to_firmware import BACKBONE
 

@@ -13,7 +13,7 @@ import pytest
 from codegen.board import load_board
 from codegen.errors import UsageError
 from search.architecture import Architecture
-from search.pipeline import task_and_recipe
+from search.request import task_and_recipe
 from search.tasks import get_task
 from search.tasks.report import DataWarning
 from search.tasks.vww_layouts import coco_pictures, find_pictures

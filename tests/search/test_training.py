@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from codegen.errors import UsageError
-from search.pipeline import Request, TargetRequest, execute
+from search.pipeline import execute
+from search.request import Request, TargetRequest
 
 tf = pytest.importorskip("tensorflow")
 
