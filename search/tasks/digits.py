@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.errors import UsageError
 from search.digits import load_split
 from search.tasks.base import Dataset, Floats, Labels, Split, TaskData, accuracy_judge
 from search.tasks.options import parse_options
@@ -44,9 +45,13 @@ class Digits:
     recipe: str = "digits"
 
     def load(self, data_dir: Path | None, seed: int) -> TaskData:
-        """Load the pictures that scikit-learn carries, always split alike; ``data_dir`` is not used."""
+        """Load the pictures that scikit-learn carries, always split alike."""
         import tensorflow as tf
 
+        if data_dir is not None:
+            raise UsageError(
+                "the pictures come with scikit-learn", where=f"--data {data_dir}", remedy="leave --data out"
+            )
         split = load_split()
         samples = {"train": split.train, "validation": split.validation, "test": split.test}
         images: dict[str, Floats] = {}

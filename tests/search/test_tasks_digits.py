@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from codegen.errors import UsageError
 from search.tasks import get_task
 
 pytest.importorskip("sklearn")
@@ -23,6 +26,11 @@ def test_the_split_is_the_bundled_model_s() -> None:
     x, label = pairs[0]
     assert (x.shape, x.dtype, label.dtype) == ((8, 8, 1), np.float32, np.int32)
     assert 0 <= min(x.min() for x, _ in pairs) <= max(x.max() for x, _ in pairs) <= 1
+
+
+def test_data_of_one_s_own_are_not_ignored() -> None:
+    with pytest.raises(UsageError, match="leave --data out"):
+        get_task("digits").load(Path("mine"), 0)
 
 
 def test_epochs_depend_on_seed_and_index_alone() -> None:
