@@ -24,6 +24,7 @@ from search.native import start_tensorflow
 _STEPS: Mapping[str, tuple[tuple[int, int, int], int, int]] = {
     "digits": ((8, 8, 1), 10, 64),
     "kws-small": ((49, 10, 1), 12, 64),
+    "kws-strided": ((49, 10, 1), 12, 64),
     "kws": ((49, 10, 1), 12, 16),
     "ad": ((32, 32, 1), 4, 8),
     "vww": ((50, 50, 1), 2, 16),

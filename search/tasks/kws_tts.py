@@ -46,7 +46,7 @@ class KwsTts:
     name: str = "kws-tts"
     title: str = "keyword spotting on synthesised speech (espeak-ng; needs no data)"
     classes: tuple[str, ...] = CLASSES
-    backbone: str = "kws-small"
+    backbone: str = "kws-strided"
     recipe: str = "kws-tts"
 
     @property
