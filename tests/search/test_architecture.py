@@ -80,8 +80,8 @@ def test_a_file_that_holds_none_is_refused(tmp_path: Path, text: str | None) -> 
 
 @pytest.mark.parametrize(
     ("name", "shape", "classes"),
-    [("digits", (8, 8, 1), 10), ("kws", (49, 10, 1), 12), ("kws-small", (49, 10, 1), 12), ("ad", (32, 32, 1), 4),
-     ("vww", (50, 50, 1), 2)],
+    [("digits", (8, 8, 1), 10), ("kws", (49, 10, 1), 12), ("kws-small", (49, 10, 1), 12),
+     ("kws-strided", (49, 10, 1), 12), ("ad", (32, 32, 1), 4), ("vww", (50, 50, 1), 2)],
 )  # fmt: skip
 def test_the_backbones_of_the_package_span_a_space(
     name: str, shape: tuple[int, int, int], classes: int

@@ -18,6 +18,8 @@ tf = pytest.importorskip("tensorflow")
 SPACES = {
     "digits": Space(load_backbone("digits"), (8, 8, 1), 10),
     "kws": Space(load_backbone("kws"), (49, 10, 1), 12),
+    "kws-small": Space(load_backbone("kws-small"), (49, 10, 1), 12),
+    "kws-strided": Space(load_backbone("kws-strided"), (49, 10, 1), 12),
     "ad": Space(load_backbone("ad"), (32, 32, 1), 4),
     "vww": Space(load_backbone("vww"), (50, 50, 1), 2),
 }
