@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -310,8 +310,12 @@ def _execute(request: Request, board: str | None, runtime: str, run: bool, as_js
         outcome = execute(request, progress)
     firmware = None
     if run and board and outcome.finished:
+        from search.firmware import prove
+
         with watch(console, as_json) as progress:
-            firmware = outcome.workers.from_chief(lambda: _firmware(outcome, board, runtime, progress.stage))
+            firmware = outcome.workers.from_chief(
+                lambda: prove(outcome.run, outcome.metrics, board, runtime, progress.stage)
+            )
     if outcome.workers.is_chief:
         if as_json:
             print(
@@ -371,49 +375,6 @@ def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as
             f"operations   {point['architecture']}"
         )
     print(f"\nreport:  {request.out / 'report.html'}")
-
-
-def _firmware(outcome: Outcome, board: str, runtime: str, notify: Callable[[str], None]) -> dict[str, Any]:
-    from codegen.build import Request as BuildRequest
-    from codegen.build import build
-    from codegen.execute import run_project
-
-    project = outcome.run.path / "firmware"
-    request = BuildRequest(
-        board=board,
-        model=str(outcome.run.path),
-        runtime=runtime,
-        out=project,
-        force=True,
-        vector_count=_embeddable(outcome),
-    )
-    notify("building the firmware")
-    build(request)
-    notify("running the firmware in the emulator")
-    result = run_project(project).run
-    assert result is not None
-    return {
-        "project": str(project),
-        "passed": result.passed,
-        "vectors": len(result.vectors),
-        "correct": result.correct,
-        "labelled": result.labelled,
-        result.unit: result.count,
-    }
-
-
-def _embeddable(outcome: Outcome) -> int:
-    """Return how many held-out samples fit into the flash that there is beside the model."""
-    import numpy as np
-
-    from search.limits import EMBEDDED_VECTORS, sample_bytes
-
-    with np.load(outcome.run.vectors) as vectors:
-        samples = len(vectors["labels"])
-        each = sample_bytes(vectors["input_0"][0].size, vectors["output_0"][0].size)
-    target = outcome.metrics["target"]
-    free = target["memory"]["flash"] - target["demand"]["flash"]
-    return max(1, min(samples, EMBEDDED_VECTORS + int(free // each)))
 
 
 def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
