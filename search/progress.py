@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from search.report.values import COSTS
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
@@ -19,12 +21,6 @@ _FIGURES = {
     "validation": "validation",
     "penalty": "penalty",
     "temperature": "temperature",
-}
-_COSTS = {
-    "model_bytes": "model, bytes",
-    "working_memory": "working memory, bytes",
-    "ops": "operations",
-    "parameters": "parameters",
 }
 
 
@@ -160,9 +156,12 @@ class Board:
             if name in record:
                 shown = f"validation {record['metric']}" if name == "validation" else title
                 table.add_row("", shown, f"{record[name]:.4f}")
-        for name, title in _COSTS.items():
+        for name, title in COSTS.items():
             if name in record.get("expected", {}):
-                table.add_row("", title, _against(record["expected"][name], record["limits"].get(name)))
+                unit = ", bytes" if name in {"model_bytes", "working_memory"} else ""
+                table.add_row(
+                    "", title + unit, _against(record["expected"][name], record["limits"].get(name))
+                )
         return table
 
 

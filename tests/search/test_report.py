@@ -303,7 +303,7 @@ def test_on_a_terminal_there_is_a_live_table() -> None:
         "time left",
         "temperature    5.0000",
         "operations            260,000 of 200,000  (130%, above the limit)",
-        "model, bytes          30,000 of 40,000  (75%)",
+        "model file, bytes     30,000 of 40,000  (75%)",
     ):
         assert " ".join(text.split()) in " ".join(shown.split())
 
