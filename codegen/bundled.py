@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from typing import Any
 
 from codegen.errors import UsageError
 from codegen.resources import models_dir
+from codegen.suggest import did_you_mean
 
 DEFAULT_MODEL = "kws-s"
 
@@ -183,9 +183,6 @@ def _remedy(wanted: str, folder: Path) -> str:
     """Name the nearest thing that exists: a bundled model, or a ``.tflite`` file in ``folder``."""
     names = [model.name for model in bundled_models()]
     files = sorted(str(file) for file in folder.glob("*.tflite")) if folder.is_dir() else []
-    near = get_close_matches(
-        wanted.lower(), [*names, *published_names()], n=1, cutoff=0.6
-    ) or get_close_matches(wanted, files, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    return f"give a .tflite file or one of the bundled models: {', '.join(names)}"
+    otherwise = f"give a .tflite file or one of the bundled models: {', '.join(names)}"
+    known = [*names, *published_names()]
+    return did_you_mean(wanted.lower(), known) or did_you_mean(wanted, files, otherwise)

@@ -7,14 +7,14 @@ file holds; costs, the trainable network and the exporter all read those layers 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int]
@@ -176,14 +176,14 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
         raise UsageError(
             f"unknown block type '{given}'" if given else "a block without a type",
             where=where,
-            remedy=_did_you_mean(given, _BLOCKS) or f"one of {', '.join(_BLOCKS)}",
+            remedy=did_you_mean(given, _BLOCKS, f"one of {', '.join(_BLOCKS)}"),
         )
     known = {field.name for field in fields(kind)}
     if unknown := sorted(set(values) - known):
         raise UsageError(
             f"a {kind.type} block has no '{unknown[0]}'",
             where=where,
-            remedy=_did_you_mean(unknown[0], known) or f"it has {', '.join(sorted(known))}",
+            remedy=did_you_mean(unknown[0], known, f"it has {', '.join(sorted(known))}"),
         )
     for name in known & set(values):
         wanted, title = _SCALARS.get(name, (type(values[name]), ""))
@@ -210,11 +210,6 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
     if isinstance(block, Pool) and block.mode not in {"average", "max"}:
         raise UsageError(f"unknown pooling '{block.mode}'", where=where, remedy="mode is average or max")
     return block
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 def _pair(value: Any, where: str) -> Pair:

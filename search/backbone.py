@@ -23,12 +23,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 from search.architecture import (
     Architecture,
     Block,
@@ -204,10 +204,8 @@ def load_backbone(name_or_path: str | Path) -> Backbone:
     text = str(name_or_path)
     path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
     if not path.is_file():
-        near = get_close_matches(text, backbone_names(), n=1)
-        remedy = (
-            f"did you mean {near[0]}?" if near else f"a .toml file, or one of {', '.join(backbone_names())}"
-        )
+        names = backbone_names()
+        remedy = did_you_mean(text, names, f"a .toml file, or one of {', '.join(names)}")
         raise UsageError("no such backbone", where=text, remedy=remedy)
     try:
         return _backbone(path.stem, tomllib.loads(path.read_text(encoding="utf-8")), str(path))

@@ -16,7 +16,6 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from codegen.errors import MicronetsError, RunError, ToolError, UsageError
+from codegen.suggest import did_you_mean
 from search.rendezvous import meet
 
 STRATEGIES = ("auto", "single", "mirrored", "multi-worker")
@@ -199,8 +199,7 @@ def requested(kind: str, environment: Mapping[str, str] = os.environ) -> Cluster
         UsageError: there is no such strategy, or ``TF_CONFIG`` is missing or unusable.
     """
     if kind not in STRATEGIES:
-        near = get_close_matches(kind, STRATEGIES, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(STRATEGIES)}"
+        remedy = did_you_mean(kind, STRATEGIES, f"one of {', '.join(STRATEGIES)}")
         raise UsageError("no such strategy", where=f"--strategy {kind}", remedy=remedy)
     text = environment.get("TF_CONFIG", "")
     if kind in {"auto", "multi-worker"} and text:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -117,10 +117,8 @@ def load_recipe(name_or_path: str | Path, settings: Sequence[str] = ()) -> Recip
     text = str(name_or_path)
     path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
     if not path.is_file():
-        near = get_close_matches(text, recipe_names(), n=1)
-        remedy = (
-            f"did you mean {near[0]}?" if near else f"a .toml file, or one of {', '.join(recipe_names())}"
-        )
+        names = recipe_names()
+        remedy = did_you_mean(text, names, f"a .toml file, or one of {', '.join(names)}")
         raise UsageError("no such recipe", where=text, remedy=remedy)
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -165,12 +163,8 @@ def _table(table: Any, entries: Mapping[str, Any], where: str) -> Any:
     values = {}
     for name, value in entries.items():
         if name not in {f.name for f in fields(table)}:
-            near = get_close_matches(name, [f.name for f in fields(table)], n=1)
-            raise UsageError(
-                f"unknown key '{name}'",
-                where=where,
-                remedy=f"did you mean {near[0]}?" if near else "see the docs",
-            )
+            remedy = did_you_mean(name, [f.name for f in fields(table)], "see the docs")
+            raise UsageError(f"unknown key '{name}'", where=where, remedy=remedy)
         old = getattr(table, name)
         if isinstance(old, float) and type(value) is int:
             value = float(value)  # noqa: PLW2901

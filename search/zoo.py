@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 from search.architecture import Architecture, Block, Conv, Pool, Separable, Shape
 from search.cost import cost_of
 from search.export import placeholder, write_tflite
@@ -102,8 +102,9 @@ def published(name: str) -> Published:
     """
     if name not in ZOO:
         file = Path(name) / "architecture.json"
-        near = [str(file)] if file.is_file() else get_close_matches(name, ZOO, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"one of {', '.join(ZOO)}"
+        remedy = did_you_mean(name, ZOO, f"one of {', '.join(ZOO)}")
+        if file.is_file():
+            remedy = f"did you mean {file}?"
         raise UsageError("no such published model", where=name, remedy=remedy)
     return ZOO[name]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from codegen.board import Board
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 from search.tasks.base import Task
 
 # Name of the task: module of this package whose make(**options) returns it, and whose options_for(board, input_shape),
@@ -55,10 +55,6 @@ def options_for(
 
 def _module(name: str) -> Any:
     if name not in _MODULES:
-        near = get_close_matches(name, _MODULES, n=1)
-        raise UsageError(
-            "no such task",
-            where=name,
-            remedy=f"did you mean {near[0]}?" if near else f"one of {', '.join(task_names())}",
-        )
+        remedy = did_you_mean(name, _MODULES, f"one of {', '.join(task_names())}")
+        raise UsageError("no such task", where=name, remedy=remedy)
     return import_module(f"search.tasks.{_MODULES[name]}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any, TypeVar, get_type_hints
 
 from codegen.errors import UsageError
+from codegen.suggest import did_you_mean
 
 T = TypeVar("T")
 
@@ -25,12 +25,8 @@ def parse_options(kind: type[T], task: str, options: Mapping[str, Any]) -> T:
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            raise UsageError(
-                f"no such option: {name}",
-                where=f"task {task}",
-                remedy=f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}",
-            )
+            remedy = did_you_mean(name, names, f"one of {', '.join(names)}")
+            raise UsageError(f"no such option: {name}", where=f"task {task}", remedy=remedy)
         wanted = types[name]
         if wanted is float and type(value) is int:
             value = float(value)  # noqa: PLW2901
