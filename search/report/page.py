@@ -17,7 +17,7 @@ from search.report.charts import (
     level_image,
     spanning,
 )
-from search.report.values import COSTS, quantity, score, share
+from search.report.values import COSTS, percents, quantity, scale_of, score, share
 from search.run_dir import RunDir
 
 _Records = Sequence[Mapping[str, Any]]
@@ -238,10 +238,6 @@ def _whole(value: float) -> str:
     return f"{value:g}"
 
 
-def _percents(value: float) -> str:
-    return f"{100 * value:.4g} %"
-
-
 def _epoch_axis(count: int) -> Axis:
     return Axis(1, max(count, 2), _whole, least=1)
 
@@ -255,7 +251,7 @@ def _cost_charts(records: _Records) -> list[Chart]:
     for name, title in COSTS.items():
         if not records or name not in records[0]["limits"]:
             continue
-        scale, unit = (1e6, "MOps") if name == "ops" else (1024, "KiB")
+        scale, unit = scale_of(name)
         series = [_over_epochs([r["expected"][name] / scale for r in records], "expected", "c0")]
         if "central" in records[0]:
             middle = [r["central"][name] / scale for r in records]
@@ -279,13 +275,13 @@ def _search_charts(records: _Records) -> list[Chart]:
 
     def one(title: str, name: str, text: Any = _whole, zero: bool = True) -> Chart:
         values = [r[name] for r in records]
-        top = 1.0 if text is _percents else None
+        top = 1.0 if text is percents else None
         axis = spanning(values, text, from_zero=zero, top=top)
         return chart(title, "epoch", [_over_epochs(values, name, "c0")], x, axis)
 
     return [
         one("cross-entropy", "loss"),
-        one("training accuracy", "accuracy", _percents, zero=False),
+        one("training accuracy", "accuracy", percents, zero=False),
         one("penalty for costs above limits", "penalty"),
         one("temperature", "temperature"),
     ]
@@ -309,7 +305,7 @@ def _training_charts(records: _Records, run: Mapping[str, Any]) -> list[Chart]:
         labels=[f"best: {score(metric, best['validation'])}"],
     )
     values = [r[name] for r in records for name in ("accuracy", "validation")]
-    text = _percents if metric == "accuracy" else _whole
+    text = percents if metric == "accuracy" else _whole
     lines = [
         _over_epochs([r["accuracy"] for r in records], "training accuracy", "c2", dashed=True),
         _over_epochs([r["validation"] for r in records], f"validation {metric}", "c0"),
@@ -389,7 +385,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Confus
 def _roc(metrics: Mapping[str, Any]) -> Chart | None:
     if "curve" not in metrics:
         return None
-    unit = Axis(0.0, 1.0, _percents)
+    unit = Axis(0.0, 1.0, percents)
     points = [(x, y) for x, y in metrics["curve"]]
     line = Series("ROC", points, "c0")
     return chart(

@@ -7,7 +7,7 @@ from typing import Any
 
 from codegen.report.html import page_environment
 from search.report.charts import Axis, Chart, Series, chart, spanning
-from search.report.values import COSTS, quantity, score
+from search.report.values import COSTS, percents, quantity, scale_of, score
 
 _PLOTTED = ("ops", "model_bytes", "working_memory")
 
@@ -66,7 +66,7 @@ def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 def _scatter(
     cost: str, points: Sequence[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]], metric: str
 ) -> Chart:
-    scale, unit = (1e6, "MOps") if cost == "ops" else (1024, "KiB")
+    scale, unit = scale_of(cost)
 
     def at(point: Mapping[str, Any]) -> tuple[float, float]:
         return point["cost"][cost] / scale, point["test"]
@@ -76,8 +76,7 @@ def _scatter(
     xs = [x for x, _ in (*found, *others)]
     wide = max(xs) > 8 * min(xs) > 0
     x = Axis(min(xs) / 1.3, max(xs) * 1.3, _short, True) if wide else spanning(xs, _short)
-    percents = metric == "accuracy"
-    y = spanning([y for _, y in (*found, *others)], _percents if percents else _short, top=None)
+    y = spanning([y for _, y in (*found, *others)], percents if metric == "accuracy" else _short)
     series = [
         *([Series("not beaten", best, "c0")] if len(best) > 1 else []),
         Series("found", found, "c0", joined=False, labels=[f"{p['limit_mops']:g}" for p in points]),
@@ -91,7 +90,3 @@ def _scatter(
 
 def _short(value: float) -> str:
     return f"{value:.4g}"
-
-
-def _percents(value: float) -> str:
-    return f"{100 * value:.4g} %"

@@ -30,3 +30,13 @@ def score(metric: str, value: float) -> str:
 def share(value: float, limit: float) -> str:
     """Return how much of a limit is used: ``97 %``; what is within it is never rounded up to it."""
     return f"{math.floor(1000 * value / limit) / 10:.1f} %"
+
+
+def scale_of(name: str) -> tuple[float, str]:
+    """Return what a limited cost is divided by in pictures, and the unit that it then has."""
+    return (1e6, "MOps") if name == "ops" else (1024, "KiB")
+
+
+def percents(value: float) -> str:
+    """Return a share as an axis writes it."""
+    return f"{100 * value:.4g} %"
