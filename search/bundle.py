@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from codegen.render import write_if_changed
+from search.run_dir import RunDir
 
 
 def bundle(
@@ -32,10 +33,11 @@ def bundle(
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    model = (run / "model_int8.tflite").read_bytes()
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    vectors = {key: values[:samples] for key, values in np.load(run / "vectors.npz").items()}
+    files = RunDir(run)
+    model = files.tflite.read_bytes()
+    metrics = json.loads(files.metrics.read_text(encoding="utf-8"))
+    record = json.loads(files.run.read_text(encoding="utf-8"))
+    vectors = {key: values[:samples] for key, values in np.load(files.vectors).items()}
     right = int(np.count_nonzero(vectors["output_0"].argmax(axis=1) == vectors["labels"]))
     total = metrics["samples"]["test"]
     about = {

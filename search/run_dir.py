@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codegen.bundled import RUN_MODEL, RUN_RECORD, RUN_VECTORS
 from codegen.errors import UsageError
 from search.files import write_json
 
@@ -35,7 +36,7 @@ class RunDir:
 
     @property
     def run(self) -> Path:
-        return self.path / "run.json"
+        return self.path / RUN_RECORD
 
     @property
     def architecture(self) -> Path:
@@ -55,11 +56,11 @@ class RunDir:
 
     @property
     def tflite(self) -> Path:
-        return self.path / "model_int8.tflite"
+        return self.path / RUN_MODEL
 
     @property
     def vectors(self) -> Path:
-        return self.path / "vectors.npz"
+        return self.path / RUN_VECTORS
 
     @property
     def metrics(self) -> Path:
