@@ -133,8 +133,7 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     for mops, seed in product(arguments.mops, range(arguments.seeds)):
         target = TargetRequest(arguments.board, arguments.runtime, mops=mops, ram=ram).resolve()
         data = task.load(arguments.data, seed)
-        features = data.representative()
-        extent = float(features.min()), float(features.max())
+        extent = data.input_range()
         tf.keras.utils.set_random_seed(seed)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

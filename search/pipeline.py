@@ -23,7 +23,7 @@ from search.native import start_tensorflow
 from search.progress import Logged, Progress, Silent
 from search.recipe import Recipe
 from search.report import outline, outline_of
-from search.request import Request, architecture_for, given_architecture, task_and_recipe
+from search.request import Request, given_architecture, require_made_for, task_and_recipe
 from search.run_dir import RunDir
 from search.tasks.base import Task, TaskData
 
@@ -54,6 +54,7 @@ class _Session:
     task: Task
     data: TaskData
     target: Target | None
+    given: Architecture | None
     input_range: tuple[float, float]
     progress: Progress
     workers: Workers
@@ -79,7 +80,7 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
         request.task, request.recipe, request.settings, target.board if target else None, given
     )
     space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
-    _check(request, task, space, target)
+    _check(given, task, space, target)
     wanted = {**request.to_json(), "recipe": recipe.to_json()}
     progress = progress or Silent()
     progress.stage("starting TensorFlow")
@@ -98,7 +99,6 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
     samples = {part: getattr(data, part).samples for part in ("train", "validation", "test")}
     _require_alike(workers, samples, "the same data")
     workers.from_chief(lambda: run.begin(wanted, request.command, _versions()))
-    features = data.representative()
     session = _Session(
         request,
         run,
@@ -106,7 +106,8 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
         task,
         data,
         target,
-        workers.from_chief(lambda: (float(features.min()), float(features.max()))),
+        given,
+        workers.from_chief(data.input_range),
         Logged(progress, run.path / "tensorboard") if workers.is_chief else Silent(),
         workers,
     )
@@ -118,12 +119,12 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
     return Outcome(run, metrics, finished, workers)
 
 
-def _check(request: Request, task: Task, space: Space, target: Target | None) -> None:
+def _check(given: Architecture | None, task: Task, space: Space, target: Target | None) -> None:
     """Raise for what can be known before any training, and before there is a folder."""
-    if request.architecture is not None:
-        architecture = architecture_for(request.architecture, task)
+    if given is not None:
+        require_made_for(task, given)
         if target is not None:
-            require_fit(architecture, target)
+            require_fit(given, target)
     elif target is None:
         raise UsageError(
             "a search needs a board", where="--board", remedy="name one: see micronets-gen boards"
@@ -208,9 +209,8 @@ def _train(session: _Session, space: Space) -> tuple[Any, Architecture, bool]:
 
 def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, Any]:
     """Return the architecture that was asked for, or search it."""
-    request = session.request
-    if request.architecture is not None:
-        given = architecture_for(request.architecture, session.task)
+    request, given = session.request, session.given
+    if given is not None:
         session.history["blocks"] = outline_of(given)
         return given, None, None
     assert session.target is not None

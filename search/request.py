@@ -127,13 +127,22 @@ def task_and_recipe(
 
 
 def given_architecture(name: str) -> Architecture:
+    """Return a published architecture by its name, or that of an ``architecture.json``.
+
+    Raises:
+        UsageError: there is none of that name, or the file describes none.
+    """
     from search.zoo import published
 
     return Architecture.load(Path(name)) if name.endswith(".json") else published(name).architecture
 
 
-def architecture_for(name: str, task: Task) -> Architecture:
-    architecture = given_architecture(name)
+def require_made_for(task: Task, architecture: Architecture) -> None:
+    """Raise where an architecture takes other features than a task's, or tells other classes apart.
+
+    Raises:
+        UsageError: it does.
+    """
     wanted = (task.input_shape, len(task.classes))
     if (architecture.input_shape, architecture.classes) != wanted:
         raise UsageError(
@@ -142,4 +151,3 @@ def architecture_for(name: str, task: Task) -> Architecture:
             why=f"the task has {wanted[0]} and {wanted[1]}",
             remedy="take an architecture that was made for the task",
         )
-    return architecture

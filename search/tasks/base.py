@@ -80,6 +80,11 @@ class TaskData:
         taken = self.train.dataset.take(count).as_numpy_iterator()
         return np.stack([features for features, _ in taken]).astype(np.float32)
 
+    def input_range(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of the representative samples."""
+        features = self.representative()
+        return float(features.min()), float(features.max())
+
 
 class Task(Protocol):
     """A task before its data are loaded; cheap to make, imports nothing heavy.
