@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codegen import bench
-from codegen.board import load_board
-from codegen.build import Notify
-from codegen.bundled import bundled_models, resolve_model
-from codegen.errors import UsageError
+from micronets_gen.boards.load import load_board
+from micronets_gen.bundled.catalogue import bundled_models, resolve_model
+from micronets_gen.errors import UsageError
+from micronets_gen.jobs import bench
+from micronets_gen.jobs.build import Notify
+from micronets_gen.report.measurement import Result
 
 BOARDS = ("qemu_mps2_an386", "nucleo_f746zg", "qemu_mps3_an547")
 BASELINE_RUNTIME = "tflm"
@@ -33,7 +34,7 @@ class Measurement:
         baseline_measured: Whether in the same run; otherwise it is the recorded one.
     """
 
-    result: bench.Result
+    result: Result
     core: str
     baseline: int | None = None
     baseline_measured: bool = False
@@ -141,7 +142,7 @@ def build_time(folder: Path, board: str = "nucleo_f746zg") -> BuildTime:
     """Time the command line on the default model, into fresh folders."""
 
     def run(name: str, *options: str) -> float:
-        program = "from codegen.cli import main; main()"
+        program = "from micronets_gen.cli.main import main; main()"
         command = [sys.executable, "-c", program, "build", "--board", board, "--runtime", "aot", "--json"]
         start = time.perf_counter()
         subprocess.run([*command, "--out", str(folder / name), *options], check=True, capture_output=True)

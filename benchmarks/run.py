@@ -20,7 +20,7 @@ from benchmarks.measure import (
     model_file,
 )
 from benchmarks.present import to_json, to_markdown, to_table, update_docs
-from codegen.errors import MicronetsError
+from micronets_gen.errors import MicronetsError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.bundled import RUN_MODEL, RUN_RECORD, RUN_VECTORS
-from codegen.errors import UsageError
-from search.files import write_json
+from micronets_gen.bundled.catalogue import RUN_MODEL, RUN_RECORD, RUN_VECTORS
+from micronets_gen.common.files import write_json
+from micronets_gen.errors import UsageError
 
 
 @dataclass(frozen=True)

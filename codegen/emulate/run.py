@@ -21,7 +21,7 @@ _EMULATOR = ("kind", "machine", "instructions_numerator", "instructions_denomina
 
 
 def describe(board: Any) -> dict[str, Any]:
-    """A board (``codegen.board.Board``) as plain data that goes into JSON and into :func:`run_elf`."""
+    """A board (``micronets_gen.boards.board.Board``) as plain data that goes into JSON and into :func:`run_elf`."""
 
     def pick(source: object, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(source, name) for name in names}

@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from codegen.graph import Array, Graph, Operator
+from micronets_gen.model.graph import Array, Graph, Operator
 
 
 @dataclass(frozen=True)

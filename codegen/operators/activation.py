@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from codegen.graph import Array, DType, Graph, LeakyReluOptions, Operator, Tensor
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import (
+from micronets_gen.model.graph import Array, DType, Graph, LeakyReluOptions, Operator, Tensor
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     require,
@@ -26,7 +26,7 @@ from codegen.operators.arithmetic import (
     rounding_divide_by_pot,
     wrap_int32,
 )
-from codegen.operators.conditions import (
+from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
     arity,
     quantized,
@@ -34,7 +34,7 @@ from codegen.operators.conditions import (
     same_type,
     symmetric_if_int16,
 )
-from codegen.operators.fixed_point import logistic, tanh
+from micronets_gen.operators.fixed_point import logistic, tanh
 
 Values = npt.NDArray[np.int64]
 

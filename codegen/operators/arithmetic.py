@@ -11,8 +11,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from codegen.graph import Activation, Array, DType, Graph, Operator, Padding, Tensor
-from codegen.operators import Problem
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Padding, Tensor
+from micronets_gen.operators import Problem
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 

@@ -10,10 +10,25 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from codegen.graph import Activation, Array, ConcatenationOptions, DType, Graph, Operator, PackOptions, Tensor
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import require
-from codegen.operators.layout import CONVERT_AGAIN, MOVED_TYPES, check_moved, normalized_axis, require_shape
+from micronets_gen.model.graph import (
+    Activation,
+    Array,
+    ConcatenationOptions,
+    DType,
+    Graph,
+    Operator,
+    PackOptions,
+    Tensor,
+)
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.layout import (
+    CONVERT_AGAIN,
+    MOVED_TYPES,
+    check_moved,
+    normalized_axis,
+    require_shape,
+)
 
 _CONCATENATION_TYPES = MOVED_TYPES | {DType.INT64, DType.BOOL}
 _PACK_TYPES = MOVED_TYPES | {DType.INT64}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
-from codegen.graph import Activation, DType, Graph, Operator, Tensor
-from codegen.operators import Problem
-from codegen.operators.arithmetic import require
+from micronets_gen.model.graph import Activation, DType, Graph, Operator, Tensor
+from micronets_gen.operators import Problem
+from micronets_gen.operators.arithmetic import require
 
 FULL_INTEGER = (
     "convert with full-integer quantisation (a representative dataset, and inference_input_type = "

@@ -11,9 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from codegen.graph import Array, Conv2DOptions, DepthwiseConv2DOptions, DType, Graph, Operator, Tensor
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import (
+from micronets_gen.model.graph import (
+    Array,
+    Conv2DOptions,
+    DepthwiseConv2DOptions,
+    DType,
+    Graph,
+    Operator,
+    Tensor,
+)
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
     activation_range,
     check_types,
     leading_padding,

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.graph import Array, BinaryOptions, DType, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import (
+from micronets_gen.model.graph import Array, BinaryOptions, DType, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
     activation_range,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     require,
     wrap_int32,
 )
-from codegen.operators.conditions import (
+from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
     activation_fits,
     arity,

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from codegen.operators.arithmetic import (
+from micronets_gen.operators.arithmetic import (
     INT32_MAX,
     INT32_MIN,
     rounding_divide_by_pot,

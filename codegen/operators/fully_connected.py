@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codegen.graph import Array, FullyConnectedOptions, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import activation_range, check_types, quantize_multiplier, require
-from codegen.operators.convolution import (
+from micronets_gen.model.graph import Array, FullyConnectedOptions, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import activation_range, check_types, quantize_multiplier, require
+from micronets_gen.operators.convolution import (
     Requantization,
     per_channel_requantization,
     requantize,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators import Problem
-from codegen.operators.arithmetic import require
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators import Problem
+from micronets_gen.operators.arithmetic import require
 
 CONVERT = "convert with full-integer quantisation (inference_input_type = inference_output_type = tf.int8)"
 CONVERT_AGAIN = "convert the model again; the file contradicts itself"

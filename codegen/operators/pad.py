@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from codegen.graph import Array, DType, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import require
-from codegen.operators.layout import (
+from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.layout import (
     CONVERT_AGAIN,
     check_moved,
     constant_ints,

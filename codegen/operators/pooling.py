@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codegen.graph import Array, DType, Graph, Operator, Pool2DOptions
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import activation_range, leading_padding, output_extent, require
-from codegen.operators.conditions import CONVERT_AGAIN, activation_fits, arity, quantized, same_type
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Pool2DOptions
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
+from micronets_gen.operators.conditions import CONVERT_AGAIN, activation_fits, arity, quantized, same_type
 
 
 def _window(size: int, output: int, window: int, stride: int) -> tuple[Array, int]:

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codegen.graph import Array, DType, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from codegen.operators.conditions import arity, quantized, same_shape, type_pair
+from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    wrap_int32,
+)
+from micronets_gen.operators.conditions import arity, quantized, same_shape, type_pair
 
 _FLOAT_LIMIT = 2.0**24
 

@@ -12,15 +12,15 @@ from math import prod
 
 import numpy as np
 
-from codegen.graph import Array, DType, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import (
+from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     require,
     wrap_int32,
 )
-from codegen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
+from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
 
 
 def axes(graph: Graph, op: Operator) -> tuple[int, ...]:

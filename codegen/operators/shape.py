@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from codegen.graph import Array, DType, Graph, Operator
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import require
-from codegen.operators.layout import (
+from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.layout import (
     CONVERT_AGAIN,
     check_moved,
     constant_ints,

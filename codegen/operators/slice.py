@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from codegen.graph import Array, DType, Graph, Operator, SplitOptions, StridedSliceOptions
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import require
-from codegen.operators.layout import (
+from micronets_gen.model.graph import Array, DType, Graph, Operator, SplitOptions, StridedSliceOptions
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.layout import (
     CONVERT_AGAIN,
     MOVED_TYPES,
     check_moved,

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from codegen.graph import Array, DType, Graph, Operator, SoftmaxOptions
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import (
+from micronets_gen.model.graph import Array, DType, Graph, Operator, SoftmaxOptions
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     require,
@@ -22,8 +22,8 @@ from codegen.operators.arithmetic import (
     rounding_doubling_high_mul,
     wrap_int32,
 )
-from codegen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_shape, type_pair
-from codegen.operators.fixed_point import exp_on_negative_values, reciprocal
+from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_shape, type_pair
+from micronets_gen.operators.fixed_point import exp_on_negative_values, reciprocal
 
 Values = npt.NDArray[np.int64]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.graph import Array, DType, Graph, Operator, Tensor, TransposeConvOptions
-from codegen.operators import OperatorSpec, Problem, register
-from codegen.operators.arithmetic import activation_range, leading_padding, output_extent, require
-from codegen.operators.convolution import Requantization, per_channel_requantization, requantize
-from codegen.operators.layout import CONVERT, CONVERT_AGAIN, check_moved
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Tensor, TransposeConvOptions
+from micronets_gen.operators import OperatorSpec, Problem, register
+from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
+from micronets_gen.operators.convolution import Requantization, per_channel_requantization, requantize
+from micronets_gen.operators.layout import CONVERT, CONVERT_AGAIN, check_moved
 
 SHAPE, FILTER, INPUT, BIAS = range(4)
 """Positions of the inputs."""

@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from codegen.report.arena import ArenaInfo
-from codegen.report.arena_text import offline_text, size_rows, verdict_text
-from codegen.report.numbers import grouped
+from micronets_gen.common.numbers import grouped
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
 
 _MOST_OPERATORS = 5
 

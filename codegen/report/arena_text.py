@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.report.arena import ArenaInfo
-from codegen.report.numbers import grouped, plural
+from micronets_gen.common.numbers import grouped, plural
+from micronets_gen.plan.arena import ArenaInfo
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from codegen.bench import LayerResult, Result
-from codegen.report.html import page_environment
-from codegen.report.numbers import grouped, ratio
+from micronets_gen.common.numbers import grouped, ratio
+from micronets_gen.report.html import page_environment
+from micronets_gen.report.measurement import LayerResult, Result
 
 
 @dataclass(frozen=True)

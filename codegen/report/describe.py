@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from codegen.board import Board
-from codegen.demangle import readable
-from codegen.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
-from codegen.graph import Graph, Operator, Tensor
-from codegen.plan import Plan
-from codegen.report.report import (
+from micronets_gen.boards.board import Board
+from micronets_gen.image.demangle import readable
+from micronets_gen.image.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
+from micronets_gen.image.stack import StackReport
+from micronets_gen.model.graph import Graph, Operator, Tensor
+from micronets_gen.plan.plan import Plan
+from micronets_gen.report.report import (
     BoardInfo,
     Frame,
     ImageInfo,
@@ -23,7 +25,7 @@ from codegen.report.report import (
     Symbol,
     TensorInfo,
 )
-from codegen.stack import StackReport
+from micronets_gen.runtimes.base import LayerKernel
 
 _LARGEST_SYMBOLS = 24
 _LISTED = 6
@@ -182,3 +184,9 @@ def _tensor(tensor: Tensor) -> TensorInfo:
         scale=tensor.scale if quantized else None,
         zero_point=tensor.zero_point if quantized else None,
     )
+
+
+def with_kernels(layers: Sequence[LayerInfo], kernels: Iterable[LayerKernel]) -> tuple[LayerInfo, ...]:
+    """Return the layers with the kernels that were found."""
+    names = {kernel.layer: kernel.kernel for kernel in kernels}
+    return tuple(replace(layer, kernel=names.get(layer.index, layer.kernel)) for layer in layers)

@@ -1,6 +1,6 @@
 """``report.json``: a report as a JSON document, and back.
 
-The document is the :class:`~codegen.report.report.Report` field by field (docs/report.md), preceded by
+The document is the :class:`~micronets_gen.report.report.Report` field by field (docs/report.md), preceded by
 ``schema`` and ``totals``. ``schema`` grows when a field changes its meaning or goes; a new one alone does not
 change it.
 """
@@ -12,8 +12,8 @@ from dataclasses import asdict
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from codegen.errors import MicronetsError
-from codegen.report.report import Report
+from micronets_gen.errors import MicronetsError
+from micronets_gen.report.report import Report
 
 SCHEMA = 1
 

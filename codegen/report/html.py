@@ -6,13 +6,13 @@ from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from codegen.report import numbers
-from codegen.report.arena import ArenaInfo
-from codegen.report.arena_text import offline_text, size_rows, verdict_text
-from codegen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
-from codegen.report.report import Report
-from codegen.report.summary import circumstances, headline, key_figures
-from codegen.resources import data_dir
+from micronets_gen.common import numbers
+from micronets_gen.common.resources import data_dir
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
+from micronets_gen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
+from micronets_gen.report.report import Report
+from micronets_gen.report.summary import circumstances, headline, key_figures
 
 
 @cache

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from codegen.memory import timeline
-from codegen.plan import Buffer, MemoryPlan
-from codegen.report.numbers import percent, plural, size
-from codegen.report.report import ImageInfo, LayerInfo, RegionUse, Report, StackInfo
+from micronets_gen.common.numbers import percent, plural, size
+from micronets_gen.plan.memory import timeline
+from micronets_gen.plan.plan import Buffer, MemoryPlan
+from micronets_gen.report.report import ImageInfo, LayerInfo, RegionUse, Report, StackInfo
 
 PALETTE = 12
 PLOT_HEIGHT = 300

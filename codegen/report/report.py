@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from codegen.emulate.result import RunResult
-from codegen.plan import MemoryPlan
-from codegen.report.arena import ArenaInfo
+from micronets_gen.emulate.result import RunResult
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.plan.plan import MemoryPlan
 
 
 @dataclass(frozen=True)

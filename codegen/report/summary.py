@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.emulate.result import RunResult
-from codegen.report.numbers import duration, grouped, percent, plural, ratio, size
-from codegen.report.report import ImageInfo, RegionUse, Report
+from micronets_gen.common.numbers import duration, grouped, percent, plural, ratio, size
+from micronets_gen.emulate.result import RunResult
+from micronets_gen.report.report import ImageInfo, RegionUse, Report
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from codegen.report.arena_terminal import arena_summary
-from codegen.report.numbers import frequency, grouped, percent, plural, ratio, shape, size
-from codegen.report.report import ImageInfo, RegionUse, Report
-from codegen.report.summary import circumstances, headline
+from micronets_gen.common.numbers import frequency, grouped, percent, plural, ratio, shape, size
+from micronets_gen.report.arena_terminal import arena_summary
+from micronets_gen.report.report import ImageInfo, RegionUse, Report
+from micronets_gen.report.summary import circumstances, headline
 
 BAR_CELLS = 12
 WIDE = 100

@@ -7,28 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from codegen.board import Board
-from codegen.graph import Graph
-from codegen.operators import Problem
-from codegen.plan import Plan
-from codegen.report.arena import ArenaInfo
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What is known of an image before it is compiled, in bytes.
-
-    Attributes:
-        constants: Weights, biases, quantisation and tables in flash.
-        code: What is in flash beside: with ``aot`` at most, with ``tflm`` at least.
-        static_ram: Data and bss beside the arena.
-        stack: What the linker script reserves.
-    """
-
-    constants: int
-    code: int
-    static_ram: int
-    stack: int
+from micronets_gen.boards.board import Board
+from micronets_gen.model.graph import Graph
+from micronets_gen.operators import Problem
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.plan import Plan
 
 
 @dataclass(frozen=True)

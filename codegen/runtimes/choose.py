@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from codegen.errors import UsageError
-from codegen.graph import Graph
-from codegen.runtimes.base import Runtime
+from micronets_gen.errors import UsageError
+from micronets_gen.model.graph import Graph
+from micronets_gen.runtimes.base import Runtime
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ def choose_runtime(
         UsageError: there is none of that name.
         SourcesError: the sources of ``tflm`` cannot be had.
     """
-    from codegen.runtimes.aot.runtime import AotRuntime
+    from micronets_gen.runtimes.aot.runtime import AotRuntime
 
     if wanted == "aot":
         return Choice(AotRuntime(), "as asked for")
     if wanted == "tflm":
         return Choice(_tflm(commits, notify), "as asked for")
     if wanted == "auto":
-        from codegen.sources import obtainable
+        from micronets_gen.runtimes.tflm.sources import obtainable
 
         ok, reason = obtainable(commits)
         if not ok:
@@ -72,8 +72,8 @@ def choose_for_model(
 
 
 def _tflm(commits: Mapping[str, str] | None, notify: Callable[[str], None]) -> Runtime:
-    from codegen.runtimes.tflm.runtime import TflmRuntime
-    from codegen.sources import fetch, telling
+    from micronets_gen.runtimes.tflm.runtime import TflmRuntime
+    from micronets_gen.runtimes.tflm.sources import fetch, telling
 
     return TflmRuntime(fetch(commits, telling(notify)))
 

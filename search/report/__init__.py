@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from search.report.blocks import outline, outline_of
-from search.report.page import render, write_report
-from search.report.sweep import pareto, render_sweep
+from micronets_gen.search.report.blocks import outline, outline_of
+from micronets_gen.search.report.page import render, write_report
+from micronets_gen.search.report.sweep import pareto, render_sweep
 
 __all__ = ["outline", "outline_of", "pareto", "render", "render_sweep", "write_report"]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.architecture import Architecture, Block, Inverted, Layer, Pool, lower
-from search.backbone import Choice, Space
-from search.cost import ops, parameters
+from micronets_gen.search.space.architecture import Architecture, Block, Inverted, Layer, Pool, lower
+from micronets_gen.search.space.backbone import Choice, Space
+from micronets_gen.search.space.cost import ops, parameters
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The geometry of a run's pictures, as plain values for their templates.
 
-As in :mod:`codegen.report.pictures`, horizontal positions are percentages and vertical ones pixels, so that a
+As in :mod:`micronets_gen.report.pictures`, horizontal positions are percentages and vertical ones pixels, so that a
 picture fills any width while its text keeps its size.
 """
 

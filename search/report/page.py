@@ -6,19 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codegen.report.html import page_environment
-from search.files import write_atomically
-from search.report.charts import (
-    Axis,
-    Chart,
-    Series,
-    chart,
-    heat_image,
-    level_image,
-    spanning,
-)
-from search.report.values import COSTS, percents, quantity, scale_of, score, share
-from search.run_dir import RunDir
+from micronets_gen.common.files import write_atomically
+from micronets_gen.report.html import page_environment
+from micronets_gen.search.report.charts import Axis, Chart, Series, chart, heat_image, level_image, spanning
+from micronets_gen.search.run_dir import RunDir
+from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share
 
 _Records = Sequence[Mapping[str, Any]]
 
@@ -70,7 +62,7 @@ class Decision:
     """A decision over the epochs.
 
     Attributes:
-        image: Probabilities, see :func:`search.report.charts.heat_image`.
+        image: Probabilities, see :func:`micronets_gen.search.report.charts.heat_image`.
         height: Of the image on the page, in pixels.
         top: The choice at the top; empty where there is but one row.
         pick: Where the final choice lies, in percent from the top; None where there is but one row.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from codegen.report.html import page_environment
-from search.report.charts import Axis, Chart, Series, chart, spanning
-from search.report.values import COSTS, percents, quantity, scale_of, score
+from micronets_gen.report.html import page_environment
+from micronets_gen.search.report.charts import Axis, Chart, Series, chart, spanning
+from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score
 
 _PLOTTED = ("ops", "model_bytes", "working_memory")
 

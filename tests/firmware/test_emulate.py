@@ -15,18 +15,19 @@ from pathlib import Path
 
 import pytest
 
-import codegen.emulate
-from codegen.board import Board, load_board
-from codegen.emulate import qemu
-from codegen.emulate.errors import EmulationError
-from codegen.emulate.image import read_image
-from codegen.emulate.peripherals import Peripherals, Terminal
-from codegen.emulate.protocol import ProtocolReader
-from codegen.emulate.result import RunResult
-from codegen.emulate.run import describe, run_elf, run_port
-from codegen.emulate.thumb import count_instructions, uses_fpu
-from codegen.emulate.virtual_board import VirtualBoard
-from codegen.soc import soc_files
+import micronets_gen.emulate
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import load_board
+from micronets_gen.emulate import qemu
+from micronets_gen.emulate.errors import EmulationError
+from micronets_gen.emulate.image import read_image
+from micronets_gen.emulate.peripherals import Peripherals, Terminal
+from micronets_gen.emulate.protocol import ProtocolReader
+from micronets_gen.emulate.result import RunResult
+from micronets_gen.emulate.run import describe, run_elf, run_port
+from micronets_gen.emulate.thumb import count_instructions, uses_fpu
+from micronets_gen.emulate.virtual_board import VirtualBoard
+from micronets_gen.project.soc_files import soc_files
 
 PROGRAMS = Path(__file__).parent / "programs"
 BARE_LD = PROGRAMS / "bare.ld"
@@ -532,7 +533,7 @@ def test_a_port_that_is_not_there() -> None:
 
 def test_the_package_imports_only_what_a_generated_project_may_have() -> None:
     allowed = set(sys.stdlib_module_names) | {"unicorn", "serial"}
-    for path in sorted(Path(codegen.emulate.__file__).parent.glob("*.py")):
+    for path in sorted(Path(micronets_gen.emulate.__file__).parent.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
             if isinstance(node, ast.Import):
@@ -546,7 +547,7 @@ def _command_line(tmp_path: Path, *arguments: str | Path) -> subprocess.Complete
     copy = tmp_path / "pio" / "emulate"
     if not copy.exists():
         shutil.copytree(
-            Path(codegen.emulate.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
+            Path(micronets_gen.emulate.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
         )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
@@ -568,7 +569,7 @@ def test_a_person_can_stop_a_run(tmp_path: Path) -> None:
     )
     compile_with("-nostdlib", source, ld=BARE_LD, elf=elf)
     board.write_text(json.dumps(BARE))
-    command = [sys.executable, "-m", "codegen.emulate", "--board-json", str(board), str(elf)]
+    command = [sys.executable, "-m", "micronets_gen.emulate", "--board-json", str(board), str(elf)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "spinning\n"

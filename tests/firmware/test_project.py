@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import load_board, load_boards
-from codegen.errors import ToolError
-from codegen.pio import build, core_dir, run_pio
-from codegen.project import Project, environments
+from micronets_gen.boards.load import load_board, load_boards
+from micronets_gen.errors import ToolError
+from micronets_gen.project.pio import build, core_dir, run_pio
+from micronets_gen.project.project import Project, environments
 from tests.support.tiny_project import BOARD, MODEL_C, tiny_project, tiny_project_for, tiny_vectors
 
 pytestmark = [

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import Board, load_board, load_boards
-from codegen.emulate import qemu
-from codegen.emulate.image import read_image
-from codegen.emulate.protocol import ProtocolReader
-from codegen.emulate.run import describe
-from codegen.emulate.virtual_board import VirtualBoard
-from codegen.soc import lost_bytes, soc_files
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import load_board, load_boards
+from micronets_gen.emulate import qemu
+from micronets_gen.emulate.image import read_image
+from micronets_gen.emulate.protocol import ProtocolReader
+from micronets_gen.emulate.run import describe
+from micronets_gen.emulate.virtual_board import VirtualBoard
+from micronets_gen.plan.placement import lost_bytes
+from micronets_gen.project.soc_files import soc_files
 
 PROGRAMS = Path(__file__).parent / "programs"
 BOARDS = load_boards()

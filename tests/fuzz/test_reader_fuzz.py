@@ -20,10 +20,9 @@ from types import FrameType
 
 import pytest
 
-from codegen.board import load_board
-from codegen.check import check_model
-from codegen.errors import ModelError
-from codegen.graph import (
+from micronets_gen.boards.load import load_board
+from micronets_gen.errors import ModelError
+from micronets_gen.model.graph import (
     Activation,
     BinaryOptions,
     ConcatenationOptions,
@@ -40,10 +39,11 @@ from codegen.graph import (
     StridedSliceOptions,
     TransposeConvOptions,
 )
-from codegen.inspect import inspect_model
-from codegen.reader import read_model_bytes
-from codegen.runtimes.aot.runtime import AotRuntime
-from codegen.vectors import vectors_for
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.check import check_model
+from micronets_gen.project.vectors import vectors_for
+from micronets_gen.report.inspect import inspect_model
+from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
 
 SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))

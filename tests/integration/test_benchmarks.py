@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.measure import BOARDS, Measurement, baseline, measure, model_file
 from benchmarks.present import BEGIN, COLUMNS, END, to_json, to_markdown, update_docs
-from codegen import bench
-from codegen.bench import Result
-from codegen.board import load_board
-from codegen.errors import UsageError
+from micronets_gen.boards.load import load_board
+from micronets_gen.errors import UsageError
+from micronets_gen.jobs import bench
+from micronets_gen.report.measurement import Result
 from tests.support.micronets import ARCHITECTURES
 
 ROOT = Path(__file__).resolve().parents[2]

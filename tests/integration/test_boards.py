@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from codegen import pio
-from codegen.board import load_board, load_boards
-from codegen.build import Request, build
-from codegen.bundled import resolve_model
-from codegen.elf import ImageReport, analyse_elf
-from codegen.execute import run_project
-from codegen.graph import DType, Padding
-from codegen.project import environments
-from codegen.report.report import Report
+from micronets_gen.boards.load import load_board, load_boards
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.image.elf import ImageReport, analyse_elf
+from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.execute import run_project
+from micronets_gen.model.graph import DType, Padding
+from micronets_gen.project import pio
+from micronets_gen.project.project import environments
+from micronets_gen.report.report import Report
 from tests.support.micronets import micronet
 from tests.support.networks import Network
 
@@ -142,7 +142,7 @@ def test_counts_are_the_same_every_time(tmp_path: Path, board: str) -> None:
 
 
 def test_a_model_that_fits_no_ram_is_refused_before_the_linker(tmp_path: Path) -> None:
-    from codegen.errors import FitError
+    from micronets_gen.errors import FitError
 
     file = tmp_path / "micronet_ad_l.tflite"
     file.write_bytes(micronet("micronet_ad_l"))

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from codegen import pio
-from codegen.board import Board, load_board
-from codegen.build import Request, build
-from codegen.bundled import resolve_model
-from codegen.elf import analyse_elf
-from codegen.errors import FitError
-from codegen.graph import DType
-from codegen.project import environments
-from codegen.reader import read_model
-from codegen.runtimes.aot.runtime import AotRuntime
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import load_board
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.errors import FitError
+from micronets_gen.image.elf import analyse_elf
+from micronets_gen.jobs.build import Request, build
+from micronets_gen.model.graph import DType
+from micronets_gen.model.reader import read_model
+from micronets_gen.project import pio
+from micronets_gen.project.project import environments
+from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support import code_sizes
 from tests.support.networks import random_network
 

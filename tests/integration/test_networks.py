@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.graph import Array, DType, Graph
-from codegen.operators import operator_specs
-from codegen.plan import MemoryPlan
-from codegen.reader import read_model, read_model_bytes
-from codegen.reference import evaluate
-from codegen.runtimes.aot.planner import plan_layers
+from micronets_gen.model.graph import Array, DType, Graph
+from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.operators import operator_specs
+from micronets_gen.plan.plan import MemoryPlan
+from micronets_gen.plan.reference import evaluate
+from micronets_gen.runtimes.aot.planner import plan_layers
 from tests.support.harness import TARGETS, run_many
 from tests.support.micronets import ARCHITECTURES, micronet
 from tests.support.networks import Sample, random_network
@@ -161,7 +161,7 @@ def test_arena_of_mlperf_tiny_is_the_peak_of_live_bytes(name: str, peak: int) ->
 
 
 def test_digits_on_every_target() -> None:
-    from codegen.bundled import resolve_model
+    from micronets_gen.bundled.catalogue import resolve_model
 
     path = resolve_model("digits").path
     graph = read_model(path)

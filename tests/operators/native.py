@@ -16,10 +16,10 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from codegen.graph import Array, Graph, Operator
-from codegen.operators import operator_specs
-from codegen.plan import Call, Constant, Field
-from codegen.runtimes.aot.registry import lowerings
+from micronets_gen.model.graph import Array, Graph, Operator
+from micronets_gen.operators import operator_specs
+from micronets_gen.plan.plan import Call, Constant, Field
+from micronets_gen.runtimes.aot.registry import lowerings
 from tests.support.builder import ModelBuilder
 from tests.support.oracle import run_reference
 

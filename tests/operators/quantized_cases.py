@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from codegen.graph import (
+from micronets_gen.model.graph import (
     Activation,
     Array,
     BinaryOptions,
@@ -19,8 +19,8 @@ from codegen.graph import (
     ReducerOptions,
     SoftmaxOptions,
 )
-from codegen.operators import operator_specs
-from codegen.operators.arithmetic import output_extent
+from micronets_gen.operators import operator_specs
+from micronets_gen.operators.arithmetic import output_extent
 from tests.operators.native import Sample
 from tests.operators.strategies import shapes, values
 from tests.support.builder import ModelBuilder

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from codegen.graph import Array, DType
+from micronets_gen.model.graph import Array, DType
 
 bounded = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codegen.graph import (
+from micronets_gen.model.graph import (
     Activation,
     Array,
     Conv2DOptions,
@@ -19,11 +19,11 @@ from codegen.graph import (
     FullyConnectedOptions,
     Padding,
 )
-from codegen.operators.arithmetic import output_extent
-from codegen.reader import read_model_bytes
-from codegen.reference import evaluate
-from codegen.runtimes.aot.convolution import pack_pairs, pack_quads
-from codegen.runtimes.aot.planner import plan_layers
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.arithmetic import output_extent
+from micronets_gen.plan.reference import evaluate
+from micronets_gen.runtimes.aot.convolution import pack_pairs, pack_quads
+from micronets_gen.runtimes.aot.planner import plan_layers
 from tests.support.builder import ModelBuilder
 from tests.support.harness import run_many
 from tests.support.oracle import run_tflm

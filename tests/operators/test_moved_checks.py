@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.graph import DType, Graph, Operator, Tensor
-from codegen.operators import operator_specs
+from micronets_gen.model.graph import DType, Graph, Operator, Tensor
+from micronets_gen.operators import operator_specs
 from tests.operators.native import Sample, execute
 from tests.operators.strategies import bounded, values
 from tests.operators.test_moved_on_targets import FAMILIES

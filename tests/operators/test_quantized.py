@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codegen.graph import DType, Padding, Pool2DOptions, ReducerOptions
+from micronets_gen.model.graph import DType, Padding, Pool2DOptions, ReducerOptions
 from tests.operators.native import Sample, assert_exact
 from tests.operators.quantized_cases import CASES
 from tests.operators.strategies import values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codegen.graph import (
+from micronets_gen.model.graph import (
     Activation,
     BinaryOptions,
     LeakyReluOptions,
@@ -16,10 +16,10 @@ from codegen.graph import (
     ReducerOptions,
     SoftmaxOptions,
 )
-from codegen.operators.activation import sigmoid_table
-from codegen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER
-from codegen.plan import LayerCode
-from codegen.runtimes.aot.registry import lowerings
+from micronets_gen.operators.activation import sigmoid_table
+from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import problems
 from tests.support.builder import ModelBuilder
 from tests.support.oracle import run_tflm

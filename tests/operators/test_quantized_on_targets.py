@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from codegen.graph import Array
+from micronets_gen.model.graph import Array
 from tests.operators.native import Sample, deployable, evaluate
 from tests.operators.quantized_cases import CASES
 from tests.support.harness import run_many

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.graph import DType
-from codegen.runtimes.aot.registry import lowerings
+from micronets_gen.model.graph import DType
+from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import Sample, assert_exact, execute, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder

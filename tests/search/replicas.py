@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen.errors import FitError, UsageError
+from micronets_gen.errors import FitError, UsageError
 
 
 def compare(out: Path, backbone: str) -> None:
     """Let one device and two learn the same, and write what each has learnt."""
     import tensorflow as tf
 
-    from search.distribution import Workers, start
+    from micronets_gen.search.learn.distribution import Workers, start
 
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -31,11 +31,11 @@ def compare(out: Path, backbone: str) -> None:
 def _learnt(backbone: str) -> dict[str, Any]:
     import tensorflow as tf
 
-    from search.backbone import Space, load_backbone
-    from search.cost import ExpectedCost
-    from search.dnas import Learner
-    from search.recipe import SearchRecipe
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.dnas import Learner
+    from micronets_gen.search.learn.recipe import SearchRecipe
+    from micronets_gen.search.learn.supernet import Supernet
+    from micronets_gen.search.space.backbone import Space, load_backbone
+    from micronets_gen.search.space.cost import ExpectedCost
 
     batch, steps = 32, 4
     space = Space(load_backbone(backbone), (8, 8, 1), 10)
@@ -58,7 +58,7 @@ def _learnt(backbone: str) -> dict[str, Any]:
 
 def talk() -> None:
     """Exchange values, errors and Ctrl-C with the other worker."""
-    from search.distribution import start
+    from micronets_gen.search.learn.distribution import start
 
     workers = start("auto")
     index = workers.cluster.index

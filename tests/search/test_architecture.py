@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import UsageError
-from search.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
-from search.backbone import Choice, Space, backbone_names, load_backbone
-from search.cost import cost_of
-from search.zoo import ZOO, page, published
+from micronets_gen.errors import UsageError
+from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
+from micronets_gen.search.space.backbone import Choice, Space, backbone_names, load_backbone
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.zoo import ZOO, page, published
 
 EXAMPLE = Architecture(
     "example",
@@ -191,7 +191,9 @@ def test_a_misspelt_model_is_guessed() -> None:
 
 def test_the_page_of_published_models_is_up_to_date() -> None:
     path = Path(__file__).resolve().parents[2] / "docs" / "zoo.md"
-    assert path.read_text(encoding="utf-8") == page(), "run: python -m search.zoo > docs/zoo.md"
+    assert path.read_text(encoding="utf-8") == page(), (
+        "run: python -m micronets_gen.search.space.zoo > docs/zoo.md"
+    )
 
 
 def test_the_folder_of_a_run_is_pointed_to_its_architecture(tmp_path: Path) -> None:

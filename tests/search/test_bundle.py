@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from codegen.bundled import bundled_models
-from search.bundle import bundle
+from micronets_gen.bundled.catalogue import bundled_models
+from micronets_gen.search.study.bundle import bundle
 
 
 def _run(folder: Path) -> Path:

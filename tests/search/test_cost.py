@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from search.backbone import Choice, Space, load_backbone
-from search.cost import Decisions, ExpectedCost, cost_of
-from search.export import placeholder, write_tflite
+from micronets_gen.search.space.backbone import Choice, Space, load_backbone
+from micronets_gen.search.space.cost import Decisions, ExpectedCost, cost_of
+from micronets_gen.search.space.export import placeholder, write_tflite
 
 tf = pytest.importorskip("tensorflow")
 
@@ -76,8 +76,8 @@ def test_exact_at_every_choice_of_every_decision(name: str) -> None:
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("seed", range(5))
 def test_exact_against_the_exported_file(name: str, seed: int) -> None:
-    from codegen.inspect import inspect_model
-    from codegen.reader import read_model_bytes
+    from micronets_gen.model.reader import read_model_bytes
+    from micronets_gen.report.inspect import inspect_model
 
     space = SPACES[name]
     choice = drawn(space, seed)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen.errors import RunError, ToolError, UsageError
-from search.distribution import Cluster, requested, require_even, start
-from search.rendezvous import meet
+from micronets_gen.errors import RunError, ToolError, UsageError
+from micronets_gen.search.learn.distribution import Cluster, requested, require_even, start
+from micronets_gen.search.learn.rendezvous import meet
 
 ROOT = Path(__file__).resolve().parents[2]
-CLI = "from codegen.cli import main; main()"
+CLI = "from micronets_gen.cli.main import main; main()"
 HOSTS = ["a:1", "b:2", "c:3"]
 BACKBONE = """
 multiple = 4

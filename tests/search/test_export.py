@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from codegen.check import check_model
-from codegen.inspect import inspect_model
-from codegen.reader import read_model_bytes
-from codegen.reference import evaluate
-from search.architecture import Architecture, Block, Conv, Inverted, Pool, Separable
-from search.cost import cost_of
-from search.export import file_bytes, placeholder, write_tflite
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.check import check_model
+from micronets_gen.plan.reference import evaluate
+from micronets_gen.report.inspect import inspect_model
+from micronets_gen.search.space.architecture import Architecture, Block, Conv, Inverted, Pool, Separable
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.export import file_bytes, placeholder, write_tflite
 
 
 def random_architecture(seed: int) -> Architecture:

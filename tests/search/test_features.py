@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.features import sound
-from search.features.augment import NoiseAndShift, SpecAugment, noisy, shifted, spec_augment
-from search.features.sound import LogMelSettings, MfccSettings, Pcm
+from micronets_gen.search.data.features import sound
+from micronets_gen.search.data.features.augment import (
+    NoiseAndShift,
+    SpecAugment,
+    noisy,
+    shifted,
+    spec_augment,
+)
+from micronets_gen.search.data.features.sound import LogMelSettings, MfccSettings, Pcm
 
 
 def speechlike(seed: int, samples: int = 16000, level: float = 3000.0) -> Pcm:
@@ -113,7 +119,7 @@ class TestTensorFlow:
 
     @pytest.mark.parametrize("high_hz", [4000.0, 7600.0])
     def test_mfcc_equals_the_reference(self, high_hz: float) -> None:
-        from search.features.graph import mfcc_function
+        from micronets_gen.search.data.features.graph import mfcc_function
 
         settings = MfccSettings(high_hz=high_hz)
         clips = np.stack([speechlike(seed, level=level) for seed, level in enumerate((30.0, 3000.0, 9000.0))])
@@ -121,7 +127,7 @@ class TestTensorFlow:
         np.testing.assert_allclose(got, sound.mfcc(clips, settings), atol=1e-3)
 
     def test_log_mel_equals_the_reference(self) -> None:
-        from search.features.graph import log_mel_function
+        from micronets_gen.search.data.features.graph import log_mel_function
 
         clips = np.stack([speechlike(seed, 160000) for seed in range(2)])
         got = log_mel_function()(clips).numpy()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from search.architecture import Architecture, lower
-from search.backbone import Space, load_backbone
-from search.export import write_tflite
-from search.int8 import quantise_features, run_int8
-from search.tasks.base import Split
+from micronets_gen.search.data.tasks.base import Split
+from micronets_gen.search.learn.int8 import quantise_features, run_int8
+from micronets_gen.search.space.architecture import Architecture, lower
+from micronets_gen.search.space.backbone import Space, load_backbone
+from micronets_gen.search.space.export import write_tflite
 from tests.search.test_limits import EVERY_LAYER
 
 tf = pytest.importorskip("tensorflow")
@@ -24,7 +24,7 @@ SAMPLES = 150
     ids=["every", "digits"],
 )
 def test_outputs_are_those_of_one_inference_after_the_other(architecture: Architecture) -> None:
-    from search.network import Network
+    from micronets_gen.search.learn.network import Network
 
     rng = np.random.default_rng(0)
     features = rng.uniform(-1, 1, (SAMPLES, *architecture.input_shape)).astype(np.float32)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from codegen.build import Request as BuildRequest
-from codegen.build import build
-from codegen.errors import FitError, UsageError
-from codegen.report.report import Report
-from codegen.runtimes.choose import choose_runtime
-from search.architecture import Architecture, Conv, Inverted, Pool, Separable
-from search.export import placeholder, write_tflite
-from search.limits import EMBEDDED_VECTORS, Target, bytes_of
-from search.pipeline import execute
-from search.request import Request, TargetRequest
-from search.run_dir import RunDir
+from micronets_gen.errors import FitError, UsageError
+from micronets_gen.jobs.build import Request as BuildRequest
+from micronets_gen.jobs.build import build
+from micronets_gen.report.report import Report
+from micronets_gen.runtimes.choose import choose_runtime
+from micronets_gen.search.run.pipeline import execute
+from micronets_gen.search.run.request import Request, TargetRequest
+from micronets_gen.search.run_dir import RunDir
+from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable
+from micronets_gen.search.space.export import placeholder, write_tflite
+from micronets_gen.search.space.limits import EMBEDDED_VECTORS, Target, bytes_of
 from tests.search.test_search import DIGITS, F446, run_cli, small_recipe
 
 needs_compiler = pytest.mark.skipif(
@@ -97,7 +97,7 @@ def test_no_image_is_larger_than_reckoned(tmp_path: Path, board: str, runtime: s
 @needs_compiler
 def test_a_search_ends_within_the_memory_that_it_was_given(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    from codegen.execute import load_report
+    from micronets_gen.jobs.execute import load_report
 
     out = tmp_path / "digits"
     settings = [part for setting in small_recipe() for part in ("--set", setting)]

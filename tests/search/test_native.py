@@ -45,14 +45,17 @@ def test_a_search_says_nothing_but_its_own(tmp_path: Path) -> None:
         words += ["--set", setting]
     words += ["--set", "train.float_epochs=1", "--set", "train.distillation=0"]
     told = stderr_of(
-        "-c", "from codegen.cli import main; main()", *words, MICRONETS_CACHE=str(tmp_path / "cache")
+        "-c",
+        "from micronets_gen.cli.main import main; main()",
+        *words,
+        MICRONETS_CACHE=str(tmp_path / "cache"),
     )
     assert told == ""
     assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_who_asks_for_the_log_gets_it() -> None:
-    start = "from search.native import start_tensorflow; start_tensorflow()"
+    start = "from micronets_gen.search.learn.native import start_tensorflow; start_tensorflow()"
     assert stderr_of("-c", start) == ""
     assert stderr_of("-c", start, **{LEVEL: "0"}) != ""
 
@@ -65,7 +68,7 @@ class Broken(types.ModuleType):
         os.write(2, b"said by C++\\n")
         raise ImportError("no such library")
 sys.modules["tensorflow"] = Broken("tensorflow")
-from search.native import start_tensorflow
+from micronets_gen.search.learn.native import start_tensorflow
 start_tensorflow()
 """
     told = stderr_of("-c", fails)

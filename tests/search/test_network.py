@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codegen.reader import read_model_bytes
-from codegen.reference import evaluate
-from search.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
-from search.backbone import Choice, Space, load_backbone
-from search.export import write_tflite
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.reference import evaluate
+from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
+from micronets_gen.search.space.backbone import Choice, Space, load_backbone
+from micronets_gen.search.space.export import write_tflite
 
 tf = pytest.importorskip("tensorflow")
 
@@ -33,7 +33,7 @@ ARCHITECTURE = Architecture(
 
 def warmed(network: object, shape: tuple[int, ...], steps: int = 12) -> np.ndarray:
     """Give a network weights, statistics and ranges that are not the initial ones; return fresh features."""
-    from search.training import cross_entropy
+    from micronets_gen.search.learn.training import cross_entropy
 
     rng = np.random.default_rng(1)
     optimizer = tf.keras.optimizers.Adam(0.01)
@@ -53,8 +53,8 @@ def warmed(network: object, shape: tuple[int, ...], steps: int = 12) -> np.ndarr
 
 def test_every_tensor_agrees_with_the_exported_file() -> None:
     """From the same inputs each layer makes the same integers, but for rounding where two are equally near."""
-    from search.int8 import quantise_features
-    from search.network import Network
+    from micronets_gen.search.learn.int8 import quantise_features
+    from micronets_gen.search.learn.network import Network
 
     network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
@@ -81,8 +81,8 @@ def test_every_tensor_agrees_with_the_exported_file() -> None:
 
 
 def test_the_outputs_agree_with_the_exported_file() -> None:
-    from search.int8 import quantise_features
-    from search.network import Network
+    from micronets_gen.search.learn.int8 import quantise_features
+    from micronets_gen.search.learn.network import Network
 
     network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
@@ -96,7 +96,7 @@ def test_the_outputs_agree_with_the_exported_file() -> None:
 
 
 def test_the_keras_model_is_the_float_network() -> None:
-    from search.network import Network, keras_model
+    from micronets_gen.search.learn.network import Network, keras_model
 
     network = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
     features = warmed(network, ARCHITECTURE.input_shape)
@@ -105,8 +105,8 @@ def test_the_keras_model_is_the_float_network() -> None:
 
 
 def test_a_negative_gain_and_a_dead_channel_survive_the_export() -> None:
-    from search.int8 import quantise_features
-    from search.network import Network
+    from micronets_gen.search.learn.int8 import quantise_features
+    from micronets_gen.search.learn.network import Network
 
     architecture = Architecture("one", (8, 8, 2), 5, (Conv(4),))
     network = Network(lower(architecture), 4, (-0.5, 1.5))
@@ -126,7 +126,7 @@ def test_a_negative_gain_and_a_dead_channel_survive_the_export() -> None:
 
 @pytest.mark.parametrize(("name", "shape"), [("digits", (8, 8, 1)), ("ad", (8, 8, 1)), ("vww", (16, 16, 1))])
 def test_a_certain_supernet_computes_what_the_child_does(name: str, shape: tuple[int, int, int]) -> None:
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.supernet import Supernet
 
     space = Space(load_backbone(name), shape, 5).validate()
     supernet = Supernet(space, 2, (-0.5, 1.5))
@@ -147,7 +147,7 @@ def test_a_certain_supernet_computes_what_the_child_does(name: str, shape: tuple
 
 
 def test_a_cold_draw_is_discrete_and_the_noise_is_the_steps() -> None:
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.supernet import Supernet
 
     space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
     supernet = Supernet(space, 2, (0.0, 1.0))
@@ -162,7 +162,7 @@ def test_a_cold_draw_is_discrete_and_the_noise_is_the_steps() -> None:
 
 
 def test_a_decision_has_one_peak_that_narrows_as_it_cools() -> None:
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.supernet import Supernet
 
     space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
     supernet = Supernet(space, 2, (0.0, 1.0))
@@ -187,7 +187,7 @@ def test_a_decision_has_one_peak_that_narrows_as_it_cools() -> None:
 
 
 def test_draws_come_as_often_as_a_decision_says() -> None:
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.supernet import Supernet
 
     space = Space(load_backbone("digits"), (8, 8, 1), 10).validate()
     supernet = Supernet(space, 2, (0.0, 1.0))

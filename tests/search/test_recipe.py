@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import UsageError
-from search.recipe import load_recipe, recipe_names
-from search.tasks import get_task, task_names
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.tasks import get_task, task_names
+from micronets_gen.search.learn.recipe import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("task", task_names())

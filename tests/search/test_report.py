@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from codegen.errors import UsageError
-from search.architecture import Architecture, Conv, Inverted, Pool
-from search.backbone import Backbone, Choice, Element, Space, load_backbone
-from search.cost import cost_of
-from search.progress import Board, Clock, Lines, Logged, Silent, duration, line, scalars
-from search.report import outline, outline_of, pareto, render, render_sweep
-from search.report.charts import Axis, Series, chart, heat_image, spanning
-from search.report.page import confusion
-from search.report.values import share
-from search.run_dir import RunDir
+from micronets_gen.errors import UsageError
+from micronets_gen.search.learn.progress import Board, Clock, Lines, Logged, Silent, duration, line, scalars
+from micronets_gen.search.report import outline, outline_of, pareto, render, render_sweep
+from micronets_gen.search.report.charts import Axis, Series, chart, heat_image, spanning
+from micronets_gen.search.report.page import confusion
+from micronets_gen.search.run_dir import RunDir
+from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool
+from micronets_gen.search.space.backbone import Backbone, Choice, Element, Space, load_backbone
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.values import share
 
 SPACE = Space(load_backbone("digits"), (8, 8, 1), 10)
 CHOICE = Choice({"0": 16, "1": 24, "2": 36, "3": 56, "4": 8}, {3: True, 4: False})

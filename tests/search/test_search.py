@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.board import load_board
-from codegen.bundled import resolve_model
-from codegen.errors import FitError, ToolError, UsageError
-from codegen.runtimes.choose import choose_runtime
-from search.backbone import Space, load_backbone
-from search.cost import cost_of
-from search.limits import Target, ops_within, require_feasible
+from micronets_gen.boards.load import load_board
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.errors import FitError, ToolError, UsageError
+from micronets_gen.runtimes.choose import choose_runtime
+from micronets_gen.search.space.backbone import Space, load_backbone
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.limits import Target, ops_within, require_feasible
 
 F446 = load_board("nucleo_f446re")
 DIGITS = Space(load_backbone("digits"), (8, 8, 1), 10)
@@ -87,8 +87,8 @@ def small_recipe(**changes: object) -> list[str]:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int], seed: int) -> None:
     tf = pytest.importorskip("tensorflow")
-    from search.dnas import settle
-    from search.supernet import Supernet
+    from micronets_gen.search.learn.dnas import settle
+    from micronets_gen.search.learn.supernet import Supernet
 
     supernet = Supernet(DIGITS, 0, (0.0, 1.0))
     for index, variable in enumerate(supernet.decision_variables):
@@ -104,9 +104,9 @@ def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int
 
 def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    from search.dnas import search
-    from search.recipe import load_recipe
-    from search.tasks import get_task
+    from micronets_gen.search.data.tasks import get_task
+    from micronets_gen.search.learn.dnas import search
+    from micronets_gen.search.learn.recipe import load_recipe
 
     data = get_task("digits").load(None, 1)
     recipe = load_recipe("digits", ["search.epochs=7", "search.warm_up=1", "search.decision_rate=0.2"]).search
@@ -121,9 +121,9 @@ def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
 @pytest.mark.parametrize("max_ops", [30_000, 100_000, 300_000])
 def test_over_a_factor_of_ten_the_limit_is_kept_and_used(max_ops: int, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
-    from search.dnas import search
-    from search.recipe import load_recipe
-    from search.tasks import get_task
+    from micronets_gen.search.data.tasks import get_task
+    from micronets_gen.search.learn.dnas import search
+    from micronets_gen.search.learn.recipe import load_recipe
 
     data = get_task("digits").load(None, 2)
     recipe = load_recipe("digits", ["search.epochs=8", "search.warm_up=1"]).search
@@ -134,7 +134,7 @@ def test_over_a_factor_of_ten_the_limit_is_kept_and_used(max_ops: int, tmp_path:
 
 def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from codegen.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from micronets_gen.cli.main import main; main()", *arguments],
         capture_output=True, text=True, env=environment(), timeout=300, check=False, **keywords,
     )  # fmt: skip
 
@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str)
     reference = run_cli(*command(straight))
     assert reference.returncode == 0, reference.stderr
     process = subprocess.Popen(
-        [sys.executable, "-c", "from codegen.cli import main; main()", *command(killed)],
+        [sys.executable, "-c", "from micronets_gen.cli.main import main; main()", *command(killed)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
     )  # fmt: skip
     checkpoint = killed / "checkpoints" / f"{kill_after}.npz"
@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_a_folder_that_builds_and_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "digits"
     arguments = [*command(out), "--set", "train.epochs=500"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from codegen.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from micronets_gen.cli.main import main; main()", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
     )  # fmt: skip
     checkpoint = out / "checkpoints" / "train.npz"
@@ -212,7 +212,7 @@ def wait_for(path: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes
 
 def hand_over(run: Path, project: Path) -> None:
     """The folder is a model for build, with its held-out samples."""
-    from codegen.build import Request, build
+    from micronets_gen.jobs.build import Request, build
 
     source = resolve_model(str(run))
     assert source.name == "digits"
@@ -237,7 +237,7 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_without_tensorflow_there_is_one_clear_error(tmp_path: Path) -> None:
-    hide = "import sys; sys.modules['tensorflow'] = None; from codegen.cli import main; main()"
+    hide = "import sys; sys.modules['tensorflow'] = None; from micronets_gen.cli.main import main; main()"
     arguments = ["search", "--task", "digits", "--board", "nucleo_f446re", "--out", str(tmp_path / "r")]
     result = subprocess.run(
         [sys.executable, "-c", hide, *arguments],

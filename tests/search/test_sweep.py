@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from codegen.bundled import resolve_model
-from codegen.errors import UsageError
-from search.pipeline import execute
-from search.progress import Silent
-from search.request import Request, TargetRequest
-from search.sweep import sweep
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.errors import UsageError
+from micronets_gen.search.learn.progress import Silent
+from micronets_gen.search.run.pipeline import execute
+from micronets_gen.search.run.request import Request, TargetRequest
+from micronets_gen.search.run.sweep import sweep
 from tests.search.test_report import Page
 from tests.search.test_tasks_to_firmware import BACKBONE
 
@@ -90,7 +90,7 @@ def test_an_unfinished_run_is_no_model_yet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off"])
 def test_a_broken_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
-    from search.training import Checkpoint
+    from micronets_gen.search.learn.training import Checkpoint
 
     path = tmp_path / "train.npz"
     path.write_bytes(content)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.errors import UsageError
-from search.features.sound import LogMelSettings, log_mel_pictures
-from search.tasks import get_task
-from search.tasks.ad import anomaly_judge, auc, roc
-from search.tasks.ad_layouts import DEFAULT_MACHINES, find_sounds
-from search.tasks.report import DataWarning
-from search.tasks.wav import read_wav, write_wav
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.features.sound import LogMelSettings, log_mel_pictures
+from micronets_gen.search.data.progress import DataWarning
+from micronets_gen.search.data.tasks import get_task
+from micronets_gen.search.data.tasks.ad import anomaly_judge, auc, roc
+from micronets_gen.search.data.tasks.ad_layouts import DEFAULT_MACHINES, find_sounds
+from micronets_gen.search.data.wav import read_wav, write_wav
 
 IDS = DEFAULT_MACHINES.split(",")
 CLIP_S = 3.0  # 2 pictures

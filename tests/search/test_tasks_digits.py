@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.errors import UsageError
-from search.tasks import get_task
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.tasks import get_task
 
 pytest.importorskip("sklearn")
 pytest.importorskip("tensorflow")
 
 
 def test_the_split_is_the_bundled_model_s() -> None:
-    from search.digits import load_split
+    from micronets_gen.search.data.digits import load_split
 
     data = get_task("digits").load(None, 3)
     assert (data.train.samples, data.validation.samples, data.test.samples) == (1077, 360, 360)
@@ -55,7 +55,7 @@ def test_without_augmentation_pictures_stay() -> None:
 
 
 def test_a_shift_moves_the_picture() -> None:
-    from search.tasks.digits import DigitsOptions, transformed
+    from micronets_gen.search.data.tasks.digits import DigitsOptions, transformed
 
     picture = np.zeros((1, 8, 8, 1), np.float32)
     picture[0, 3:5, 3:5] = 1

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.errors import UsageError
-from search.tasks import get_task, task_names
-from search.tasks.report import DataWarning
-from search.tasks.speech_commands import CLASSES, KEYWORDS, list_files, read_noises
-from search.tasks.wav import WavError, fitted, read_wav, write_wav
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.progress import DataWarning
+from micronets_gen.search.data.speech_commands import CLASSES, KEYWORDS, list_files, read_noises
+from micronets_gen.search.data.tasks import get_task, task_names
+from micronets_gen.search.data.wav import WavError, fitted, read_wav, write_wav
 
 OTHERS = ("bed", "cat", "dog")
 CLIPS = {"train": 4, "validation": 2, "test": 2}
@@ -159,7 +159,7 @@ class TestLoading:
         pytest.importorskip("tensorflow")
 
     def test_splits_labels_and_features(self, speech_commands: Path) -> None:
-        from search.features.sound import mfcc
+        from micronets_gen.search.data.features.sound import mfcc
 
         task = get_task("kws", copies=2)
         data = task.load(speech_commands, 3)
@@ -239,7 +239,10 @@ class TestLoading:
         before = stores()
         assert len(before) == 1
         with monkeypatch.context() as patch:
-            patch.setattr("search.tasks.kws.read_wav", lambda *_: pytest.fail("a clip was read again"))
+            patch.setattr(
+                "micronets_gen.search.data.tasks.kws.read_wav",
+                lambda *_: pytest.fail("a clip was read again"),
+            )
             task.load(root, 2)
             get_task("kws", copies=1, time_masks=2).load(root, 1)
         assert stores() == before
@@ -272,7 +275,7 @@ class TestLoading:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("search.tasks.store._publish", interrupted)
+            patch.setattr("micronets_gen.search.data.store._publish", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 get_task("kws", copies=1).load(speech_commands, 1)
         assert list(features.iterdir()) == []

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.errors import ToolError, UsageError
-from search.synth import acoustics, espeak
-from search.synth.corpus import CorpusSettings, ensure_corpus, sentences
-from search.synth.voices import ACCENTS, FAMILIES, speakers, variants
-from search.synth.words import HELD_OUT, KEYWORDS, OTHER, PUBLISHED
-from search.tasks import get_task
-from search.tasks.speech_commands import list_files
-from search.tasks.wav import read_wav
+from micronets_gen.errors import ToolError, UsageError
+from micronets_gen.search.data.speech_commands import list_files
+from micronets_gen.search.data.synth import acoustics, espeak
+from micronets_gen.search.data.synth.corpus import CorpusSettings, ensure_corpus, sentences
+from micronets_gen.search.data.synth.voices import ACCENTS, FAMILIES, speakers, variants
+from micronets_gen.search.data.synth.words import HELD_OUT, KEYWORDS, OTHER, PUBLISHED
+from micronets_gen.search.data.tasks import get_task
+from micronets_gen.search.data.wav import read_wav
 
 needs_espeak = pytest.mark.skipif(
     ctypes.util.find_library("espeak-ng") is None,

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen.board import load_board
-from codegen.errors import UsageError
-from search.architecture import Architecture
-from search.request import task_and_recipe
-from search.tasks import get_task
-from search.tasks.report import DataWarning
-from search.tasks.vww_layouts import coco_pictures, find_pictures
+from micronets_gen.boards.load import load_board
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.progress import DataWarning
+from micronets_gen.search.data.tasks import get_task
+from micronets_gen.search.data.tasks.vww_layouts import coco_pictures, find_pictures
+from micronets_gen.search.run.request import task_and_recipe
+from micronets_gen.search.space.architecture import Architecture
 from tests.search.test_search import run_cli
 
 HALF_A_PERCENT = 0.005
@@ -172,7 +172,7 @@ class TestFolders:
 
     def test_pictures_are_luma_by_areas(self, tmp_path: Path) -> None:
         tf = pytest.importorskip("tensorflow")
-        from search.tasks.vww import grey_picture
+        from micronets_gen.search.data.tasks.vww import grey_picture
 
         picture = np.zeros((40, 60, 3), np.uint8)
         picture[:20, :, 0] = 200  # red above, blue below

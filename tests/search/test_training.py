@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.errors import UsageError
-from search.pipeline import execute
-from search.request import Request, TargetRequest
+from micronets_gen.errors import UsageError
+from micronets_gen.search.run.pipeline import execute
+from micronets_gen.search.run.request import Request, TargetRequest
 
 tf = pytest.importorskip("tensorflow")
 
@@ -18,7 +18,7 @@ SHORT = ("search.epochs=2", "search.warm_up=1", "train.epochs=3", "train.float_e
 
 
 def test_distillation_is_least_where_the_student_answers_like_the_teacher() -> None:
-    from search.training import distillation_loss
+    from micronets_gen.search.learn.training import distillation_loss
 
     teacher = tf.constant([[2.0, -1.0, 0.5]])
     student = tf.Variable(teacher + 3.0)  # softmax does not see a constant
@@ -30,7 +30,7 @@ def test_distillation_is_least_where_the_student_answers_like_the_teacher() -> N
 
 
 def test_smoothing_moves_a_share_of_the_label_to_all_classes() -> None:
-    from search.training import cross_entropy
+    from micronets_gen.search.learn.training import cross_entropy
 
     labels, logits = tf.one_hot([1], 4), tf.constant([[0.0, 1.0, 2.0, 3.0]])
     log = tf.nn.log_softmax(logits).numpy()[0]
@@ -55,7 +55,7 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
     report = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
     assert "Training of the teacher" in report
 
-    from search.architecture import Architecture
+    from micronets_gen.search.space.architecture import Architecture
 
     architecture = str(tmp_path / "a" / "architecture.json")
     settings = (
@@ -75,8 +75,8 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
 
 
 def test_the_epoch_that_validates_best_counts(tmp_path: Path) -> None:
-    from search.tasks import get_task
-    from search.training import Checkpoint, Phase, run_phase
+    from micronets_gen.search.data.tasks import get_task
+    from micronets_gen.search.learn.training import Checkpoint, Phase, run_phase
 
     data = get_task("digits").load(None, 0)
     weight = tf.Variable(0.0)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from codegen.graph import (
+from micronets_gen.model.graph import (
     Activation,
     DType,
     Graph,

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codegen.elf import open_image, read_map
-from codegen.resources import data_dir
+from micronets_gen.common.resources import data_dir
+from micronets_gen.image.elf import open_image, read_map
 
 COMPILER = "arm-none-eabi-gcc"
 FLAGS = {

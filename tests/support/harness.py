@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.check import check_model
-from codegen.graph import Array, Graph
-from codegen.memory import verify
-from codegen.reader import read_model_bytes
-from codegen.runtimes.aot.planner import plan_layers
-from codegen.runtimes.aot.source import model_files
+from micronets_gen.model.graph import Array, Graph
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.check import check_model
+from micronets_gen.plan.memory import verify
+from micronets_gen.runtimes.aot.planner import plan_layers
+from micronets_gen.runtimes.aot.source import model_files
 
 FIRMWARE = Path(__file__).parent / "firmware"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wundef")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from codegen.graph import DType
+from micronets_gen.model.graph import DType
 from tests.support.networks import Network
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.graph import (
+from micronets_gen.model.graph import (
     Activation,
     Array,
     BinaryOptions,
@@ -33,7 +33,7 @@ from codegen.graph import (
     StridedSliceOptions,
     TransposeConvOptions,
 )
-from codegen.operators.arithmetic import output_extent
+from micronets_gen.operators.arithmetic import output_extent
 from tests.support.builder import ModelBuilder
 
 _WEIGHT_SPREAD = 73.0  # of integers drawn evenly from -127..127

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from codegen.graph import Array
+from micronets_gen.model.graph import Array
 
 DIFFERS = {
     "FULLY_CONNECTED": "per-tensor weights: LiteRT rounds once, TFLM twice",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.board import Board, Emulator, Region, Uart
-from codegen.graph import DType, Graph, NoOptions, Operator, Quantization, Tensor
-from codegen.plan import Layer, MemoryPlan, Plan
-from codegen.project import Project, project_files
-from codegen.soc import soc_files
-from codegen.vectors import Vectors
+from micronets_gen.boards.board import Board, Emulator, Region, Uart
+from micronets_gen.model.graph import DType, Graph, NoOptions, Operator, Quantization, Tensor
+from micronets_gen.plan.plan import Layer, MemoryPlan, Plan
+from micronets_gen.project.project import Project, project_files
+from micronets_gen.project.soc_files import soc_files
+from micronets_gen.project.vectors import Vectors
 
 BOARD = Board(
     name="tiny_mps2",

@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import load_board
-from codegen.build import Built, Request, build
-from codegen.emulate import qemu
-from codegen.emulate.protocol import ProtocolReader
-from codegen.execute import run_project
-from codegen.pio import build as compile_project
-from codegen.project import Library, project_files
-from codegen.reader import read_model
-from codegen.report.arena import ArenaSize
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import read_model as read_allocations
-from codegen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
-from codegen.runtimes.tflm.arena.predict import predict
-from codegen.runtimes.tflm.arena.probe import arena_environment, parse_arena, try_arena
-from codegen.runtimes.tflm.arena.sizing import image_structures
-from codegen.runtimes.tflm.runtime import TflmRuntime
-from codegen.soc import soc_files
-from codegen.vectors import vectors_for
+from micronets_gen.boards.load import load_board
+from micronets_gen.emulate import qemu
+from micronets_gen.emulate.protocol import ProtocolReader
+from micronets_gen.jobs.build import Built, Request, build
+from micronets_gen.jobs.execute import run_project
+from micronets_gen.model.reader import read_model
+from micronets_gen.plan.arena import ArenaSize
+from micronets_gen.project.pio import build as compile_project
+from micronets_gen.project.project import Library, project_files
+from micronets_gen.project.soc_files import soc_files
+from micronets_gen.project.vectors import vectors_for
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import read_model as read_allocations
+from micronets_gen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
+from micronets_gen.runtimes.tflm.arena.predict import predict
+from micronets_gen.runtimes.tflm.arena.probe import arena_environment, parse_arena, try_arena
+from micronets_gen.runtimes.tflm.arena.sizing import image_structures
+from micronets_gen.runtimes.tflm.runtime import TflmRuntime
 from tests.support.micronets import ARCHITECTURES, micronet
 from tests.support.networks import BLOCKS, HEADS, Network, random_network
 from tests.tflm.trees import require_sources, shared_models

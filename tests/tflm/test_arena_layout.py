@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from codegen.errors import ToolError
-from codegen.runtimes.tflm.arena.layout import Layout, TypeName, read_layouts
+from micronets_gen.errors import ToolError
+from micronets_gen.runtimes.tflm.arena.layout import Layout, TypeName, read_layouts
 
 needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-g++"), reason="needs arm-none-eabi-g++")
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen.errors import ModelError
-from codegen.reader import read_model_bytes
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.embed import embed_plan
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import ONLINE, Model, read_model
-from codegen.runtimes.tflm.arena.offline import better_plan
-from codegen.runtimes.tflm.arena.pinned import PINNED
-from codegen.runtimes.tflm.arena.predict import predict
-from codegen.runtimes.tflm.arena.sizing import offline_gain, size_arena
+from micronets_gen.errors import ModelError
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.embed import embed_plan
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import ONLINE, Model, read_model
+from micronets_gen.runtimes.tflm.arena.offline import better_plan
+from micronets_gen.runtimes.tflm.arena.pinned import PINNED
+from micronets_gen.runtimes.tflm.arena.predict import predict
+from micronets_gen.runtimes.tflm.arena.sizing import offline_gain, size_arena
 from tests.support.networks import Sample, random_network
 from tests.tflm.trees import require_model
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.runtimes.tflm.arena.greedy import Wanted, plan, round_up
+from micronets_gen.runtimes.tflm.arena.greedy import Wanted, plan, round_up
 
 _BUFFERS = st.lists(
     st.builds(

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from codegen.errors import ModelError, ToolError
-from codegen.graph import DType
-from codegen.options import KINDS as READABLE
-from codegen.reader import read_model_bytes
-from codegen.report.arena import ArenaSize
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.kernels import KINDS, Target, requests_of
-from codegen.runtimes.tflm.arena.layout import TypeName
-from codegen.runtimes.tflm.arena.model import Model, Node, Tensor, Type, read_model
-from codegen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
-from codegen.runtimes.tflm.arena.predict import predict, wanted_types
-from codegen.runtimes.tflm.arena.probe import parse_arena
-from codegen.runtimes.tflm.arena.sizing import margin, memory_plan, size_arena
+from micronets_gen.errors import ModelError, ToolError
+from micronets_gen.model.graph import DType
+from micronets_gen.model.options import KINDS as READABLE
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.arena import ArenaSize
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.kernels import KINDS, Target, requests_of
+from micronets_gen.runtimes.tflm.arena.layout import TypeName
+from micronets_gen.runtimes.tflm.arena.model import Model, Node, Tensor, Type, read_model
+from micronets_gen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
+from micronets_gen.runtimes.tflm.arena.predict import predict, wanted_types
+from micronets_gen.runtimes.tflm.arena.probe import parse_arena
+from micronets_gen.runtimes.tflm.arena.sizing import margin, memory_plan, size_arena
 from tests.support.micronets import micronet
 from tests.support.networks import Network, random_network
 from tests.tflm.trees import require_model

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from codegen.report.arena import ArenaInfo, ArenaSize, OfflinePlan
-from codegen.report.arena_terminal import arena_summary
-from codegen.report.arena_text import offline_text, size_rows, verdict_text
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import read_model
-from codegen.runtimes.tflm.arena.pinned import PINNED
-from codegen.runtimes.tflm.arena.predict import Prediction, predict
-from codegen.runtimes.tflm.arena.sizing import describe_arena
+from micronets_gen.plan.arena import ArenaInfo, ArenaSize, OfflinePlan
+from micronets_gen.report.arena_terminal import arena_summary
+from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import read_model
+from micronets_gen.runtimes.tflm.arena.pinned import PINNED
+from micronets_gen.runtimes.tflm.arena.predict import Prediction, predict
+from micronets_gen.runtimes.tflm.arena.sizing import describe_arena
 from tests.support.networks import random_network
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import load_board
-from codegen.plan import MemoryPlan, Plan
-from codegen.reader import read_model_bytes
-from codegen.report.arena import ArenaInfo, ArenaSize
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import read_model
-from codegen.runtimes.tflm.arena.pinned import PINNED
-from codegen.runtimes.tflm.arena.predict import predict
-from codegen.runtimes.tflm.arena.sizing import describe_arena, margin
-from codegen.runtimes.tflm.runtime import TflmRuntime
+from micronets_gen.boards.load import load_board
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.arena import ArenaInfo, ArenaSize
+from micronets_gen.plan.plan import MemoryPlan, Plan
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import read_model
+from micronets_gen.runtimes.tflm.arena.pinned import PINNED
+from micronets_gen.runtimes.tflm.arena.predict import predict
+from micronets_gen.runtimes.tflm.arena.sizing import describe_arena, margin
+from micronets_gen.runtimes.tflm.runtime import TflmRuntime
 from tests.support.networks import random_network
 from tests.tflm.trees import small_trees
 

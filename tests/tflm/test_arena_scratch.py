@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.runtimes.tflm.arena import cmsis_nn
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd, Window
+from micronets_gen.runtimes.tflm.arena import cmsis_nn
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd, Window
 from tests.tflm.trees import require_sources
 
 _SOURCES = (

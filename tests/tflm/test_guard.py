@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import FitError, ToolError
-from codegen.guard import Expectation, layer_kernels, operator_calls, require_fast, with_kernels
-from codegen.report.describe import describe_layers
-from codegen.runtimes.base import LayerKernel
+from micronets_gen.errors import FitError, ToolError
+from micronets_gen.report.describe import describe_layers, with_kernels
+from micronets_gen.runtimes.base import LayerKernel
+from micronets_gen.runtimes.tflm.guard import Expectation, layer_kernels, operator_calls, require_fast
 from tests.support.tiny_project import tiny_plan
 
 pytestmark = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")

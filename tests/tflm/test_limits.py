@@ -10,27 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import load_board, load_boards
-from codegen.build import Request, build
-from codegen.bundled import resolve_model
-from codegen.check import check_model
-from codegen.errors import ModelError
-from codegen.execute import run_project
-from codegen.fit import check_on_boards
-from codegen.graph import (
+from micronets_gen.boards.load import load_board, load_boards
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.errors import ModelError
+from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.check import check_on_boards
+from micronets_gen.jobs.execute import run_project
+from micronets_gen.model.graph import (
     ConcatenationOptions,
     DType,
     FullyConnectedOptions,
     Padding,
     TransposeConvOptions,
 )
-from codegen.operators import Problem, operator_specs
-from codegen.reader import read_model, read_model_bytes
-from codegen.runtimes.choose import choose_for_model
-from codegen.runtimes.tflm.limits import KernelLimits, read_limits, refusals
-from codegen.runtimes.tflm.operators import Operand, Signature, scan_signatures
-from codegen.runtimes.tflm.runtime import TflmRuntime
-from codegen.runtimes.tflm.vendor import Vendor
+from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.operators import Problem, operator_specs
+from micronets_gen.plan.check import check_model
+from micronets_gen.runtimes.choose import choose_for_model
+from micronets_gen.runtimes.tflm.limits import KernelLimits, read_limits, refusals
+from micronets_gen.runtimes.tflm.operators import Operand, Signature, scan_signatures
+from micronets_gen.runtimes.tflm.runtime import TflmRuntime
+from micronets_gen.runtimes.tflm.vendor import Vendor
 from tests.support.builder import ModelBuilder
 from tests.support.networks import random_network
 from tests.tflm.trees import require_sources, small_trees

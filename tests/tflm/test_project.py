@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from codegen.build import Request, build
-from codegen.errors import FitError
-from codegen.execute import run_project
-from codegen.pio import run_pio
-from codegen.reader import read_model
-from codegen.runtimes.tflm.operators import OperatorUse
-from codegen.runtimes.tflm.source import layer_of_operators
+from micronets_gen.errors import FitError
+from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.execute import run_project
+from micronets_gen.model.reader import read_model
+from micronets_gen.project.pio import run_pio
+from micronets_gen.runtimes.tflm.operators import OperatorUse
+from micronets_gen.runtimes.tflm.source import layer_of_operators
 from tests.support.builder import ModelBuilder
 from tests.tflm.trees import require_model, require_sources
 
@@ -181,7 +181,7 @@ def test_it_builds_without_micronets_gen_and_sources(built: Path, tmp_path: Path
 
 @needs_compiler
 def test_too_small_an_arena_ends_in_a_sentence(built: Path, tmp_path: Path) -> None:
-    from codegen.errors import RunError
+    from micronets_gen.errors import RunError
 
     small = tmp_path / "small"
     shutil.copytree(built, small, ignore=shutil.ignore_patterns(".pio"))

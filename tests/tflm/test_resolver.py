@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codegen.errors import ModelError
-from codegen.runtimes.tflm.cpp import Source
-from codegen.runtimes.tflm.operators import OperatorUse, scan_operators
-from codegen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
+from micronets_gen.errors import ModelError
+from micronets_gen.runtimes.tflm.cpp import Source
+from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
+from micronets_gen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
 from tests.support.builder import ModelBuilder
 from tests.tflm.trees import RESOLVER, require_model, require_sources
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_no_model_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["kws_ref_model", "pretrainedResnet_quant", "ad01_int8"])
 def test_real_models_get_registrations_of_their_type(name: str) -> None:
-    from codegen.runtimes.tflm.vendor import Vendor
+    from micronets_gen.runtimes.tflm.vendor import Vendor
 
     path = require_model(name)
     operators = Vendor(require_sources()).collect(scan_operators(path.read_bytes(), name), name).operators

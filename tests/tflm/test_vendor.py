@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import ToolError
-from codegen.options import KINDS
-from codegen.runtimes.tflm.cpp import Source, Tree, reachable
-from codegen.runtimes.tflm.notices import notices
-from codegen.runtimes.tflm.operators import OperatorUse, scan_operators
-from codegen.runtimes.tflm.vendor import Vendor
+from micronets_gen.errors import ToolError
+from micronets_gen.model.options import KINDS
+from micronets_gen.runtimes.tflm.cpp import Source, Tree, reachable
+from micronets_gen.runtimes.tflm.notices import notices
+from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
+from micronets_gen.runtimes.tflm.vendor import Vendor
 from tests.tflm.trees import require_model, require_sources, small_trees
 
 CONV = OperatorUse("CONV_2D", "INT8", "INT8", "INT8", 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen.sources import SourcesError, SourceTree, locate
+from micronets_gen.runtimes.tflm.sources import SourcesError, SourceTree, locate
 
 RESOLVER = """
 #include "tensorflow/lite/micro/kernels/conv.h"

@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from codegen import bench
-from codegen.bench import LayerResult, Result, measure_all
-from codegen.errors import ModelError, UsageError
-from codegen.execute import load_report
-from codegen.graph import FullyConnectedOptions
-from codegen.report.comparison import METRICS, against_first, compare, comparison_page, comparison_tables
+from micronets_gen.errors import ModelError, UsageError
+from micronets_gen.jobs import bench
+from micronets_gen.jobs.bench import measure_all
+from micronets_gen.jobs.execute import load_report
+from micronets_gen.model.graph import FullyConnectedOptions
+from micronets_gen.report.comparison import (
+    METRICS,
+    against_first,
+    compare,
+    comparison_page,
+    comparison_tables,
+)
+from micronets_gen.report.measurement import LayerResult, Result
 from tests.support.builder import ModelBuilder
 from tests.unit.test_cli import BOARD, Cli, cli, needs_compiler, needs_qemu
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen import soc
-from codegen.board import Board, Region, load_board, load_boards
-from codegen.board_file import FPUS, PROTOCOLS, parse_board
-from codegen.errors import BoardError
-from codegen.soc import soc_files
+from micronets_gen.boards.board import Board, Region
+from micronets_gen.boards.load import FPUS, PROTOCOLS, load_board, load_boards, parse_board
+from micronets_gen.errors import BoardError
+from micronets_gen.project import soc_files as soc
+from micronets_gen.project.soc_files import soc_files
 
 GOOD = """\
 title = "My board"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.bundled import DEFAULT_MODEL, BundledModel, bundled_models, resolve_model
-from codegen.errors import UsageError
-from codegen.resources import models_dir
+from micronets_gen.bundled.catalogue import DEFAULT_MODEL, BundledModel, bundled_models, resolve_model
+from micronets_gen.common.resources import models_dir
+from micronets_gen.errors import UsageError
 
 MODELS = pytest.mark.parametrize("model", bundled_models(), ids=lambda model: model.name)
 
@@ -59,7 +59,7 @@ def test_tflm_gives_the_expected_outputs(model: BundledModel) -> None:
 
 def test_digits_vectors_are_the_held_out_split() -> None:
     pytest.importorskip("sklearn", reason="needs scikit-learn, of the search extra")
-    from search.digits import load_split
+    from micronets_gen.search.data.digits import load_split
 
     split = load_split()
     vectors = np.load(resolve_model("digits").path.with_suffix(".npz"))

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from codegen import __version__
-from codegen.bundled import DEFAULT_MODEL
-from codegen.cli import main
-from codegen.graph import ConcatenationOptions, DType
+from micronets_gen import __version__
+from micronets_gen.bundled.catalogue import DEFAULT_MODEL
+from micronets_gen.cli.main import main
+from micronets_gen.model.graph import ConcatenationOptions, DType
 from tests.support.builder import ModelBuilder
 from tests.support.micronets import micronet
 
@@ -33,8 +33,8 @@ HEAVY = (
     "platformio",
     "elftools",
     "tflite",
-    "codegen.build",
-    "codegen.reader",
+    "micronets_gen.jobs.build",
+    "micronets_gen.model.reader",
 )
 
 needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
@@ -111,7 +111,7 @@ def inexact_model() -> bytes:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The smallest bundled model, compiled by the command line, and what ``build --json`` said of it."""
     project = tmp_path_factory.mktemp("cli") / "project"
-    program = "from codegen.cli import main; main()"
+    program = "from micronets_gen.cli.main import main; main()"
     command = [
         sys.executable,
         "-c",
@@ -141,7 +141,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 def test_help_answers_at_once_and_imports_little(words: list[str]) -> None:
     program = (
         "import sys\n"
-        "from codegen.cli import main\n"
+        "from micronets_gen.cli.main import main\n"
         f"sys.argv = ['micronets-gen', *{words!r}]\n"
         "try:\n    main()\n"
         "except SystemExit as error:\n    assert not error.code\n"
@@ -161,7 +161,7 @@ def test_help_answers_at_once_and_imports_little(words: list[str]) -> None:
 def test_boards_need_no_numpy_to_be_listed() -> None:
     program = (
         "import sys\n"
-        "from codegen.cli import main\n"
+        "from micronets_gen.cli.main import main\n"
         "sys.argv = ['micronets-gen', 'boards', '--json']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "assert 'tensorflow' not in sys.modules and 'unicorn' not in sys.modules\n"
@@ -183,7 +183,7 @@ def test_the_installed_command_is_this_one() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["project"]["scripts"]["micronets-gen"] == "codegen.cli:main"
+    assert project["project"]["scripts"]["micronets-gen"] == "micronets_gen.cli.main:main"
 
 
 # --- what reports -----------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from codegen import cli
-from codegen.bundled import resolve_model
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.cli import main as cli
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -92,7 +92,7 @@ def test_trouble_with_any_file_is_one_message(call: Call, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_poor_encoding_loses_signs_and_nothing_else(encoding: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", "from codegen.cli import main; main()", "inspect", "digits"],
+        [sys.executable, "-c", "from micronets_gen.cli.main import main; main()", "inspect", "digits"],
         env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
         capture_output=True,
         check=False,
@@ -106,11 +106,11 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
     """At 80 columns every number that is there at 140 is still whole."""
     from rich.console import Console
 
-    from codegen.board import load_boards
-    from codegen.bundled import bundled_models
-    from codegen.inspect import inspect_model, render
-    from codegen.listing import board_table, model_table
-    from codegen.reader import read_model
+    from micronets_gen.boards.load import load_boards
+    from micronets_gen.bundled.catalogue import bundled_models
+    from micronets_gen.model.reader import read_model
+    from micronets_gen.report.inspect import inspect_model, render
+    from micronets_gen.report.listing import board_table, model_table
 
     def text(width: int) -> str:
         console = Console(width=width, record=True, file=io.StringIO())
@@ -136,7 +136,7 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
 
 
 def test_help_of_search_names_every_task_and_default(call: Call) -> None:
-    from search.tasks import task_names
+    from micronets_gen.search.data.tasks import task_names
 
     code, out, _ = call("search", "--help")
     words = " ".join(out.replace("│", " ").split())
@@ -158,7 +158,7 @@ def test_help_of_search_names_every_task_and_default(call: Call) -> None:
 def test_a_shell_completes_what_a_search_takes(option: str, typed: str, offered: list[str]) -> None:
     words = f"micronets-gen search {option} {typed}"
     result = subprocess.run(
-        [sys.executable, "-c", "from codegen.cli import app; app(prog_name='micronets-gen')"],
+        [sys.executable, "-c", "from micronets_gen.cli.main import app; app(prog_name='micronets-gen')"],
         capture_output=True,
         text=True,
         env={

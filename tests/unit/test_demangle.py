@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen.demangle import readable
+from micronets_gen.image.demangle import readable
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from codegen.board import Board, Region, Uart
-from codegen.elf import ImageReport, Rule, analyse_elf, loaded_sha256, read_map
-from codegen.errors import ToolError
+from micronets_gen.boards.board import Board, Region, Uart
+from micronets_gen.errors import ToolError
+from micronets_gen.image.elf import ImageReport, Rule, analyse_elf, loaded_sha256, read_map
 
 GCC = shutil.which("arm-none-eabi-gcc")
 needs_gcc = pytest.mark.skipif(GCC is None, reason="arm-none-eabi-gcc is not installed")

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.board import load_board, load_boards
-from codegen.build import _vector_count
-from codegen.errors import FitError
-from codegen.fit import check_on_boards, overflowed, place
-from codegen.graph import DType, FullyConnectedOptions
-from codegen.pio import PioRun, RegionOverflowError, failure
-from codegen.plan import Plan
-from codegen.reader import read_model_bytes
-from codegen.runtimes.aot.runtime import AotRuntime
-from codegen.runtimes.base import Footprint
+from micronets_gen.boards.load import load_board, load_boards
+from micronets_gen.errors import FitError
+from micronets_gen.jobs.build import _vector_count
+from micronets_gen.jobs.check import check_on_boards
+from micronets_gen.model.graph import DType, FullyConnectedOptions
+from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.plan.fit import overflowed, place
+from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.plan import Plan
+from micronets_gen.project.pio import PioRun, RegionOverflowError, failure
+from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
 
 SMALL = "nucleo_f446re"

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from codegen.check import BoardFit, CheckResult, Problem, RegionUse, check_model
-from codegen.errors import UsageError
-from codegen.graph import (
+from micronets_gen.errors import UsageError
+from micronets_gen.model.graph import (
     BinaryOptions,
     DType,
     FullyConnectedOptions,
@@ -24,9 +23,10 @@ from codegen.graph import (
     Quantization,
     Tensor,
 )
-from codegen.inspect import inspect_model, live_bytes, render, sparkline
-from codegen.reader import read_model, read_model_bytes
-from codegen.reference import evaluate
+from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.plan.check import BoardFit, CheckResult, Problem, RegionUse, check_model
+from micronets_gen.plan.reference import evaluate
+from micronets_gen.report.inspect import inspect_model, live_bytes, render, sparkline
 from tests.support.builder import ModelBuilder
 from tests.support.oracle import run_tflm
 

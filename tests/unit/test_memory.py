@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.graph import DType, Graph, NoOptions, Operator, Tensor
-from codegen.memory import MemoryPlanError, plan_memory, timeline, verify
-from codegen.plan import LayerCode, MemoryPlan
+from micronets_gen.model.graph import DType, Graph, NoOptions, Operator, Tensor
+from micronets_gen.plan.memory import MemoryPlanError, plan_memory, timeline, verify
+from micronets_gen.plan.plan import LayerCode, MemoryPlan
 
 
 class Net:

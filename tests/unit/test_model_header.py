@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from codegen.board import load_board
-from codegen.bundled import resolve_model
-from codegen.graph import DType, NoOptions, SplitOptions
-from codegen.reader import read_model, read_model_bytes
-from codegen.runtimes.aot.runtime import AotRuntime
+from micronets_gen.boards.load import load_board
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.model.graph import DType, NoOptions, SplitOptions
+from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
 
 APPLICATION = """\

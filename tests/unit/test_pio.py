@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codegen import pio
-from codegen.errors import ToolError
+from micronets_gen.errors import ToolError
+from micronets_gen.project import pio
 
 COMPILER = """\
 Compiling .pio/build/b/lib1/model/model.o

@@ -7,10 +7,16 @@ from dataclasses import asdict
 
 import pytest
 
-from codegen.board import Board, Region, Uart, Upload
-from codegen.errors import FitError
-from codegen.placement import Placement, biggest_tensors, find_placement, place_arena, smallest_board
-from codegen.plan import Buffer, MemoryPlan
+from micronets_gen.boards.board import Board, Region, Uart, Upload
+from micronets_gen.errors import FitError
+from micronets_gen.plan.placement import (
+    Placement,
+    biggest_tensors,
+    find_placement,
+    place_arena,
+    smallest_board,
+)
+from micronets_gen.plan.plan import Buffer, MemoryPlan
 
 KB = 1024
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.board import Upload
-from codegen.errors import ModelError, UsageError
-from codegen.project import environments, project_files
-from codegen.resources import data_dir
-from codegen.selftest import literals, protocol_field, selftest_files
-from codegen.vectors import Vectors, vectors_for
+from micronets_gen.boards.board import Upload
+from micronets_gen.common.resources import data_dir
+from micronets_gen.errors import ModelError, UsageError
+from micronets_gen.project.project import environments, project_files
+from micronets_gen.project.selftest import literals, protocol_field, selftest_files
+from micronets_gen.project.vectors import Vectors, vectors_for
 from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
 
 
@@ -173,20 +173,20 @@ def save(path: Path, **arrays: np.ndarray) -> Path:
     ],
 )
 def test_vector_files_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
-    pytest.importorskip("codegen.reference")
+    pytest.importorskip("micronets_gen.plan.reference")
     with pytest.raises(UsageError, match=message):
         vectors_for(tiny_plan().graph, save(tmp_path / "v.npz", **arrays))
 
 
 def test_vector_file_that_is_none(tmp_path: Path) -> None:
-    pytest.importorskip("codegen.reference")
+    pytest.importorskip("micronets_gen.plan.reference")
     (tmp_path / "v.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(UsageError, match="cannot be read as golden vectors"):
         vectors_for(tiny_plan().graph, tmp_path / "v.npz")
 
 
 def test_vectors_of_a_file(tmp_path: Path) -> None:
-    pytest.importorskip("codegen.reference")
+    pytest.importorskip("micronets_gen.plan.reference")
     inputs = np.arange(-12, 12, dtype=np.int8).reshape(3, 8)
     path = save(tmp_path / "v.npz", input_0=inputs, labels=np.array([7, -1, 0]))
     vectors = vectors_for(tiny_plan().graph, path, count=2)
@@ -199,7 +199,7 @@ def test_vectors_of_a_file(tmp_path: Path) -> None:
 
 
 def test_random_vectors_follow_from_model_and_seed() -> None:
-    pytest.importorskip("codegen.reference")
+    pytest.importorskip("micronets_gen.plan.reference")
     graph = tiny_plan().graph
 
     def first(vectors: Vectors) -> list[int]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codegen.emulate.errors import EmulationError
-from codegen.emulate.protocol import ProtocolReader
-from codegen.emulate.result import LayerCount, RunResult, VectorResult
-from codegen.emulate.text import as_json, summary
+from micronets_gen.emulate.errors import EmulationError
+from micronets_gen.emulate.protocol import ProtocolReader
+from micronets_gen.emulate.result import LayerCount, RunResult, VectorResult
+from micronets_gen.emulate.text import as_json, summary
 
 RUN = """\
 MN,begin,1

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen.build import Request, build
-from codegen.bundled import published_names, resolve_model
-from codegen.reader import read_model
-from search.cost import cost_of
-from search.zoo import published
+from micronets_gen.bundled.catalogue import published_names, resolve_model
+from micronets_gen.jobs.build import Request, build
+from micronets_gen.model.reader import read_model
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.zoo import published
 
 
 @pytest.fixture(autouse=True)

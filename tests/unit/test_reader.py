@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from codegen.errors import MicronetsError, ModelError, UsageError
-from codegen.graph import (
+from micronets_gen.errors import MicronetsError, ModelError, UsageError
+from micronets_gen.model.graph import (
     Activation,
     BinaryOptions,
     ConcatenationOptions,
@@ -29,8 +29,8 @@ from codegen.graph import (
     SplitOptions,
     StridedSliceOptions,
 )
-from codegen.naming import identifier, layer_name, unique_names
-from codegen.reader import read_model, read_model_bytes
+from micronets_gen.model.naming import identifier, layer_name, unique_names
+from micronets_gen.model.reader import read_model, read_model_bytes
 from tests.support.builder import ModelBuilder
 
 SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))

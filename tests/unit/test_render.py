@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from codegen.errors import UsageError
-from codegen.lock import Inputs, Lock
-from codegen.render import environment, write_files, write_if_changed
+from micronets_gen.common.files import write_if_changed
+from micronets_gen.common.templates import environment
+from micronets_gen.errors import UsageError
+from micronets_gen.project.lock import Inputs, Lock
+from micronets_gen.project.write import write_files
 
 INPUTS = Inputs("net", "aa", "board", "bb", "aot", {"kernels": "1.0"}, "random, seed 0", "9.9")
 FILES = {"a.txt": b"a", "lib/x/b.c": b"b"}

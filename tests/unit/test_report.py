@@ -19,21 +19,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from codegen.board import Board, Region, Uart
-from codegen.bundled import resolve_model
-from codegen.elf import analyse_elf
-from codegen.emulate.result import LayerCount, RunResult, VectorResult
-from codegen.errors import MicronetsError
-from codegen.graph import Graph
-from codegen.memory import plan_memory
-from codegen.plan import LayerCode
-from codegen.reader import read_model
-from codegen.report import numbers, terminal
-from codegen.report.describe import describe_image, describe_model, describe_stack
-from codegen.report.document import from_json, to_document, to_json
-from codegen.report.html import to_html
-from codegen.report.pictures import category_styles, layer_bars, memory_picture, region_pictures, stack_bars
-from codegen.report.report import (
+from micronets_gen.boards.board import Board, Region, Uart
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.common import numbers
+from micronets_gen.emulate.result import LayerCount, RunResult, VectorResult
+from micronets_gen.errors import MicronetsError
+from micronets_gen.image.elf import analyse_elf
+from micronets_gen.image.stack import Frame as StackFrame
+from micronets_gen.image.stack import StackReport
+from micronets_gen.model.graph import Graph
+from micronets_gen.model.reader import read_model
+from micronets_gen.plan.memory import plan_memory
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.report import terminal
+from micronets_gen.report.describe import describe_image, describe_model, describe_stack
+from micronets_gen.report.document import from_json, to_document, to_json
+from micronets_gen.report.html import to_html
+from micronets_gen.report.pictures import (
+    category_styles,
+    layer_bars,
+    memory_picture,
+    region_pictures,
+    stack_bars,
+)
+from micronets_gen.report.report import (
     BoardInfo,
     Frame,
     ImageInfo,
@@ -45,9 +54,7 @@ from codegen.report.report import (
     StackInfo,
     Symbol,
 )
-from codegen.report.summary import circumstances
-from codegen.stack import Frame as StackFrame
-from codegen.stack import StackReport
+from micronets_gen.report.summary import circumstances
 
 NASTY = """<script>alert("1")</script>&'{{ 7 * 7 }}"""
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.graph import Array, DType, Graph, Tensor
-from codegen.plan import MemoryPlan, Plan
-from codegen.selftest import selftest_files
-from codegen.vectors import Vectors
+from micronets_gen.model.graph import Array, DType, Graph, Tensor
+from micronets_gen.plan.plan import MemoryPlan, Plan
+from micronets_gen.project.selftest import selftest_files
+from micronets_gen.project.vectors import Vectors
 from tests.support.tiny_project import BOARD, BOARD_H
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs a host compiler")

@@ -23,19 +23,31 @@ from random import Random
 import pytest
 from typer.testing import CliRunner
 
-from codegen import sources as api
-from codegen.errors import MicronetsError, UsageError
-from codegen.runtimes.tflm.arena.pinned import COMMIT as MEASURED_COMMIT
-from codegen.sources import Progress, SourcesError, SourceSet, SourcesMissing, SourcesUnreachable, cache, git
-from codegen.sources import pins as pins_module
-from codegen.sources.companions import expected_commits, expected_flatbuffers, flatbuffers_version
-from codegen.sources.digest import digest
-from codegen.sources.fetching import fetch_set, probe
-from codegen.sources.git import Step, parse_progress
-from codegen.sources.importing import import_set
-from codegen.sources.status import status_set
-from codegen.sources.tree import SourceTree, locate_set
-from codegen.sources_cli import sources_app
+from micronets_gen.cli.sources import sources_app
+from micronets_gen.errors import MicronetsError, UsageError
+from micronets_gen.runtimes.tflm import sources as api
+from micronets_gen.runtimes.tflm.arena.pinned import COMMIT as MEASURED_COMMIT
+from micronets_gen.runtimes.tflm.sources import (
+    Progress,
+    SourcesError,
+    SourceSet,
+    SourcesMissing,
+    SourcesUnreachable,
+    cache,
+    git,
+)
+from micronets_gen.runtimes.tflm.sources import pins as pins_module
+from micronets_gen.runtimes.tflm.sources.companions import (
+    expected_commits,
+    expected_flatbuffers,
+    flatbuffers_version,
+)
+from micronets_gen.runtimes.tflm.sources.digest import digest
+from micronets_gen.runtimes.tflm.sources.fetching import fetch_set, probe
+from micronets_gen.runtimes.tflm.sources.git import Step, parse_progress
+from micronets_gen.runtimes.tflm.sources.importing import import_set
+from micronets_gen.runtimes.tflm.sources.status import status_set
+from micronets_gen.runtimes.tflm.sources.tree import SourceTree, locate_set
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = "https://sources.invalid/"
@@ -356,7 +368,8 @@ git upload-pack {world.root}/origin/$1 | (
         order = [world.sources[key] for key in ("ruy", "tflm", "cmsis_nn", "flatbuffers", "gemmlowp")]
         program = (
             "import sys\nfrom pathlib import Path\n"
-            "from codegen.sources import SourceSet\nfrom codegen.sources.fetching import fetch_set\n"
+            "from micronets_gen.runtimes.tflm.sources import SourceSet\n"
+            "from micronets_gen.runtimes.tflm.sources.fetching import fetch_set\n"
             "pins = SourceSet.read(Path(sys.argv[1]))\n"
             "fetch_set(SourceSet(tuple(pins[key] for key in sys.argv[2:])))\n"
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codegen.errors import ToolError
-from codegen.stack import StackReport, analyse_stack, read_usage
+from micronets_gen.errors import ToolError
+from micronets_gen.image.stack import StackReport, analyse_stack, read_usage
 
 GCC = shutil.which("arm-none-eabi-gcc")
 QEMU = shutil.which("qemu-system-arm")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators import operator_specs
-from codegen.operators.activation import (
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators import operator_specs
+from micronets_gen.operators.activation import (
     LIMITS,
     leaky_relu_rescalings,
     relu6_range,
@@ -18,9 +18,9 @@ from codegen.operators.activation import (
     sigmoid_input_rescaling,
     sigmoid_table,
 )
-from codegen.plan import Call, Constant, Field, LayerCode
-from codegen.runtimes.aot.elementwise import SUFFIX
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.elementwise import SUFFIX
+from micronets_gen.runtimes.aot.registry import lowering
 
 IN_PLACE = ((0, 0),)
 _SOURCES = ("mn_activation.c",)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from codegen.plan import Call, Layer
-from codegen.render import template_text
+from micronets_gen.common.templates import template_text
+from micronets_gen.plan.plan import Call, Layer
 
 _REST = 4 * 1024
 """Board, C library, self-test: up to 3,900 bytes on an STM32H7, from 2,700 on a board of QEMU's."""

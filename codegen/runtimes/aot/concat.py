@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import accumulate
 from math import prod
 
-from codegen.graph import Graph, Operator
-from codegen.operators.concat import concatenation_axis, pack_axis
-from codegen.plan import LayerCode
-from codegen.runtimes.aot.copying import Copy, Loop, lower_copies
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators.concat import concatenation_axis, pack_axis
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.aot.copying import Copy, Loop, lower_copies
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("CONCATENATION")

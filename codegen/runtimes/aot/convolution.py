@@ -7,11 +7,11 @@ from dataclasses import fields
 import numpy as np
 import numpy.typing as npt
 
-from codegen.graph import Array, DType, FullyConnectedOptions, Graph, Operator
-from codegen.operators import convolution, fully_connected
-from codegen.operators.convolution import Geometry, Requantization
-from codegen.plan import Call, Constant, Field, LayerCode
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Array, DType, FullyConnectedOptions, Graph, Operator
+from micronets_gen.operators import convolution, fully_connected
+from micronets_gen.operators.convolution import Geometry, Requantization
+from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.registry import lowering
 
 _Fields = tuple[tuple[str, Field], ...]
 _CHANNELS_LAST_EXTENTS = tuple(field.name for field in fields(Geometry))

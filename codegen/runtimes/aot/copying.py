@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from codegen.graph import Graph, Operator, Tensor
-from codegen.plan import Call, LayerCode
+from micronets_gen.model.graph import Graph, Operator, Tensor
+from micronets_gen.plan.plan import Call, LayerCode
 
 MAX_LOOPS = 5
 """``MN_COPY_DIMS``."""

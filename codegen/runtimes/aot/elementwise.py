@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators.elementwise import (
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators.elementwise import (
     MAX_BROADCAST,
     SumRescaling,
     broadcast_dimensions,
     product_rescaling,
     sum_rescaling,
 )
-from codegen.plan import Call, Field, LayerCode
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.plan.plan import Call, Field, LayerCode
+from micronets_gen.runtimes.aot.registry import lowering
 
 SOURCES = ("mn_elementwise.c",)
 SUFFIX = {DType.INT8: "s8", DType.UINT8: "u8", DType.INT16: "s16", DType.INT32: "s32", DType.FLOAT32: "f32"}

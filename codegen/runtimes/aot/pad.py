@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.graph import Graph, Operator
-from codegen.operators.pad import pad_value, paddings
-from codegen.plan import Call, LayerCode
-from codegen.runtimes.aot.copying import Loop, collapse, lower_copies, nest, strides, whole
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators.pad import pad_value, paddings
+from micronets_gen.plan.plan import Call, LayerCode
+from micronets_gen.runtimes.aot.copying import Loop, collapse, lower_copies, nest, strides, whole
+from micronets_gen.runtimes.aot.registry import lowering
 
 MAX_LOOPS = 4
 """``MN_PAD_DIMS``: the innermost of the five dimensions is a run."""

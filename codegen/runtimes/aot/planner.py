@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen.graph import Graph
-from codegen.memory import plan_memory
-from codegen.operators import operator_specs
-from codegen.plan import Layer, LayerCode, MemoryPlan
-from codegen.runtimes.aot.registry import lowerings
+from micronets_gen.model.graph import Graph
+from micronets_gen.operators import operator_specs
+from micronets_gen.plan.memory import plan_memory
+from micronets_gen.plan.plan import Layer, LayerCode, MemoryPlan
+from micronets_gen.runtimes.aot.registry import lowerings
 
 
 def plan_layers(graph: Graph, simd: str) -> tuple[tuple[Layer, ...], MemoryPlan]:

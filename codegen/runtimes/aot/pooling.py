@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from codegen.graph import DType, Graph, Operator, Pool2DOptions
-from codegen.operators.arithmetic import activation_range, leading_padding
-from codegen.plan import Call, LayerCode
-from codegen.runtimes.aot.elementwise import SUFFIX
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import DType, Graph, Operator, Pool2DOptions
+from micronets_gen.operators.arithmetic import activation_range, leading_padding
+from micronets_gen.plan.plan import Call, LayerCode
+from micronets_gen.runtimes.aot.elementwise import SUFFIX
+from micronets_gen.runtimes.aot.registry import lowering
 
 GROUP = 4
 """Channels that a word of int8 holds; with fewer, kernels take them one by one."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators.quantize import requantization
-from codegen.plan import Call, Field, LayerCode
-from codegen.runtimes.aot.activation import table_layer
-from codegen.runtimes.aot.elementwise import SUFFIX
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators.quantize import requantization
+from micronets_gen.plan.plan import Call, Field, LayerCode
+from micronets_gen.runtimes.aot.activation import table_layer
+from micronets_gen.runtimes.aot.elementwise import SUFFIX
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 def _layer(graph: Graph, op: Operator, family: str, *params: tuple[str, Field]) -> LayerCode:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators.reduce import axes, reduce_dimensions, reduce_rescaling
-from codegen.plan import Call, Field, LayerCode
-from codegen.runtimes.aot.pooling import GROUP
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators.reduce import axes, reduce_dimensions, reduce_rescaling
+from micronets_gen.plan.plan import Call, Field, LayerCode
+from micronets_gen.runtimes.aot.pooling import GROUP
+from micronets_gen.runtimes.aot.registry import lowering
 
 _SOURCES = ("mn_reduce.c",)
 _KEPT = 3

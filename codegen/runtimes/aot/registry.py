@@ -7,8 +7,8 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from codegen.graph import Graph, Operator
-from codegen.plan import LayerCode
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.plan.plan import LayerCode
 
 Lowering = Callable[[Graph, Operator, str], LayerCode]
 
@@ -30,7 +30,7 @@ def lowering(*kinds: str) -> Callable[[Lowering], Lowering]:
 @cache
 def lowerings() -> dict[str, Lowering]:
     """Return every lowering by builtin name."""
-    package = import_module("codegen.runtimes.aot")
+    package = import_module("micronets_gen.runtimes.aot")
     for module in iter_modules(package.__path__):
-        import_module(f"codegen.runtimes.aot.{module.name}")
+        import_module(f"micronets_gen.runtimes.aot.{module.name}")
     return dict(_LOWERINGS)

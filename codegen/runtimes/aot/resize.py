@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from codegen.graph import Graph, Operator, ResizeOptions
-from codegen.operators.resize import nearest
-from codegen.plan import Call, Constant, LayerCode
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator, ResizeOptions
+from micronets_gen.operators.resize import nearest
+from micronets_gen.plan.plan import Call, Constant, LayerCode
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("RESIZE_NEAREST_NEIGHBOR")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from codegen.board import Board
-from codegen.check import check_model
-from codegen.graph import Graph
-from codegen.operators import Problem
-from codegen.plan import Constant, Plan
-from codegen.report.arena import ArenaInfo
-from codegen.runtimes.aot.code_size import code_bytes
-from codegen.runtimes.aot.planner import plan_layers
-from codegen.runtimes.aot.source import model_files
-from codegen.runtimes.base import Footprint, LayerKernel, Sources
+from micronets_gen.boards.board import Board
+from micronets_gen.model.graph import Graph
+from micronets_gen.operators import Problem
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.plan.check import check_model
+from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.plan import Constant, Plan
+from micronets_gen.runtimes.aot.code_size import code_bytes
+from micronets_gen.runtimes.aot.planner import plan_layers
+from micronets_gen.runtimes.aot.source import model_files
+from micronets_gen.runtimes.base import LayerKernel, Sources
 
 _STATIC_RAM = 512
 _STACK = 2 * 1024

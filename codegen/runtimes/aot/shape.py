@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.graph import Graph, Operator
-from codegen.plan import LayerCode
-from codegen.runtimes.aot.copying import lower_copies, whole
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.aot.copying import lower_copies, whole
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("RESHAPE", "SQUEEZE", "EXPAND_DIMS")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from codegen.graph import Graph, Operator
-from codegen.operators.slice import Range, slice_ranges, split_axis, strided_slice_ranges
-from codegen.plan import LayerCode
-from codegen.runtimes.aot.copying import Copy, Loop, lower_copies, nest, strides
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators.slice import Range, slice_ranges, split_axis, strided_slice_ranges
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.aot.copying import Copy, Loop, lower_copies, nest, strides
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("SLICE")

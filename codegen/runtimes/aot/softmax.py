@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.graph import DType, Graph, Operator
-from codegen.operators.softmax import exp_table, input_rescaling, one_over_one_plus_table
-from codegen.plan import Call, Constant, Field, LayerCode
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators.softmax import exp_table, input_rescaling, one_over_one_plus_table
+from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("SOFTMAX")

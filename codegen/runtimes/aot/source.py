@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.graph import Array, Graph, Operator, Tensor
-from codegen.plan import Call, Constant, Field, Layer, MemoryPlan
-from codegen.render import render, template_text
+from micronets_gen.common.templates import render, template_text
+from micronets_gen.model.graph import Array, Graph, Operator, Tensor
+from micronets_gen.plan.plan import Call, Constant, Field, Layer, MemoryPlan
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
 _ELEMENTS_PER_LINE = {

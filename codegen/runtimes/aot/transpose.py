@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from codegen.graph import Graph, Operator
-from codegen.operators.transpose import permutation
-from codegen.plan import LayerCode
-from codegen.runtimes.aot.copying import Copy, lower_copies, nest, strides
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators.transpose import permutation
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.aot.copying import Copy, lower_copies, nest, strides
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("TRANSPOSE")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from codegen.graph import Array, DType, Graph, Operator
-from codegen.operators.transpose_conv import BIAS, FILTER, INPUT, geometry, requantization
-from codegen.plan import Call, Constant, Field, LayerCode
-from codegen.runtimes.aot.registry import lowering
+from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.operators.transpose_conv import BIAS, FILTER, INPUT, geometry, requantization
+from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.registry import lowering
 
 
 @lowering("TRANSPOSE_CONV")

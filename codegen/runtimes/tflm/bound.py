@@ -7,9 +7,9 @@ planning, tables between the two.
 
 from __future__ import annotations
 
-from codegen.graph import Graph, Operator
-from codegen.memory import plan_memory
-from codegen.plan import LayerCode
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.plan.memory import plan_memory
+from micronets_gen.plan.plan import LayerCode
 
 _FIXED = 4096
 _PER_OPERATOR = 512

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen.operators import Problem
-from codegen.runtimes.tflm.operators import Operand, Signature
+from micronets_gen.operators import Problem
+from micronets_gen.runtimes.tflm.operators import Operand, Signature
 
 _SWITCH = re.compile(r"\bswitch\s*\(\s*(?P<subject>[\w.>-]+?)(?:->|\.|_)type\s*\)\s*\{")
 _CASE = re.compile(r"[{}]|\bcase\s+kTfLite(?P<type>\w+)\s*:")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codegen.render import render
-from codegen.sources import SourceSet, SourceTree
+from micronets_gen.common.templates import render
+from micronets_gen.runtimes.tflm.sources import SourceSet, SourceTree
 
 
 def notices(trees: SourceTree) -> tuple[Mapping[str, Mapping[str, str]], str]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from codegen.errors import ModelError
-from codegen.tflite_file import RawModel, RawTensor, load
+from micronets_gen.errors import ModelError
+from micronets_gen.model.tflite_file import RawModel, RawTensor, load
 
 _T = TypeVar("_T")
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from codegen.errors import ModelError
-from codegen.runtimes.tflm.cpp import Source
-from codegen.runtimes.tflm.operators import OperatorUse
+from micronets_gen.errors import ModelError
+from micronets_gen.runtimes.tflm.cpp import Source
+from micronets_gen.runtimes.tflm.operators import OperatorUse
 
 _METHOD = re.compile(
     r"\bTfLiteStatus\s+(?P<method>Add\w+)\s*\("

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from codegen.board import Board
-from codegen.check import check_model
-from codegen.emulate.errors import EmulationError
-from codegen.errors import ModelError
-from codegen.graph import Graph
-from codegen.guard import Expectation, layer_kernels, operator_calls
-from codegen.memory import plan_memory
-from codegen.operators import Problem, operator_specs
-from codegen.plan import Layer, LayerCode, MemoryPlan, Plan
-from codegen.report.arena import ArenaInfo
-from codegen.runtimes.base import Footprint, LayerKernel, LibrarySources, Sources
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import read_model
-from codegen.runtimes.tflm.arena.pinned import COMMIT, PINNED
-from codegen.runtimes.tflm.arena.predict import predict
-from codegen.runtimes.tflm.arena.probe import Trial, arena_environment, try_arena
-from codegen.runtimes.tflm.arena.sizing import (
+from micronets_gen.boards.board import Board
+from micronets_gen.emulate.errors import EmulationError
+from micronets_gen.errors import ModelError
+from micronets_gen.model.graph import Graph
+from micronets_gen.operators import Problem, operator_specs
+from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.plan.check import check_model
+from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.memory import plan_memory
+from micronets_gen.plan.plan import Layer, LayerCode, MemoryPlan, Plan
+from micronets_gen.runtimes.base import LayerKernel, LibrarySources, Sources
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import read_model
+from micronets_gen.runtimes.tflm.arena.pinned import COMMIT, PINNED
+from micronets_gen.runtimes.tflm.arena.predict import predict
+from micronets_gen.runtimes.tflm.arena.probe import Trial, arena_environment, try_arena
+from micronets_gen.runtimes.tflm.arena.sizing import (
     describe_arena,
     image_structures,
     margin,
@@ -32,13 +32,14 @@ from codegen.runtimes.tflm.arena.sizing import (
     offline_gain,
     size_arena,
 )
-from codegen.runtimes.tflm.bound import generous_arena
-from codegen.runtimes.tflm.limits import missing, refusals
-from codegen.runtimes.tflm.notices import notices
-from codegen.runtimes.tflm.operators import OperatorUse, scan_operators, scan_signatures
-from codegen.runtimes.tflm.source import model_sources
-from codegen.runtimes.tflm.vendor import Vendor, Vendored
-from codegen.sources import SourceTree
+from micronets_gen.runtimes.tflm.bound import generous_arena
+from micronets_gen.runtimes.tflm.guard import Expectation, layer_kernels, operator_calls
+from micronets_gen.runtimes.tflm.limits import missing, refusals
+from micronets_gen.runtimes.tflm.notices import notices
+from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators, scan_signatures
+from micronets_gen.runtimes.tflm.source import model_sources
+from micronets_gen.runtimes.tflm.sources import SourceTree
+from micronets_gen.runtimes.tflm.vendor import Vendor, Vendored
 
 CORE, KERNELS, CMSIS_NN, INTERPRETER = "tflm", "tflm_kernels", "cmsis_nn", "model_interpreter"
 

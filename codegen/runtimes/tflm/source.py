@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegen.graph import Graph
-from codegen.plan import Plan
-from codegen.render import render, template_text
-from codegen.runtimes.aot.source import describe
-from codegen.runtimes.tflm.operators import OperatorUse
-from codegen.runtimes.tflm.vendor import INTERPRETER, RESOLVER, Kernel
+from micronets_gen.common.templates import render, template_text
+from micronets_gen.model.graph import Graph
+from micronets_gen.plan.plan import Plan
+from micronets_gen.runtimes.aot.source import describe
+from micronets_gen.runtimes.tflm.operators import OperatorUse
+from micronets_gen.runtimes.tflm.vendor import INTERPRETER, RESOLVER, Kernel
 
 _SCHEMA = "tensorflow/lite/schema/schema_generated.h"
 _BYTES_PER_LINE = 32

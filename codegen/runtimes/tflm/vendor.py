@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from codegen.errors import ToolError
-from codegen.runtimes.tflm.cpp import Source, Tree, reachable, reachable_texts
-from codegen.runtimes.tflm.limits import KernelLimits, read_limits
-from codegen.runtimes.tflm.operators import OperatorUse
-from codegen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
-from codegen.sources import SourceTree
+from micronets_gen.errors import ToolError
+from micronets_gen.runtimes.tflm.cpp import Source, Tree, reachable, reachable_texts
+from micronets_gen.runtimes.tflm.limits import KernelLimits, read_limits
+from micronets_gen.runtimes.tflm.operators import OperatorUse
+from micronets_gen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
+from micronets_gen.runtimes.tflm.sources import SourceTree
 
 MICRO = "tensorflow/lite/micro"
 KERNELS = f"{MICRO}/kernels"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from codegen.errors import ModelError
-from codegen.runtimes.tflm.arena.greedy import round_up
-from codegen.runtimes.tflm.arena.model import PLAN_METADATA
+from micronets_gen.errors import ModelError
+from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.model import PLAN_METADATA
 
 _VERSION, _BUFFERS, _METADATA = 0, 4, 6
 _MODEL_FIELDS = 8

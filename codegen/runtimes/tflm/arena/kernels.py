@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from codegen.errors import ModelError
-from codegen.runtimes.tflm.arena import cmsis_nn
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd, Window
-from codegen.runtimes.tflm.arena.layout import TypeName
-from codegen.runtimes.tflm.arena.model import Model, Node, Tensor, Type
+from micronets_gen.errors import ModelError
+from micronets_gen.runtimes.tflm.arena import cmsis_nn
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd, Window
+from micronets_gen.runtimes.tflm.arena.layout import TypeName
+from micronets_gen.runtimes.tflm.arena.model import Model, Node, Tensor, Type
 
 _WORD, _LONG = 4, 8
 _SAME = 0

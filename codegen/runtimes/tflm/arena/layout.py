@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen.elf import open_image
-from codegen.errors import ToolError
+from micronets_gen.errors import ToolError
+from micronets_gen.image.elf import open_image
 
 _TYPES = frozenset({"DW_TAG_structure_type", "DW_TAG_class_type"})
 _SCOPES = frozenset({"DW_TAG_namespace"})

@@ -1,7 +1,7 @@
 """A ``.tflite`` file as TFLM's allocator sees it: every tensor and operator, used or not.
 
-:class:`codegen.graph.Graph` leaves out what cannot matter to a computation. TFLM allocates for all of it, and so
-this view is taken from the very bytes that go into the firmware.
+:class:`micronets_gen.model.graph.Graph` leaves out what cannot matter to a computation. TFLM allocates for all of
+it, and so this view is taken from the very bytes that go into the firmware.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
 
-from codegen.errors import ModelError
-from codegen.tflite_file import RawModel, RawOperator, RawTensor, load
+from micronets_gen.errors import ModelError
+from micronets_gen.model.tflite_file import RawModel, RawOperator, RawTensor, load
 
 ONLINE = -1
 """Offset in an offline plan of a tensor that TFLM is to place itself."""

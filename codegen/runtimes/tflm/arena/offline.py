@@ -1,8 +1,9 @@
 """A better layout of tensors than TFLM's own, brought along in the file.
 
-TFLM reads offsets for tensors from metadata named ``OfflineMemoryAllocation`` and fits scratch around them; overlap is
-not checked. So :mod:`codegen.memory`, which searches longer than a greedy planner can on the device and lets operators
-work in place, decides, and the arena's replay (:mod:`codegen.runtimes.tflm.arena.predict`) says what it is worth.
+TFLM reads offsets for tensors from metadata named ``OfflineMemoryAllocation`` and fits scratch around them;
+overlap is not checked. So :mod:`micronets_gen.plan.memory`, which searches longer than a greedy planner can on the
+device and lets operators work in place, decides, and the arena's replay
+(:mod:`micronets_gen.runtimes.tflm.arena.predict`) says what it is worth.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from codegen.graph import DType, Graph, NoOptions, Operator
-from codegen.graph import Tensor as GraphTensor
-from codegen.memory import plan_memory
-from codegen.plan import LayerCode
-from codegen.runtimes.tflm.arena.greedy import round_up
-from codegen.runtimes.tflm.arena.kernels import Target, requests_of
-from codegen.runtimes.tflm.arena.model import ONLINE, Model, Node
-from codegen.runtimes.tflm.arena.predict import Prediction, predict, wanted_buffers
-from codegen.runtimes.tflm.arena.structures import Structures
+from micronets_gen.model.graph import DType, Graph, NoOptions, Operator
+from micronets_gen.model.graph import Tensor as GraphTensor
+from micronets_gen.plan.memory import plan_memory
+from micronets_gen.plan.plan import LayerCode
+from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.kernels import Target, requests_of
+from micronets_gen.runtimes.tflm.arena.model import ONLINE, Model, Node
+from micronets_gen.runtimes.tflm.arena.predict import Prediction, predict, wanted_buffers
+from micronets_gen.runtimes.tflm.arena.structures import Structures
 
 _UNARY = frozenset({"RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE"})
 _BINARY = frozenset({"ADD", "SUB", "MUL"})

@@ -6,8 +6,8 @@ Read from the debug information of images for Cortex-M4 and Cortex-M55 with GCC'
 
 from __future__ import annotations
 
-from codegen.runtimes.tflm.arena.layout import Layout
-from codegen.runtimes.tflm.arena.structures import Structures
+from micronets_gen.runtimes.tflm.arena.layout import Layout
+from micronets_gen.runtimes.tflm.arena.structures import Structures
 
 COMMIT = "90b983c2b3f1480642e040bbd2ddb37b998f3424"
 

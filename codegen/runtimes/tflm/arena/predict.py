@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from codegen.runtimes.tflm.arena import greedy
-from codegen.runtimes.tflm.arena import structures as s
-from codegen.runtimes.tflm.arena.greedy import ALIGN, Placed, Wanted, round_up
-from codegen.runtimes.tflm.arena.kernels import Requests, Target, requests_of
-from codegen.runtimes.tflm.arena.layout import TypeName
-from codegen.runtimes.tflm.arena.model import ONLINE, Model
-from codegen.runtimes.tflm.arena.structures import Structures
+from micronets_gen.runtimes.tflm.arena import greedy
+from micronets_gen.runtimes.tflm.arena import structures as s
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN, Placed, Wanted, round_up
+from micronets_gen.runtimes.tflm.arena.kernels import Requests, Target, requests_of
+from micronets_gen.runtimes.tflm.arena.layout import TypeName
+from micronets_gen.runtimes.tflm.arena.model import ONLINE, Model
+from micronets_gen.runtimes.tflm.arena.structures import Structures
 
 _REQUESTS_RESERVED = 12
 _POINTER = _WORD = 4

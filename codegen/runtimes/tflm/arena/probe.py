@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.board import Board
-from codegen.emulate.errors import EmulationError
-from codegen.emulate.run import describe, run_elf
-from codegen.errors import ToolError
-from codegen.report.arena import ArenaSize
+from micronets_gen.boards.board import Board
+from micronets_gen.emulate.errors import EmulationError
+from micronets_gen.emulate.run import describe, run_elf
+from micronets_gen.errors import ToolError
+from micronets_gen.plan.arena import ArenaSize
 
 _LINE = "MN,arena,"
 _FAULT = "MN,fault,"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen.graph import Graph
-from codegen.plan import Buffer, MemoryPlan
-from codegen.report.arena import ArenaInfo, ArenaOperator, ArenaPart, ArenaSize, OfflinePlan
-from codegen.runtimes.tflm.arena.cmsis_nn import Simd
-from codegen.runtimes.tflm.arena.embed import embed_plan
-from codegen.runtimes.tflm.arena.greedy import round_up
-from codegen.runtimes.tflm.arena.kernels import Target
-from codegen.runtimes.tflm.arena.model import Model, read_model
-from codegen.runtimes.tflm.arena.offline import better_plan
-from codegen.runtimes.tflm.arena.predict import Prediction, predict, wanted_types
-from codegen.runtimes.tflm.arena.structures import Structures, structures_of
+from micronets_gen.model.graph import Graph
+from micronets_gen.plan.arena import ArenaInfo, ArenaOperator, ArenaPart, ArenaSize, OfflinePlan
+from micronets_gen.plan.plan import Buffer, MemoryPlan
+from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
+from micronets_gen.runtimes.tflm.arena.embed import embed_plan
+from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.kernels import Target
+from micronets_gen.runtimes.tflm.arena.model import Model, read_model
+from micronets_gen.runtimes.tflm.arena.offline import better_plan
+from micronets_gen.runtimes.tflm.arena.predict import Prediction, predict, wanted_types
+from micronets_gen.runtimes.tflm.arena.structures import Structures, structures_of
 
 _UNPROVEN_SHARE = 50
 _UNPROVEN_LEAST = 64
@@ -41,7 +41,7 @@ def size_arena(graph: Graph, simd: str, structures: Structures) -> Sizing:
 
     Args:
         graph: With its file.
-        simd: ``c``, ``dsp`` or ``mve``, see :attr:`codegen.board.Board.simd`.
+        simd: ``c``, ``dsp`` or ``mve``, see :attr:`micronets_gen.boards.board.Board.simd`.
         structures: Sizes on the target.
 
     Raises:

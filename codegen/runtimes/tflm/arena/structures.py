@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen.errors import ToolError
-from codegen.runtimes.tflm.arena.layout import Layout, TypeName, read_layouts
+from micronets_gen.errors import ToolError
+from micronets_gen.runtimes.tflm.arena.layout import Layout, TypeName, read_layouts
 
 _ALLOCATOR, _PLANNER = "micro_allocator.cc", "greedy_memory_planner.cc"
 
@@ -42,7 +42,7 @@ CORE = (
     PLANNED_BUFFER,
     PLANNED_ENTRY,
 )
-"""What every model needs; operators add their own (:mod:`codegen.runtimes.tflm.arena.kernels`)."""
+"""What every model needs; operators add their own (:mod:`micronets_gen.runtimes.tflm.arena.kernels`)."""
 
 
 @dataclass(frozen=True)

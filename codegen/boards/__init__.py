@@ -1,0 +1,1 @@
+"""Boards and SoC families as data."""

@@ -1,0 +1,409 @@
+"""The verbs ``search`` and ``train``; nothing heavy is imported before one of them runs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from micronets_gen.cli.completion import complete_board
+from micronets_gen.errors import ToolError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from micronets_gen.search.run.pipeline import Outcome
+    from micronets_gen.search.run.request import Request
+
+
+def _complete_task(incomplete: str) -> list[str]:
+    from micronets_gen.search.data.tasks import task_names
+
+    return [name for name in task_names() if name.startswith(incomplete)]
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    from micronets_gen.search.space.zoo import ZOO
+
+    return [name for name in ZOO if name.startswith(incomplete)]
+
+
+def _complete_backbone(incomplete: str) -> list[str]:
+    from micronets_gen.search.space.backbone import backbone_names
+
+    return [name for name in backbone_names() if name.startswith(incomplete)]
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from micronets_gen.search.learn.recipe import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+Board = Annotated[
+    str,
+    typer.Option(
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
+    ),
+]
+Runtime = Annotated[
+    str, typer.Option("--runtime", "-r", help="auto, aot or tflm: whose needs are reckoned with.")
+]
+_LIMITS = "Limits"
+Fps = Annotated[
+    float | None,
+    typer.Option("--fps", help="Inferences a second, by the board's measured line.", rich_help_panel=_LIMITS),
+]
+Latency = Annotated[
+    float | None,
+    typer.Option("--latency-ms", help="Milliseconds an inference, likewise.", rich_help_panel=_LIMITS),
+]
+Mops = Annotated[
+    float | None,
+    typer.Option("--mops", help="Millions of operations an inference.", rich_help_panel=_LIMITS),
+]
+Flash = Annotated[
+    str | None,
+    typer.Option(
+        "--flash",
+        help="Most bytes for code, constants and 32 embedded samples: 64K.",
+        show_default="the board's",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Ram = Annotated[
+    str | None,
+    typer.Option(
+        "--ram",
+        help="Most bytes for arena, data and stack: 20000.",
+        show_default="the board's",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Where the task's data lie.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe's name or file.",
+        show_default="the task's",
+        autocompletion=_complete_recipe,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a number of the recipe: train.epochs=10. Repeatable."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise, shuffling and augmentation.")]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        help="Devices: auto, single, mirrored (every GPU) or multi-worker (the hosts that TF_CONFIG names).",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="The run's folder; an unfinished run in it goes on.",
+        show_default="runs/<task or model>",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+RunAfter = Annotated[bool, typer.Option("--run", help="Then build the firmware and run it in the emulator.")]
+
+
+def search(
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            "-t",
+            help="What the model is for: ad, digits, kws, kws-tts or vww; see docs/tasks.md.",
+            autocompletion=_complete_task,
+        ),
+    ],
+    board: Board,
+    runtime: Runtime = "auto",
+    fps: Fps = None,
+    latency_ms: Latency = None,
+    mops: Mops = None,
+    flash: Flash = None,
+    ram: Ram = None,
+    data: Data = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="A backbone's name or file.",
+            show_default="the task's",
+            autocompletion=_complete_backbone,
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            "--sweep",
+            help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare",
+            help="Folder of a finished run to draw beside a sweep's, such as a hand-made network's. Repeatable.",
+        ),
+    ] = None,
+    recipe: RecipeOption = None,
+    settings: Settings = None,
+    seed: Seed = 0,
+    strategy: Strategy = "auto",
+    out: Out = None,
+    run: RunAfter = False,
+    as_json: Json = False,
+) -> None:
+    """Search an architecture that fits a board, train it and quantise it."""
+    from micronets_gen.search.run.request import Request, TargetRequest
+
+    request = Request(
+        task=task,
+        out=out or Path("runs") / task,
+        target=TargetRequest(board, runtime, fps, latency_ms, mops, **_memory(flash, ram)),
+        data=data,
+        backbone=backbone,
+        recipe=recipe,
+        settings=tuple(settings or ()),
+        seed=seed,
+        strategy=strategy,
+        command=_command(),
+    )
+    if sweep is not None:
+        _sweep(request, sweep, compare or (), run, as_json)
+    elif compare:
+        raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
+    else:
+        _execute(request, board, runtime, run, as_json)
+
+
+def train(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A published architecture, or an architecture.json.",
+            autocompletion=_complete_model,
+        ),
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            "-t",
+            help="What the model is for.",
+            show_default="the published model's",
+            autocompletion=_complete_task,
+        ),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board
+        ),
+    ] = None,
+    runtime: Runtime = "auto",
+    flash: Flash = None,
+    ram: Ram = None,
+    data: Data = None,
+    recipe: RecipeOption = None,
+    settings: Settings = None,
+    seed: Seed = 0,
+    strategy: Strategy = "auto",
+    out: Out = None,
+    run: RunAfter = False,
+    as_json: Json = False,
+) -> None:
+    """Train and quantise an architecture that is given."""
+    from micronets_gen.search.run.request import Request, TargetRequest
+    from micronets_gen.search.space.zoo import published
+
+    if task is None:
+        if model.endswith(".json"):
+            raise UsageError("which task is it for?", where=model, remedy="name it with --task")
+        task = published(model).task
+    if run and board is None:
+        raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
+    memory = _memory(flash, ram)
+    if memory and board is None:
+        raise UsageError(
+            f"--{next(iter(memory))} needs a board",
+            where="--board",
+            remedy="name one: see micronets-gen boards",
+        )
+    request = Request(
+        task=task,
+        out=out or Path("runs") / Path(model).stem,
+        target=TargetRequest(board, runtime, **memory) if board else None,
+        data=data,
+        architecture=model,
+        recipe=recipe,
+        settings=tuple(settings or ()),
+        seed=seed,
+        strategy=strategy,
+        command=_command(),
+    )
+    _execute(request, board, runtime, run, as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to an application."""
+    app.command()(search)
+    app.command()(train)
+
+
+def require_tensorflow() -> None:
+    """Raise one clear error where TensorFlow is missing.
+
+    Raises:
+        ToolError: it is.
+    """
+    if find_spec("tensorflow") is None:
+        raise ToolError(
+            "TensorFlow is not installed",
+            where="search",
+            why="searching and training need it; building firmware does not",
+            remedy="pip install 'micronets-gen[search]'",
+        )
+
+
+def _command() -> str:
+    return shlex.join(["micronets-gen", *sys.argv[1:]])
+
+
+def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
+    """Return the limits of memory that were given, in bytes."""
+    from micronets_gen.search.space.limits import bytes_of
+
+    given = {"flash": flash, "ram": ram}
+    return {name: bytes_of(text, f"--{name}") for name, text in given.items() if text is not None}
+
+
+def _execute(request: Request, board: str | None, runtime: str, run: bool, as_json: bool) -> None:
+    require_tensorflow()
+    from rich.console import Console
+
+    from micronets_gen.search.learn.progress import watch
+    from micronets_gen.search.run.pipeline import execute
+
+    console = Console(stderr=True)
+    with _interruptible(console, request.out), watch(console, as_json) as progress:
+        outcome = execute(request, progress)
+    firmware = None
+    if run and board and outcome.finished:
+        from micronets_gen.search.run.firmware import prove
+
+        with watch(console, as_json) as progress:
+            firmware = outcome.workers.from_chief(
+                lambda: prove(outcome.run, outcome.metrics, board, runtime, progress.stage)
+            )
+    if outcome.workers.is_chief:
+        if as_json:
+            print(
+                json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2)
+            )
+        else:
+            _print(outcome, board, firmware)
+    if firmware is not None and not firmware["passed"]:
+        raise typer.Exit(1)
+    if not outcome.finished:
+        raise typer.Exit(130)
+
+
+@contextmanager
+def _interruptible(console: Console, out: Path) -> Iterator[None]:
+    """Say after Ctrl-C what is left."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any(out.rglob("checkpoints/*.npz")):
+            left = f"the same command goes on from the last epoch in {out}"
+        else:
+            left = "no epoch was done yet"
+        console.print(f"interrupted; {left}", soft_wrap=True, markup=False, highlight=False)
+        raise
+
+
+def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as_json: bool) -> None:
+    target = request.target
+    if run or (target and (target.fps, target.latency_ms, target.mops) != (None, None, None)):
+        raise UsageError("does not go with another limit or --run", where="--sweep")
+    try:
+        mops = [float(part) for part in limits.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            "is no list of numbers", where=f"--sweep {limits}", remedy="for example 0.03,0.1"
+        ) from error
+    require_tensorflow()
+    from rich.console import Console
+
+    from micronets_gen.search.learn.distribution import requested
+    from micronets_gen.search.learn.progress import watch
+    from micronets_gen.search.run.sweep import sweep
+
+    console = Console(stderr=True)
+    with _interruptible(console, request.out), watch(console, as_json) as progress:
+        points = sweep(request, mops, compare, progress)
+    cluster = requested(request.strategy)
+    if cluster is not None and cluster.index > 0:
+        return
+    if as_json:
+        print(json.dumps({"out": str(request.out), "points": points}, indent=2))
+        return
+    for point in points:
+        print(
+            f"{point['limit_mops']:g} MOps: test {point['metric']} {point['test']:.4f}, {point['cost']['ops']:,} "
+            f"operations   {point['architecture']}"
+        )
+    print(f"\nreport:  {request.out / 'report.html'}")
+
+
+def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+    from micronets_gen.search.space.values import COSTS, share
+
+    metrics, run = outcome.metrics, outcome.run
+    cost = metrics["cost"]
+    print(metrics["architecture"])
+    if not outcome.finished:
+        print("interrupted: this is the best epoch so far; the same command goes on")
+    for part, metric in (("validation", metrics["validation_metric"]), ("test", metrics["metric"])):
+        print(
+            f"{part + ' ' + metric:<24}{metrics[part]:.4f} int8   {metrics[f'{part}_float']:.4f} float"
+            f"   ({metrics['samples'][part]:,} samples)"
+        )
+    target = metrics.get("target")
+    limits = target["limits"] if target else {}
+    units = {"ops": "", "model_bytes": " bytes", "working_memory": " bytes", "parameters": ""}
+    for name, unit in units.items():
+        limit = limits.get(name)
+        of = f"   {share(cost[name], limit)} of the limit of {limit:,.0f}" if limit else ""
+        print(f"{COSTS[name]:<24}{cost[name]:,}{unit}{of}")
+    if target and target["latency_s"] is not None:
+        print(f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}")
+    if firmware:
+        verdict = "passed" if firmware["passed"] else "FAILED"
+        print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")
+    print(f"\nreport:    {run.path / 'report.html'}")
+    if not firmware:
+        print(
+            f"build it:  micronets-gen build --board {board or 'BOARD'} --model {shlex.quote(str(run.path))}"
+        )

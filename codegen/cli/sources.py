@@ -1,0 +1,182 @@
+"""The ``sources`` verbs: what the tflm runtime is built from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from micronets_gen.runtimes.tflm.sources import OnProgress, Progress
+
+sources_app = typer.Typer(help="The sources of the tflm runtime, in your cache.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+TflmCommit = Annotated[
+    str | None,
+    typer.Option(help="Another commit of TensorFlow Lite Micro.", metavar="HASH", show_default="the pin"),
+]
+CmsisNnCommit = Annotated[
+    str | None, typer.Option(help="Another commit of CMSIS-NN.", metavar="HASH", show_default="the pin")
+]
+FlatbuffersCommit = Annotated[
+    str | None,
+    typer.Option(
+        help="Another commit of FlatBuffers, as a later TFLM needs.",
+        metavar="HASH",
+        show_default="the pin",
+    ),
+]
+
+
+def overrides(
+    tflm_commit: str | None, cmsis_nn_commit: str | None, flatbuffers_commit: str | None = None
+) -> dict[str, str]:
+    """Return the commits that a person gave, by key."""
+    given = {"tflm": tflm_commit, "cmsis_nn": cmsis_nn_commit, "flatbuffers": flatbuffers_commit}
+    return {key: commit for key, commit in given.items() if commit}
+
+
+@sources_app.command("fetch")
+def fetch_command(
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch anew what was changed in the cache; the changes are lost.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring what is missing into the cache with git, as git is configured: proxies, mirrors, credentials."""
+    from micronets_gen.runtimes.tflm.sources import SourceSet, fetch
+    from micronets_gen.runtimes.tflm.sources.status import discard_modified
+
+    if repair:
+        discard_modified(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
+    with progress_bars(as_json) as show:
+        tree = fetch(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit), show)
+    if as_json:
+        folders = {key: str(getattr(tree, key)) for key in tree.commits}
+        print(
+            json.dumps(
+                {"sources": folders, "commits": dict(tree.commits), "warnings": list(tree.warnings)}, indent=2
+            )
+        )
+        return
+    for key, commit in tree.commits.items():
+        typer.echo(f"{key:<12} {commit[:12]}  {getattr(tree, key)}")
+    for warning in tree.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+@sources_app.command("status")
+def status_command(
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is in the cache and compare it with its commits; exit 1 if something is missing or changed."""
+    from micronets_gen.common.caches import cache_root
+    from micronets_gen.runtimes.tflm.sources import SourceSet
+    from micronets_gen.runtimes.tflm.sources.status import status_set
+
+    found = status_set(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
+    if as_json:
+        print(json.dumps({"cache": str(cache_root()), "sources": [s.to_json() for s in found]}, indent=2))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("source", "commit", "licence", "state", "how it is known", box=None, pad_edge=False)
+        for state in found:
+            pin = state.pin
+            table.add_row(pin.title, pin.commit[:12], pin.licence, state.state, state.detail)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 140
+        console.print(table)
+        console.print(f"\ncache: {cache_root() / 'sources'}", markup=False, soft_wrap=True)
+        if any(state.state == "missing" for state in found):
+            console.print("fetch: micronets-gen sources fetch", markup=False)
+        if any(state.state == "modified" for state in found):
+            console.print("repair: micronets-gen sources fetch --repair", markup=False)
+    if any(state.state in {"missing", "modified"} for state in found):
+        raise typer.Exit(1)
+
+
+@sources_app.command("import")
+def import_command(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A checkout, bare repository or exported tree, or a folder of them."
+        ),
+    ],
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    as_json: Json = False,
+) -> None:
+    """Take over sources that are on this machine, and verify that they are the commits wanted."""
+    from micronets_gen.runtimes.tflm.sources import SourceSet
+    from micronets_gen.runtimes.tflm.sources.importing import import_set
+    from micronets_gen.runtimes.tflm.sources.tree import missing_of, names
+
+    sources = SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit))
+    with progress_bars(as_json) as show:
+        taken = import_set(sources, directory, show)
+    missing = missing_of(sources)
+    if as_json:
+        rows = [
+            {
+                "name": done.pin.key,
+                "commit": done.pin.commit,
+                "path": str(done.path),
+                "verified": done.verified,
+                "warnings": list(done.warnings),
+            }
+            for done in taken
+        ]
+        print(json.dumps({"imported": rows, "missing": [pin.key for pin in missing]}, indent=2))
+        return
+    for done in taken:
+        typer.echo(f"{done.pin.title:<22} {done.pin.commit[:12]}  from {done.path}")
+        for warning in done.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+    if missing:
+        typer.echo(f"still missing: {names(missing)}")
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[OnProgress]:
+    """Show one bar for each repository, on stderr; nothing where a program reads."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield lambda _progress: None
+        return
+    columns = (
+        TextColumn("{task.fields[label]:<36}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(progress: Progress) -> None:
+            pin = progress.pin
+            if pin.key not in tasks:
+                tasks[pin.key] = bars.add_task("", total=1.0, label=pin.label)
+            bars.update(tasks[pin.key], completed=progress.fraction, description=progress.text)
+
+        yield show

@@ -1,0 +1,1 @@
+"""What a linked image holds: sections, symbols, stack, code."""

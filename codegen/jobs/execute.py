@@ -1,0 +1,176 @@
+"""Runs a built project's image and adds what it said to the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from micronets_gen.emulate.errors import EmulationError
+from micronets_gen.emulate.result import RunResult
+from micronets_gen.errors import RunError, UsageError
+from micronets_gen.jobs.build import REPORT_JSON, write_report
+from micronets_gen.project.project import PLATFORM
+from micronets_gen.report.document import from_json
+from micronets_gen.report.report import Report
+
+Progress = Callable[[str, int], None]
+
+
+def load_report(project: Path) -> Report:
+    """Read the report of a project.
+
+    Raises:
+        UsageError: the folder is no project of micronets-gen, or its report is damaged.
+    """
+    path = project / REPORT_JSON
+    try:
+        return from_json(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UsageError(
+            "this is no project that micronets-gen built",
+            where=str(project),
+            why=f"{REPORT_JSON}: {error.strerror}",
+            remedy="give the folder that 'micronets-gen build' named",
+        ) from error
+
+
+def run_project(
+    project: Path,
+    *,
+    timeout: float = 300.0,
+    port: str | None = None,
+    clock_fails: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Run the release image, then the profiled one for the layers, and write the report.
+
+    Both run in the board's emulator. With ``port``, what the board there says is read instead, once: layers
+    are there if the profiled image was uploaded.
+
+    Args:
+        project: What ``build`` made; compiled first where an image is missing or older than its sources.
+        timeout: Seconds of the host's time for each image.
+        port: A serial port.
+        clock_fails: The external oscillator does not start (virtual board).
+        progress: Told the image's name and the instructions executed so far.
+
+    Raises:
+        RunError: the firmware did not run to its end.
+    """
+    from micronets_gen.emulate.run import run_elf, run_port
+
+    report = load_report(project)
+    try:
+        if port is not None:
+            run = run_port(port, timeout=timeout)
+        else:
+            board = json.loads((project / PLATFORM / "tools" / "board.json").read_text(encoding="utf-8"))
+            images = Images.of(project, report.board.name)
+            if images.stale(project):
+                images.compile(project)
+            report = _described(report, images.release, board)
+
+            def execute(elf: Path, name: str) -> RunResult:
+                told = None if progress is None else (lambda count: progress(name, count))
+                return run_elf(elf, board, timeout=timeout, progress=told, clock_fails=clock_fails)
+
+            run = _together(
+                execute(images.release, "release image"), execute(images.profiled, "profiled image")
+            )
+    except EmulationError as error:
+        raise RunError(
+            error.what,
+            where=error.where or str(project),
+            why=error.why,
+            remedy=(_remedy(project) if port is None else "") or error.remedy,
+        ) from error
+    report = report.with_run(run)
+    write_report(project, report)
+    return report
+
+
+def _remedy(project: Path) -> str:
+    """Say what to do where the person's application has taken the place of the self-test."""
+    mains = sorted((project / "src").glob("main.c*"))
+    if not mains or any(
+        "selftest_run" in main.read_text(encoding="utf-8", errors="replace") for main in mains
+    ):
+        return ""
+    return (
+        f"src/{mains[0].name} no longer calls selftest_run(), which reports what is measured here: call it, or run "
+        "`pio test` in the project, which runs the self-test whatever the application does"
+    )
+
+
+def _together(release: RunResult, profiled: RunResult) -> RunResult:
+    """Return the release image's run with the profiled image's layers; both must have passed."""
+    return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The release and the profiled image of a project."""
+
+    environments: tuple[str, str]
+    release: Path
+    profiled: Path
+
+    @classmethod
+    def of(cls, project: Path, board: str) -> Images:
+        """Return where they are, or will be."""
+        from micronets_gen.project.pio import image_of
+
+        names = (board, f"{board}_profile")
+        return cls(names, image_of(project, names[0]), image_of(project, names[1]))
+
+    def stale(self, project: Path) -> bool:
+        """Whether one is missing, or older than a file that it is made of."""
+        try:
+            oldest = min(image.stat().st_mtime_ns for image in (self.release, self.profiled))
+        except OSError:
+            return True
+        return any(source.stat().st_mtime_ns > oldest for source in _sources(project))
+
+    def compile(self, project: Path) -> None:
+        """Compile both.
+
+        Raises:
+            ToolError: no compiler, or it reported an error.
+        """
+        from micronets_gen.project.pio import build
+
+        build(project, self.environments)
+
+
+def _sources(project: Path) -> Iterator[Path]:
+    yield from (path for path in project.glob("*.ini"))
+    for folder in ("src", "include", "lib", PLATFORM):
+        yield from (path for path in (project / folder).rglob("*") if path.is_file())
+
+
+def _described(report: Report, elf: Path, board: Mapping[str, Any]) -> Report:
+    """Return the report with what the image holds now: others compile, too.
+
+    An image that is still the one that ``build`` described keeps what ``build`` knew of its stack: the runtime told
+    it where calls through pointers lead.
+
+    Args:
+        board: The project's copy of the board.
+    """
+    from micronets_gen.boards.board import Board, Region, Uart
+    from micronets_gen.image.elf import loaded_sha256
+    from micronets_gen.jobs.analyse import describe_image
+
+    if report.image and report.image.sha256 == loaded_sha256(elf):
+        return report
+    values = {
+        **board,
+        "regions": tuple(Region(**region) for region in board["regions"]),
+        "uart": Uart(**board["uart"]),
+    }
+    unknown = {"vendor": "", "url": "", "mcu": report.board.mcu, "emulator": None, "upload": None}
+    image, stack = describe_image(elf, Board(**{**values, **unknown}))
+    return replace(report, image=image, stack=stack)

@@ -1,0 +1,92 @@
+"""Says whether a model can be executed, and on which boards: every problem with layer, reason and remedy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators import Problem, operator_specs
+
+__all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model"]
+
+
+@dataclass(frozen=True)
+class RegionUse:
+    """What a model takes of one memory region.
+
+    Attributes:
+        region: The region's name, for example ``DTCM``.
+        kind: ``flash`` or ``ram``.
+        size: Bytes the region has.
+        used: Bytes the model and its runtime take of it.
+    """
+
+    region: str
+    kind: str
+    size: int
+    used: int
+
+    @property
+    def margin(self) -> int:
+        """Bytes left; negative where the model does not fit."""
+        return self.size - self.used
+
+
+@dataclass(frozen=True)
+class BoardFit:
+    """Whether a model fits one board.
+
+    Attributes:
+        board: The board's name.
+        regions: Every memory region of the board.
+        problems: Why it does not fit; empty where it does.
+    """
+
+    board: str
+    fits: bool
+    regions: tuple[RegionUse, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What ``micronets-gen check`` reports.
+
+    Attributes:
+        problems: Why the runtime cannot execute the model on any board.
+        fits: One entry per board asked for; empty while there are problems.
+        runtime: What would execute it.
+    """
+
+    model: str
+    problems: tuple[Problem, ...]
+    fits: tuple[BoardFit, ...] = ()
+    runtime: str = "aot"
+
+    @property
+    def passed(self) -> bool:
+        """Every operator works, and the model fits every board asked for."""
+        return not self.problems and all(fit.fits for fit in self.fits)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for ``json.dumps``."""
+        return {"passed": self.passed, **asdict(self)}
+
+
+def check_model(graph: Graph) -> tuple[Problem, ...]:
+    """Return every use of an operator that no runtime can execute exactly, in execution order."""
+    return tuple(problem for op in graph.operators for problem in _check(graph, op))
+
+
+def _check(graph: Graph, op: Operator) -> tuple[Problem, ...]:
+    spec = operator_specs().get(op.kind)
+    if spec is None:
+        return (
+            Problem(
+                f"{op.name} ({op.kind})",
+                "the operator is not supported",
+                "replace the layer; supported are " + ", ".join(operator_specs()),
+            ),
+        )
+    return tuple(spec.check(graph, op))

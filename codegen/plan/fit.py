@@ -1,0 +1,102 @@
+"""Where a model fits, before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from micronets_gen.boards.board import Board
+from micronets_gen.errors import FitError
+from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.placement import (
+    biggest_tensors,
+    describe_board,
+    find_placement,
+    lost_bytes,
+    place_arena,
+    smallest_board,
+)
+from micronets_gen.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Bytes that an image needs on a board: the arena, other RAM, flash."""
+
+    arena: int
+    other_ram: int
+    flash: int
+
+
+def demand(plan: Plan, footprint: Footprint, board: Board, vector_bytes: int = 0) -> Demand:
+    return Demand(
+        plan.memory.size,
+        footprint.static_ram + footprint.stack + lost_bytes(board),
+        footprint.constants + footprint.code + vector_bytes,
+    )
+
+
+def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_bytes: int = 0) -> Plan:
+    """Return the plan with the arena's region.
+
+    Args:
+        boards: Where to look for one that would hold what the plan's board does not.
+        vector_bytes: Golden vectors in flash.
+
+    Raises:
+        FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
+    """
+    need = demand(plan, footprint, plan.board, vector_bytes)
+    if vector_bytes and find_placement(plan.board, need.arena, need.other_ram, need.flash) is None:
+        _require_that_vectors_are_not_why(plan.board, need, vector_bytes)
+    placement = place_arena(
+        plan.board,
+        need.arena,
+        need.other_ram,
+        need.flash,
+        tensors=biggest_tensors(plan.memory),
+        boards=boards,
+    )
+    return replace(plan, arena_region=placement.region)
+
+
+def overflowed(
+    plan: Plan, footprint: Footprint, region: str, excess: int, boards: Sequence[Board]
+) -> FitError:
+    """Return the error for an image that the linker found too large, though the bounds before it held.
+
+    Args:
+        region: Where there was no room.
+        excess: Bytes too many.
+        boards: Where to look for one that would hold it.
+    """
+    need = demand(plan, footprint, plan.board)
+    flash = plan.board.default_flash
+    if region == flash.name:
+        need = replace(need, flash=flash.size + excess)
+        weights = sorted((t for t in plan.graph.tensors if t.is_constant), key=lambda t: -t.nbytes)[:3]
+        largest, lighter = [(t.name, t.nbytes) for t in weights], "use fewer weights"
+    else:
+        need = replace(need, other_ram=need.other_ram + excess)
+        largest, lighter = list(biggest_tensors(plan.memory)), "make the largest tensors smaller"
+    other = smallest_board(boards, need.arena, need.other_ram, need.flash)
+    return FitError(
+        f"the image is {excess:,} bytes too large for {region}",
+        where=plan.board.name,
+        why="largest: " + ", ".join(f"{name} {size:,}" for name, size in largest),
+        remedy=f"take {describe_board(other)}, the smallest that holds it, or {lighter}"
+        if other
+        else lighter,
+    )
+
+
+def _require_that_vectors_are_not_why(board: Board, need: Demand, vector_bytes: int) -> None:
+    bare = need.flash - vector_bytes
+    if find_placement(board, need.arena, need.other_ram, bare) is not None:
+        raise FitError(
+            "the golden vectors of the self-test do not fit beside the model",
+            where=board.name,
+            why=f"the model needs {bare:,} and the vectors {vector_bytes:,} of the "
+            f"{board.default_flash.size:,} bytes of {board.default_flash.name}",
+            remedy="embed fewer of them with --vector-count, or take a board with more flash",
+        )

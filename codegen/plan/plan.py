@@ -1,0 +1,150 @@
+"""The plan: everything decided about one model on one board, as immutable data.
+
+Made once (by the chosen runtime), read by rendering; templates get plain values of it. Nothing after
+compilation reads it: reports state what is in the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from micronets_gen.boards.board import Board
+from micronets_gen.model.graph import Array, Graph
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A constant array in flash.
+
+    Attributes:
+        name: C identifier, unique in the project.
+        ctype: Element type.
+        data: Elements in storage order (any shape; rendered flat).
+        role: ``weights``, ``bias``, ``quantization`` or ``table``.
+        comment: What it holds, shape and layout.
+        align: Bytes.
+    """
+
+    name: str
+    ctype: str
+    data: Array
+    role: str
+    comment: str
+    align: int = 4
+
+
+Field = int | float | str | Constant | tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One kernel call: ``function(&params, arguments...)``.
+
+    Attributes:
+        function: C function of a kernel source.
+        params: Fields of ``struct <function>_params``, in order; a :class:`Constant` renders as its name, a
+            ``str`` as itself.
+        inputs: Tensors read, in argument order.
+        outputs: Tensors written, in argument order after the inputs.
+        scratch: Whether the layer's scratch buffer is the last argument.
+    """
+
+    function: str
+    params: tuple[tuple[str, Field], ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    scratch: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCode:
+    """How the aot runtime executes one operator.
+
+    Attributes:
+        sources: Files of ``templates/aot`` that it needs (``.c``; headers follow by name).
+        calls: In order; empty where the output shares the input's bytes.
+        may_overwrite: ``(input position, output position)`` pairs that may share their bytes.
+        alias: Whether output 0 is input 0 (for SPLIT-like views: never) under another shape.
+        scratch_bytes: Scratch in the arena, live during the layer only.
+        stack_bytes: Scratch on the stack instead: what the arena has no room for.
+    """
+
+    sources: tuple[str, ...]
+    calls: tuple[Call, ...]
+    may_overwrite: tuple[tuple[int, int], ...] = ()
+    alias: bool = False
+    scratch_bytes: int = 0
+    stack_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes of the arena that one or more tensors occupy for a time.
+
+    Attributes:
+        tensors: Tensor indices that share it (views, in-place results); empty for scratch.
+        name: For drawings: the first tensor's layer, or ``<layer> scratch``.
+        offset: Bytes from the arena's start.
+        size: Bytes.
+        first: First operator index during which it is live (-1: before the first, a graph input).
+        last: Last operator index during which it is live (number of operators: a graph output).
+    """
+
+    tensors: tuple[int, ...]
+    name: str
+    offset: int
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """The arena's layout.
+
+    Attributes:
+        size: Bytes of the arena.
+        peak: The largest sum of live buffers at any operator: no plan can be smaller.
+        align: Alignment of the arena in bytes.
+    """
+
+    buffers: tuple[Buffer, ...]
+    size: int
+    peak: int
+    align: int = 16
+
+    def offset_of(self, tensor: int) -> int:
+        """Return the arena offset of a tensor.
+
+        Raises:
+            KeyError: the tensor is not in the arena (a constant).
+        """
+        for buffer in self.buffers:
+            if tensor in buffer.tensors:
+                return buffer.offset
+        raise KeyError(tensor)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One operator as reports show it."""
+
+    index: int
+    name: str
+    kind: str
+    macs: int
+    kernel: str
+    code: LayerCode | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that rendering needs."""
+
+    graph: Graph
+    board: Board
+    runtime: str
+    layers: tuple[Layer, ...]
+    memory: MemoryPlan
+    arena_region: str
+    model_name: str

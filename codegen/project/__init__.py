@@ -1,0 +1,1 @@
+"""The PlatformIO project: its files, the lock, the build."""

@@ -1,0 +1,224 @@
+"""A board's start-up code, drivers and linker script, from ``templates/soc``.
+
+A family is a folder with a ``family.toml``: the cores, UARTs and clock limits of its parts, which board files
+are checked against, and the files that a project's ``lib/board`` gets. Those ending in ``.j2`` take board
+data.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from micronets_gen.boards.board import Board, Region
+from micronets_gen.boards.family import AHB_FIELDS, APB_FIELDS, Family, frequencies, load_family, soc_folder
+from micronets_gen.plan.placement import stack_guard
+
+if TYPE_CHECKING:
+    import jinja2
+
+COMMON = {
+    "board.h": "common/board.h",
+    "board.ld": "common/board.ld.j2",
+    "board_config.h": "common/board_config.h.j2",
+    "cortex_m.h": "common/cortex_m.h",
+    "faults.c": "common/faults.c",
+    "soc_internal.h": "common/soc_internal.h",
+    "startup.c": "common/startup.c",
+    "vectors.c": "common/vectors.c.j2",
+}
+"""Files of every board: name in ``lib/board`` to path in ``templates/soc``."""
+
+
+def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str, str]:
+    """Return the files of a project's ``lib/board``.
+
+    Args:
+        board: The board.
+        arena_region: RAM region of the section ``.arena``, or a span of adjacent ones written ``A+B``. Where
+            the span holds the default RAM, data, bss and stack share it with the arena.
+        stack_bytes: The linker refuses an image that leaves less for the stack.
+
+    Returns:
+        File name to text, sorted by name.
+
+    Raises:
+        KeyError: ``arena_region`` is no place of the board's RAM.
+        ValueError: ``stack_bytes`` is not positive.
+    """
+    if stack_bytes <= 0:
+        raise ValueError(f"stack_bytes is {stack_bytes}, which is not positive")
+    family = load_family(board.family)
+    sources = {**COMMON, **family.files}
+    values: dict[str, dict[str, Any]] = {
+        "board.ld": _linker_values(board, board.place(arena_region), stack_bytes),
+        "board_config.h": _config_values(board, family),
+        "vectors.c": {"mcu": board.mcu, "interrupts": family.interrupts},
+    }
+    files = {}
+    for name, source in sorted(sources.items()):
+        if source.endswith(".j2"):
+            files[name] = _environment().get_template(source).render(values[name])
+        else:
+            files[name] = (soc_folder() / source).read_text(encoding="utf-8")
+    return files
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(soc_folder()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _config_values(board: Board, family: Family) -> dict[str, Any]:
+    emulator = board.emulator
+    return {
+        "name": board.name,
+        "title": board.title,
+        "clock_hz": board.clock_hz,
+        "clock": _clock_values(board, family),
+        "uart": _uart_values(board),
+        "counter_numerator": emulator.instructions_numerator if emulator else 1,
+        "counter_denominator": emulator.instructions_denominator if emulator else 1,
+    }
+
+
+def _clock_values(board: Board, family: Family) -> dict[str, Any] | None:
+    clock, limits = board.clock, family.clock
+    if clock is None or limits is None:
+        return None
+    made = frequencies(clock, core_before_ahb=limits.core_before_ahb)
+    uart_hz = made.apb2 if board.uart.instance in family.apb2_uarts else made.apb1
+    return {
+        "summary": f"{clock.source} {_mhz(clock.source_hz)} -> VCO {_mhz(made.vco)} -> "
+        f"core {_mhz(made.core)}, AHB {_mhz(made.ahb)}, APB1 {_mhz(made.apb1)}, APB2 {_mhz(made.apb2)}",
+        "source_macro": clock.source.replace("-", "_").upper(),
+        "pll_input_hz": made.pll_input,
+        "pll_m": clock.pll_m,
+        "pll_n": clock.pll_n,
+        "pll_div": clock.pll_div,
+        "pll_q": clock.pll_q,
+        "ahb_div": clock.ahb_div,
+        "ahb_field": AHB_FIELDS[clock.ahb_div],
+        "apb1_div": clock.apb1_div,
+        "apb1_field": APB_FIELDS[clock.apb1_div],
+        "apb2_div": clock.apb2_div,
+        "apb2_field": APB_FIELDS[clock.apb2_div],
+        "flash_latency": clock.flash_latency,
+        "boost": int(clock.boost),
+        "uart_hz": uart_hz,
+    }
+
+
+def _uart_values(board: Board) -> dict[str, Any]:
+    uart = board.uart
+    values: dict[str, Any] = {"instance": uart.instance, "baud": uart.baud, "tx": uart.tx, "rx": uart.rx}
+    if uart.tx:
+        values["tx_port"], values["tx_pin"] = _pin(uart.tx)
+        values["rx_port"], values["rx_pin"] = _pin(uart.rx)
+        values["alternate"] = uart.alternate
+    return values
+
+
+def _pin(name: str) -> tuple[int, int]:
+    match = re.fullmatch(r"P([A-K])(\d{1,2})", name)
+    if match is None:
+        raise ValueError(f"'{name}' is not the name of a pin")
+    return ord(match[1]) - ord("A"), int(match[2])
+
+
+def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, Any]:
+    merged = arena.name.split("+")
+    data = arena if board.default_ram.name in merged else board.default_ram
+    kept = [region for region in board.regions if region.name not in merged]
+    flash = board.default_flash
+    vectors = next((region for region in board.regions if region.vectors), flash)
+    memory = sorted([*kept, arena], key=lambda region: region.origin)
+    return {
+        "title": board.title,
+        "mcu": board.mcu,
+        "regions": [
+            {
+                "name": region.name,
+                "origin": f"0x{region.origin:08X}",
+                "size_text": f"{size_text(region.size):>6}",
+                "note": region.note,
+            }
+            for region in board.regions
+        ],
+        "memory": [
+            {
+                "name": _identifier(region),
+                "access": {"flash": "rx", "code": "rwx", "ram": "rw"}[region.kind],
+                "origin": f"0x{region.origin:08X}",
+                "length": f"0x{region.size:X}",
+            }
+            for region in memory
+        ],
+        "flash": _identifier(flash),
+        "vectors": _identifier(vectors),
+        "data": _identifier(data),
+        "arena": _identifier(arena),
+        "spare": [_identifier(r) for r in memory if r.kind == "ram" and r not in (data, arena)],
+        "below_stack": "_arena_end" if arena == data else "_bss_end",
+        "stack_guard": stack_guard(board),
+        "stack_bytes": stack_bytes,
+        "checks": _linker_checks(board, flash, data, arena),
+    }
+
+
+def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> list[dict[str, str]]:
+    code, rw, tensors = _identifier(flash), _identifier(data), _identifier(arena)
+    shared = data == arena
+    holds = "the arena of the model, data, bss and the stack" if shared else "data, bss and the stack"
+    checks = [
+        {
+            "condition": f"_data_load + SIZEOF(.data) <= ORIGIN({code}) + LENGTH({code})",
+            "sentence": f"Flash overflow in {code}: code, constants and weights need more than its "
+            f"{size_text(flash.size)}. Take a smaller model, or a board with more flash.",
+        },
+        {
+            "condition": "_stack_limit + _stack_bytes <= _stack_top",
+            "sentence": f"RAM overflow in {rw}: {holds} need more than its {size_text(data.size)}. "
+            + (
+                "Take a smaller model, shrink your own variables, or take a board with more RAM."
+                if shared
+                else "Shrink your own variables, or move large ones to another region by a section attribute."
+            ),
+        },
+    ]
+    if not shared:
+        checks.append(
+            {
+                "condition": f"_arena_end <= ORIGIN({tensors}) + LENGTH({tensors})",
+                "sentence": f"RAM overflow in {tensors}: the arena of the model needs more than its "
+                f"{size_text(arena.size)}. Generate the project again to place the arena elsewhere, take a "
+                "smaller model, or a board with more RAM.",
+            }
+        )
+    return checks
+
+
+def _identifier(region: Region) -> str:
+    return region.name.replace("+", "_")
+
+
+def size_text(size: int) -> str:
+    """Return a size as linker scripts write it: ``64K``, ``2M``, or bytes."""
+    for unit, letter in ((1 << 20, "M"), (1 << 10, "K")):
+        if size % unit == 0:
+            return f"{size // unit}{letter}"
+    return str(size)
+
+
+def _mhz(hertz: int) -> str:
+    return f"{hertz / 1e6:g} MHz"

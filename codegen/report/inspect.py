@@ -1,0 +1,285 @@
+"""What is in a model: operators, quantisation, work, weights, and memory over time.
+
+Memory is what any runtime needs at least: at each operator, the bytes of all activations that are alive while
+it runs, its own inputs and outputs included, none sharing a byte.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from micronets_gen.model.graph import Graph, Operator, Tensor
+from micronets_gen.operators import operator_specs
+from micronets_gen.plan.reference import last_uses
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_LARGEST = 5
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """A tensor as reports show it.
+
+    Attributes:
+        scale: First scale; 0.0 for an unquantised tensor.
+        channels: Scales along the quantised dimension: 1 per tensor, 0 unquantised.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    scale: float
+    zero_point: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class OperatorSummary:
+    """One operator.
+
+    Attributes:
+        inputs: Activations read, in order.
+        outputs: Activations written, in order.
+        macs: Multiply-accumulates; 0 for an operator without products, or one that cannot be executed.
+        parameters: Elements of its quantised constants, such as weights and biases; shapes and axes are none.
+        weight_bytes: Bytes of these parameters. One that operators share counts at the first.
+        live_bytes: Activations alive while it runs.
+    """
+
+    index: int
+    name: str
+    kind: str
+    version: int
+    inputs: tuple[TensorSummary, ...]
+    outputs: tuple[TensorSummary, ...]
+    macs: int
+    parameters: int
+    weight_bytes: int
+    live_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A whole model.
+
+    Attributes:
+        kinds: Operators of each kind, most frequent first.
+        peak_bytes: Largest ``live_bytes``; ``peak_operator`` is where it occurs first.
+        largest: The largest activations, largest first.
+    """
+
+    name: str
+    sha256: str
+    file_bytes: int
+    description: str
+    inputs: tuple[TensorSummary, ...]
+    outputs: tuple[TensorSummary, ...]
+    operators: tuple[OperatorSummary, ...]
+    kinds: tuple[tuple[str, int], ...]
+    macs: int
+    parameters: int
+    weight_bytes: int
+    peak_bytes: int
+    peak_operator: int
+    largest: tuple[TensorSummary, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for ``json.dumps``; ``kinds`` as an object."""
+        return {**asdict(self), "kinds": dict(self.kinds)}
+
+
+def inspect_model(graph: Graph) -> ModelSummary:
+    """Summarise a model; never fails on a graph that the reader returned."""
+    seen: set[int] = set()
+    live = live_bytes(graph)
+    operators = tuple(
+        _operator(graph, op, seen, live_now) for op, live_now in zip(graph.operators, live, strict=True)
+    )
+    peak = max(range(len(live)), key=lambda i: live[i])
+    written = {t for op in graph.operators for t in op.outputs}
+    activations = sorted(
+        (graph.tensor(t) for t in written | set(graph.inputs)), key=lambda t: (-t.nbytes, t.index)
+    )
+    return ModelSummary(
+        name=graph.name,
+        sha256=graph.sha256,
+        file_bytes=graph.file_bytes,
+        description=graph.description,
+        inputs=tuple(_tensor(graph.tensor(t)) for t in graph.inputs),
+        outputs=tuple(_tensor(graph.tensor(t)) for t in graph.outputs),
+        operators=operators,
+        kinds=tuple(Counter(op.kind for op in graph.operators).most_common()),
+        macs=sum(op.macs for op in operators),
+        parameters=sum(op.parameters for op in operators),
+        weight_bytes=sum(op.weight_bytes for op in operators),
+        peak_bytes=live[peak],
+        peak_operator=peak,
+        largest=tuple(_tensor(t) for t in activations[:_LARGEST]),
+    )
+
+
+def live_bytes(graph: Graph) -> tuple[int, ...]:
+    """Return the bytes of live activations at each operator.
+
+    Model inputs live from the first operator to their last reader, results from the operator that writes them
+    to their last reader, model outputs to the last operator.
+    """
+    count = len(graph.operators)
+    last = last_uses(graph)
+    change = [0] * (count + 1)
+    first = dict.fromkeys(graph.inputs, 0) | {t: op.index for op in graph.operators for t in op.outputs}
+    for t, begin in first.items():
+        size = graph.tensor(t).nbytes
+        change[begin] += size
+        change[min(last.get(t, begin) + 1, count)] -= size
+    total, result = 0, []
+    for difference in change[:count]:
+        total += difference
+        result.append(total)
+    return tuple(result)
+
+
+def sparkline(values: tuple[int, ...]) -> str:
+    """Return one block character per value, the largest full; a value above 0 is never blank."""
+    top = max(values, default=0)
+    return "".join(_BLOCKS[-(-v * (len(_BLOCKS) - 1) // top) if top else 0] for v in values)
+
+
+def render(summary: ModelSummary, console: Console) -> None:
+    """Print a summary as tables; made for 100 columns, usable from 80."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from micronets_gen.report.listing import keep_whole
+
+    console.print(Text.assemble((summary.name, "bold"), f"   {summary.file_bytes:,} bytes", style=""))
+    for title, tensors in (("input", summary.inputs), ("output", summary.outputs)):
+        for tensor in tensors:
+            console.print(Text(f"  {title:<7}{_shape(tensor)}  {_quantization(tensor)}"))
+    console.print()
+    gap = (0, 1) if console.width >= 100 else (0, 0)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=gap, header_style="bold")
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("layer", max_width=24, no_wrap=True, overflow="ellipsis")
+    table.add_column("operator", max_width=18, no_wrap=True, overflow="ellipsis")
+    table.add_column("output", max_width=18, no_wrap=True, overflow="ellipsis")
+    table.add_column("MACs", justify="right")
+    table.add_column("weights B", justify="right")
+    table.add_column("live B", justify="right")
+    table.add_column("", min_width=1)
+    marks = sparkline(tuple(op.live_bytes for op in summary.operators))
+    for op, mark in zip(summary.operators, marks, strict=True):
+        peak = op.index == summary.peak_operator
+        table.add_row(
+            str(op.index),
+            Text(op.name),
+            Text(op.kind, style="cyan"),
+            _shape(op.outputs[0]),
+            f"{op.macs:,}" if op.macs else "·",
+            f"{op.weight_bytes:,}" if op.weight_bytes else "·",
+            Text(f"{op.live_bytes:,}", style="bold red" if peak else ""),
+            Text(mark, style="red" if peak else "green"),
+        )
+    keep_whole(table, 0, 4, 5, 6)
+    console.print(table)
+    console.print(_totals(summary))
+    console.print(_memory(summary, console.width))
+
+
+def _totals(summary: ModelSummary) -> Text:
+    from rich.text import Text
+
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.kinds)
+    return Text(
+        f"{summary.macs:,} MACs   {summary.parameters:,} parameters   "
+        f"{summary.weight_bytes:,} bytes of weights\n"
+        f"{len(summary.operators)} operators: {kinds}\n"
+    )
+
+
+def _memory(summary: ModelSummary, width: int) -> Text:
+    from rich.text import Text
+
+    values = tuple(op.live_bytes for op in summary.operators)
+    peak = summary.operators[summary.peak_operator]
+    room = max(20, width - 4)
+    stretch = max(1, min(3, room // max(1, len(values))))
+    bars = "".join(c * stretch for c in sparkline(_at_most(values, room)))
+    lines = [
+        f"memory over time: peak {summary.peak_bytes:,} bytes of activations at {peak.index} {peak.name}",
+        f"  {bars}",
+        "  largest: " + ", ".join(f"{_shape(t)} {t.bytes:,} B" for t in summary.largest[:3]),
+    ]
+    return Text("\n".join(lines))
+
+
+def _at_most(values: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Return ``values``, or the maxima of ``count`` equal stretches of them where there are more."""
+    if len(values) <= count:
+        return values
+    edges = [i * len(values) // count for i in range(count + 1)]
+    return tuple(max(values[a:b]) for a, b in pairwise(edges))
+
+
+def _operator(graph: Graph, op: Operator, seen: set[int], live: int) -> OperatorSummary:
+    weights = [t for t in _parameters(graph, op) if t.index not in seen]
+    seen.update(t.index for t in weights)
+    return OperatorSummary(
+        index=op.index,
+        name=op.name,
+        kind=op.kind,
+        version=op.version,
+        inputs=tuple(
+            _tensor(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
+        ),
+        outputs=tuple(_tensor(graph.tensor(t)) for t in op.outputs),
+        macs=_macs(graph, op),
+        parameters=sum(t.elements for t in weights),
+        weight_bytes=sum(t.nbytes for t in weights),
+        live_bytes=live,
+    )
+
+
+def _macs(graph: Graph, op: Operator) -> int:
+    # Shapes make sense only where the operator's check passes.
+    spec = operator_specs().get(op.kind)
+    return spec.macs(graph, op) if spec and not any(True for _ in spec.check(graph, op)) else 0
+
+
+def _parameters(graph: Graph, op: Operator) -> tuple[Tensor, ...]:
+    indices = dict.fromkeys(t for t in op.inputs if t >= 0)
+    return tuple(t for i in indices if (t := graph.tensor(i)).is_constant and t.quantization is not None)
+
+
+def _tensor(tensor: Tensor) -> TensorSummary:
+    quantization = tensor.quantization
+    return TensorSummary(
+        index=tensor.index,
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=tensor.dtype.value,
+        bytes=tensor.nbytes,
+        scale=quantization.scale[0] if quantization else 0.0,
+        zero_point=tensor.zero_point,
+        channels=len(quantization.scale) if quantization else 0,
+    )
+
+
+def _shape(tensor: TensorSummary) -> str:
+    return "×".join(map(str, tensor.shape)) or "scalar"
+
+
+def _quantization(tensor: TensorSummary) -> str:
+    if not tensor.channels:
+        return tensor.dtype
+    return f"{tensor.dtype}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}"

@@ -1,0 +1,236 @@
+"""Proves in a linked image which kernels execute a model's layers.
+
+A registration of TFLM (``Register_CONV_2D_INT8``) names the functions that execute its operator. From it, calls and
+addresses in the code lead to everything that the operator can reach. Where that includes a computing function of
+CMSIS-NN, the operator runs on it; where it does not, a reference kernel does the work, three to six times slower.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from micronets_gen.errors import FitError, ToolError
+from micronets_gen.image.elf import open_image
+from micronets_gen.image.thumb import Code, Instruction, branches, instructions
+from micronets_gen.plan.plan import Plan
+from micronets_gen.runtimes.base import LayerKernel
+
+_EXECUTABLE = 4  # SHF_EXECINSTR
+# They prepare: what they compute is not the operator.
+_PREPARING = re.compile(r"get_buffer_size|arm_vector_sum")
+_CALLER = re.compile(r"^_ZN6tflite\d+MicroInterpreterGraph\d+(Init|Prepare|Invoke)Subgraphs?E")
+_MOVING = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a kind of operator should run on.
+
+    Attributes:
+        registration: Name of the function without namespace.
+        functions: Functions of CMSIS-NN that its source calls; empty where there is only a reference kernel.
+        file: That source.
+    """
+
+    registration: str
+    functions: tuple[str, ...]
+    file: str
+
+
+def layer_kernels(
+    elf: Path, layers: Iterable[tuple[int, str]], expected: Mapping[str, Expectation]
+) -> tuple[LayerKernel, ...]:
+    """Return what executes each layer.
+
+    Args:
+        elf: The linked image.
+        layers: Index and kind of each.
+        expected: By kind.
+
+    Raises:
+        ToolError: the image cannot be read, or a registration is not in it.
+    """
+    image = _Image.read(elf)
+    verdicts = {kind: _judge(image, kind, what, elf) for kind, what in sorted(expected.items())}
+    return tuple(replace(verdicts[kind], layer=index) for index, kind in layers)
+
+
+def _judge(image: _Image, kind: str, expected: Expectation, elf: Path) -> LayerKernel:
+    start = image.find(f"_ZN6tflite{len(expected.registration)}{expected.registration}Ev")
+    if start is None:
+        raise ToolError(
+            f"{expected.registration} is not in the image, so nothing can execute {kind}",
+            where=str(elf),
+            remedy="build the project again from scratch; if that does not help, report it",
+        )
+    reached = image.reachable(start)
+    wanted = {name for name in expected.functions if not _PREPARING.search(name)}
+    computing = sorted(reached & wanted)
+    if computing:
+        return LayerKernel(-1, " / ".join(computing))
+    source = Path(expected.file).name
+    if wanted:
+        return LayerKernel(
+            -1, f"{source} (reference)", f"{kind} does not reach {', '.join(sorted(wanted))} in the image"
+        )
+    problem = "" if kind in _MOVING else f"{kind} has a reference kernel only ({source})"
+    return LayerKernel(-1, f"{source} (reference)", problem)
+
+
+def operator_calls(elf: Path, registrations: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what the interpreter calls through the pointers of registrations, for the analysis of the stack.
+
+    Args:
+        elf: The linked image.
+        registrations: Names of the functions without namespace.
+
+    Returns:
+        For each function of the interpreter that calls operators, every function that registrations name.
+
+    Raises:
+        ToolError: the image cannot be read.
+    """
+    image = _Image.read(elf)
+    starts = (image.find(f"_ZN6tflite{len(name)}{name}Ev") for name in registrations)
+    addresses = {a for start in starts if start is not None for a in image.mentioned(start)}
+    targets = tuple(sorted(min(image.functions[a].names) for a in addresses))
+    return dict.fromkeys(sorted(name for name in image.names if _CALLER.search(name)), targets)
+
+
+def require_fast(plan: Plan, kernels: Iterable[LayerKernel]) -> None:
+    """Check that every layer runs on the fastest kernel that the runtime could have.
+
+    Raises:
+        FitError: some do not; the message names them with their share of the work.
+    """
+    slow = [kernel for kernel in kernels if kernel.problem]
+    if not slow:
+        return
+    elements = {
+        layer.index: plan.graph.tensor(plan.graph.operators[layer.index].outputs[0]).elements
+        for layer in plan.layers
+    }
+    lines = [
+        f"layer {k.layer} {plan.layers[k.layer].name}: {k.problem}, "
+        f"{plan.layers[k.layer].macs:,} MACs, {elements[k.layer]:,} elements"
+        for k in slow
+    ]
+    raise FitError(
+        f"{len(slow)} of {len(plan.layers)} layers run on reference kernels",
+        where=plan.model_name,
+        why="; ".join(lines),
+        remedy="replace the layers, use --runtime aot, or leave out --strict-kernels",
+    )
+
+
+@dataclass(frozen=True)
+class _Function:
+    address: int
+    size: int
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """Functions by address, without the Thumb bit, and the code that they lie in."""
+
+    functions: Mapping[int, _Function]
+    code: tuple[Code, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> _Image:
+        with open_image(path) as elf:
+            return cls._of(elf, path)
+
+    @classmethod
+    def _of(cls, elf: Any, path: Path) -> _Image:
+        table = elf.get_section_by_name(".symtab")
+        if table is None:
+            raise ToolError(
+                "the image has no symbols", where=str(path), remedy="link without -s, do not strip it"
+            )
+        sections = {
+            i: section
+            for i, section in enumerate(elf.iter_sections())
+            if section.header.sh_flags & _EXECUTABLE
+        }
+        marks: dict[int, list[tuple[int, str]]] = {index: [] for index in sections}
+        names: dict[int, set[str]] = {}
+        sizes: dict[int, int] = {}
+        for symbol in table.iter_symbols():
+            index = symbol.entry.st_shndx
+            if index not in sections:
+                continue
+            address = symbol.entry.st_value & ~1
+            if symbol.entry.st_info.type == "STT_FUNC":
+                names.setdefault(address, set()).add(symbol.name)
+                sizes[address] = max(sizes.get(address, 0), symbol.entry.st_size)
+            elif symbol.name[:2] in {"$t", "$d"}:
+                marks[index].append((address, symbol.name[1]))
+        return cls(
+            {a: _Function(a, sizes[a], frozenset(names[a])) for a in names},
+            tuple(Code(s.header.sh_addr, s.data(), sorted(marks[i])) for i, s in sections.items()),
+        )
+
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        return {name: f.address for f in self.functions.values() for name in f.names}
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Names of all functions."""
+        return self._by_name
+
+    def find(self, name: str) -> int | None:
+        """Return the address of a function."""
+        return self._by_name.get(name)
+
+    def reachable(self, start: int) -> frozenset[str]:
+        """Return the names of all functions that a function calls or takes the address of, directly or not."""
+        done: set[int] = set()
+        waiting = [start]
+        while waiting:
+            address = waiting.pop()
+            if address not in done:
+                done.add(address)
+                waiting.extend(self.mentioned(address))
+        return frozenset(name for address in done for name in self.functions[address].names)
+
+    def mentioned(self, address: int) -> Iterable[int]:
+        """Yield the addresses of functions that a function calls or takes the address of."""
+        function = self.functions[address]
+        code = next(
+            (c for c in self.code if c.base <= function.address < c.end), Code(function.address, b"", ())
+        )
+        end = function.address + function.size
+        halves: dict[int, int] = {}
+        for instruction in instructions(code, function.address, end):
+            for target, _ in branches(instruction, code):
+                if target in self.functions:
+                    yield target
+            yield from self._pointer(_built(instruction, halves))
+        for place in range((function.address + 3) & ~3, end - 3, 4):
+            yield from self._pointer(code.word(place))
+
+    def _pointer(self, value: int | None) -> Iterable[int]:
+        """A value is a pointer to a function if it is the address of one with the Thumb bit."""
+        if value is not None and value & 1 and value & ~1 in self.functions:
+            yield value & ~1
+
+
+def _built(instruction: Instruction, halves: dict[int, int]) -> int | None:
+    """Follow ``movw`` and ``movt``; return the value that a pair has built."""
+    first, second = instruction.first, instruction.second
+    if second is None or second & 0x8000 or first & 0xFB70 != 0xF240:
+        return None
+    immediate = (first & 15) << 12 | (first >> 10 & 1) << 11 | (second >> 12 & 7) << 8 | second & 0xFF
+    register = second >> 8 & 15
+    if first & 0x80:
+        return immediate << 16 | halves.get(register, 0)
+    halves[register] = immediate
+    return None

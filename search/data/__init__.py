@@ -1,0 +1,1 @@
+"""What is learnt from: tasks, features, synthetic speech."""

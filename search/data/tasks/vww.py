@@ -1,0 +1,230 @@
+"""Visual wake words: is a person in the picture? From folders, TFRecords or COCO with its annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from micronets_gen.boards.board import Board
+from micronets_gen.errors import UsageError
+from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
+from micronets_gen.search.data.tasks.base import Dataset, Floats, TaskData, accuracy_judge
+from micronets_gen.search.data.tasks.options import parse_options
+from micronets_gen.search.data.tasks.sampling import evenly, limited, shuffled_epoch, split_of, usable
+from micronets_gen.search.data.tasks.vww_layouts import PARTS, Picture, find_pictures
+
+CLASSES = ("no person", "person")
+
+_SMALL, _MEDIUM = 50, 160
+_MEDIUM_RAM = 320 << 10
+
+
+@dataclass(frozen=True)
+class VwwOptions:
+    """What a recipe's ``[task]`` table may set.
+
+    Attributes:
+        size: Height and width of the input; see :func:`options_for`.
+        flip: Mirror half of the training pictures.
+        zoom: Training pictures are cut to at least ``1 - zoom`` of their sides, at random places.
+        brightness: Largest change of brightness either way; 1 is from black to white.
+        contrast: Largest change of contrast either way, as a share.
+        area_percent: COCO: a person counts whose annotated area is above this share of the picture.
+        epoch_samples: An epoch is at most so many of the training samples, others each time; 0 for all.
+    """
+
+    size: int = _SMALL
+    flip: bool = True
+    zoom: float = 0.2
+    brightness: float = 0.15
+    contrast: float = 0.2
+    area_percent: float = 0.5
+    epoch_samples: int = 0
+
+
+@dataclass(frozen=True)
+class Vww:
+    """The task, as :class:`micronets_gen.search.data.tasks.base.Task` says."""
+
+    options: VwwOptions = VwwOptions()
+    name: str = "vww"
+    title: str = "visual wake words: person or no person, grey pictures"
+    classes: tuple[str, ...] = CLASSES
+    backbone: str = "vww"
+    recipe: str = "vww"
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return self.options.size, self.options.size, 1
+
+    def load(self, data_dir: Path | None, seed: int) -> TaskData:
+        """Load pictures from folders, TFRecords or COCO, whichever ``data_dir`` holds."""
+        return _load(find_and_check(data_dir, self.options), self.options, seed)
+
+
+def options_for(board: Board | None, input_shape: tuple[int, int, int] | None) -> dict[str, Any]:
+    """Return the size of the input: that of an architecture that is given, else the board's.
+
+    arXiv:2010.11267 gives 50x50 to its small board, which has 128 KB of RAM, and 160x160 to its medium one, which has
+    320 KB; a board with less than the latter is small.
+    """
+    if input_shape is not None:
+        return {"size": input_shape[0]}
+    if board is None:
+        return {}
+    return {"size": _MEDIUM if board.ram_bytes >= _MEDIUM_RAM else _SMALL}
+
+
+def make(**options: Any) -> Vww:
+    """Return the task with ``options`` as in :class:`VwwOptions`."""
+    return Vww(parse_options(VwwOptions, "vww", options))
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A data set: where it is, its layout, and the pictures of each part."""
+
+    root: Path
+    layout: str
+    pictures: Mapping[str, tuple[Picture, ...]]
+
+
+def find_and_check(data_dir: Path | None, options: VwwOptions) -> Found:
+    """Return the pictures of ``data_dir``, both classes in every part.
+
+    Raises:
+        UsageError: no layout that is known, or a part lacks a class.
+    """
+    root, layout, pictures = find_pictures(data_dir, options.area_percent / 100)
+    for part in PARTS:
+        for label, name in enumerate(CLASSES):
+            if not any(picture.label == label for picture in pictures[part]):
+                raise UsageError(
+                    f"no picture with {name} for {part}",
+                    where=str(root),
+                    why=f"read as {layout}",
+                    remedy="each part of the data needs pictures of both classes",
+                )
+    return Found(root, layout, pictures)
+
+
+def grey_picture(encoded: bytes, size: int) -> npt.NDArray[np.uint8]:
+    """Return an encoded JPEG or PNG as luma (size, size, 1), by the mean over areas, stretched to a square.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    import tensorflow as tf
+
+    try:
+        picture = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
+        if picture.shape[-1] in (3, 4):
+            picture = tf.image.rgb_to_grayscale(picture[..., :3])
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(str(error.message).split("\n", maxsplit=1)[0][:120]) from None
+    small = tf.image.resize(picture[..., :1], [size, size], method="area")
+    result: npt.NDArray[np.uint8] = np.clip(np.rint(small.numpy()), 0, 255).astype(np.uint8)
+    return result
+
+
+def _load(found: Found, options: VwwOptions, seed: int) -> TaskData:
+    files = sorted({picture.file for part in PARTS for picture in found.pictures[part]})
+    listing = [
+        [picture.file, picture.offset, picture.label] for part in PARTS for picture in found.pictures[part]
+    ]
+    key = {"files": fingerprint(found.root, files), "pictures": listing, "size": options.size}
+
+    def make_plans() -> Mapping[str, Plan]:
+        return {part: _plan(found.root, found.pictures[part], options.size) for part in PARTS}
+
+    store = open_store("vww", found.root, len(listing), key, make_plans)
+
+    def prepare(rows: npt.NDArray[Any]) -> Floats:
+        return rows.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+    rows = {part: usable(store.parts[part]) for part in PARTS}
+    for part in PARTS:
+        rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
+    pool = rows["train"]
+    rows["train"] = limited(pool, options.epoch_samples)
+    splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
+    train: Part = store.parts["train"]
+
+    def epoch(index: int) -> Dataset:
+        return shuffled_epoch(
+            train,
+            pool,
+            prepare,
+            lambda pictures, number: augmented(pictures, options, number),
+            seed,
+            index,
+            splits["train"][0].samples,
+        )
+
+    provenance = {
+        "source": {
+            "name": f"visual wake words, read as {found.layout}",
+            "citation": "A. Chowdhery et al. (2019), Visual Wake Words Dataset, arXiv:1906.05721",
+            "licence": "of the pictures that were given; COCO's annotations are CC BY 4.0",
+        },
+        "split": {part: splits[part][0].samples for part in PARTS},
+        "per_class": {
+            part: dict(zip(CLASSES, np.bincount(splits[part][1], minlength=2).tolist(), strict=True))
+            for part in PARTS
+        },
+        "left_out": dict(store.unusable),
+        "features": {"kind": "grey image", "resize": "area", "range": [-1.0, 1.0]},
+        "options": asdict(options),
+        "seed": seed,
+    }
+    judge = accuracy_judge({part: splits[part][1] for part in ("validation", "test")}, 2)
+    return TaskData(
+        train=splits["train"][0],
+        validation=splits["validation"][0],
+        test=splits["test"][0],
+        epoch=epoch,
+        judge=judge,
+        provenance=provenance,
+    )
+
+
+def _plan(root: Path, pictures: tuple[Picture, ...], size: int) -> Plan:
+    def read(row: int) -> Rows:
+        picture = pictures[row]
+        try:
+            return grey_picture(picture.read(root), size)
+        except FileNotFoundError:
+            raise RowError(picture.name, "missing") from None
+        except (OSError, ValueError) as error:
+            raise RowError(picture.name, str(error)) from None
+
+    labels = np.asarray([picture.label for picture in pictures], np.int32)
+    return Plan(labels, read, lambda batch: batch, (size, size, 1), "uint8")
+
+
+def augmented(pictures: Any, options: VwwOptions, seed: Any) -> Any:
+    """Return a batch (batch, size, size, 1) in -1..1 cut, mirrored, and with another light.
+
+    Args:
+        seed: Two integers; the same seed changes alike.
+    """
+    import tensorflow as tf
+
+    batch = tf.shape(pictures)[0]
+    draws = tf.random.stateless_uniform([6, batch], seed)
+    side = 1.0 - options.zoom * draws[0]
+    top, left = draws[1] * (1.0 - side), draws[2] * (1.0 - side)
+    boxes = tf.stack([top, left, top + side, left + side], axis=1)
+    if options.flip:
+        mirrored = tf.stack([boxes[:, 0], boxes[:, 3], boxes[:, 2], boxes[:, 1]], axis=1)
+        boxes = tf.where((draws[3] < 0.5)[:, tf.newaxis], mirrored, boxes)
+    cut = tf.image.crop_and_resize(pictures, boxes, tf.range(batch), [options.size, options.size])
+    contrast = 1.0 + options.contrast * (2.0 * draws[4] - 1.0)
+    brightness = 2.0 * options.brightness * (2.0 * draws[5] - 1.0)
+    lit = cut * contrast[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return tf.clip_by_value(lit + brightness[:, tf.newaxis, tf.newaxis, tf.newaxis], -1.0, 1.0)

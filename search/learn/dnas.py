@@ -1,0 +1,307 @@
+"""The search: weights and decisions learn together, costs above their limits are penalised, temperature falls.
+
+The limits tighten first, from what the undecided network costs: a penalty that began at many times the loss would
+leave out every block that can be left out, before the weights have anything to say.
+
+It ends in a discrete architecture that meets every limit. What the learnt choices miss or leave of the limits,
+:func:`settle` corrects in the smallest steps, those first that the probabilities regret least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from micronets_gen.search.data.tasks.base import TaskData
+from micronets_gen.search.learn.distribution import Step, current, replicated, share_of
+from micronets_gen.search.learn.progress import Progress, Silent
+from micronets_gen.search.learn.recipe import SearchRecipe
+from micronets_gen.search.learn.supernet import Supernet
+from micronets_gen.search.learn.training import (
+    Checkpoint,
+    Phase,
+    Record,
+    accuracy,
+    cosine,
+    cross_entropy,
+    optimizer_of,
+    optimizer_variables,
+    run_phase,
+    steps_per_epoch,
+)
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.backbone import Choice, Space
+from micronets_gen.search.space.cost import Cost, ExpectedCost, cost_of
+from micronets_gen.search.space.limits import LIMITED, Target, Verdict, require_feasible
+
+_WORTH = 2.0
+"""Growth into what the limits leave is taken where its odds are at least exp(-_WORTH)."""
+
+Preferences = tuple[Mapping[str, Any], Mapping[int, Any]]
+"""See :meth:`micronets_gen.search.learn.supernet.Supernet.preferences`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The end of a search.
+
+    Attributes:
+        verdict: Of the final architecture; it fits.
+        history: One record an epoch.
+    """
+
+    architecture: Architecture
+    choice: Choice
+    verdict: Verdict
+    history: list[Record]
+    supernet: Supernet
+
+
+def search(
+    space: Space,
+    data: TaskData,
+    target: Target,
+    recipe: SearchRecipe,
+    checkpoint: Path,
+    seed: int,
+    input_range: tuple[float, float],
+    progress: Progress | None = None,
+) -> Found:
+    """Search a space, or go on from the checkpoint.
+
+    Raises:
+        FitError: nothing in the space meets the limits.
+    """
+    require_feasible(space, target)
+    supernet = Supernet(space, seed, input_range)
+    steps = steps_per_epoch(data, recipe.batch)
+    learner = Learner(supernet, recipe, steps)
+    limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in _limits(supernet, target).items()}
+    warm_up = min(recipe.warm_up, recipe.epochs - 1)
+    expected = ExpectedCost(space)
+    undecided = {k: float(v) for k, v in expected(supernet.decisions(recipe.temperature)).items()}
+    bounds = {name: tf.Variable(limit.numpy(), trainable=False) for name, limit in limits.items()}
+    warm_step, full_step = learner.step(None, {}), learner.step(expected, bounds)
+    deciding = False
+
+    def start_epoch(epoch: int) -> None:
+        nonlocal deciding
+        deciding = epoch >= warm_up
+        learner.temperature.assign(_temperature(recipe, epoch, warm_up))
+        ease = _ease(recipe, epoch, warm_up)
+        for name, bound in bounds.items():
+            limit = float(limits[name].numpy())
+            bound.assign(limit * max(1.0, undecided[name] / limit) ** ease if limit > 0 else limit)
+        if epoch == warm_up:
+            gates = supernet.sample(tf.constant(0, tf.int64), learner.temperature)
+            supernet.network.calibrate(data.representative(recipe.batch * 4), gates)
+
+    def take_step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+        return (full_step if deciding else warm_step)(features, labels, number)
+
+    def finish_epoch(epoch: int) -> Record:
+        for name, value in current().from_chief(lambda: _limits(supernet, target)).items():
+            limits[name].assign(value)
+        decisions = supernet.decisions(learner.temperature)
+        costs = expected(decisions)
+        return {
+            "temperature": float(learner.temperature.numpy()),
+            "expected": {name: float(value) for name, value in costs.items()},
+            "central": asdict(cost_of(space.architecture(supernet.central()))),
+            "limits": {name: float(value.numpy()) for name, value in limits.items()},
+            "widths": {
+                key: [round(float(p), 4) for p in decisions.widths[key]] for key in supernet.width_parameters
+            },
+            "kept": {str(block): round(float(p), 4) for block, p in decisions.kept.items()},
+        }
+
+    variables = supernet.named_variables() | learner.named_variables()
+    variables |= {f"limit/{name}": value for name, value in limits.items()}
+    history = run_phase(
+        Phase(
+            "search",
+            recipe.epochs,
+            recipe.batch,
+            seed,
+            take_step,
+            finish_epoch,
+            Checkpoint(checkpoint, variables),
+            start_epoch=start_epoch,
+        ),
+        data,
+        space.classes,
+        progress or Silent(),
+    )
+    choice, verdict = current().from_chief(lambda: settle(space, supernet, target, recipe.final_temperature))
+    return Found(space.architecture(choice), choice, verdict, history, supernet)
+
+
+class Learner:
+    """The optimizers of weights and decisions, and their steps."""
+
+    def __init__(self, supernet: Supernet, recipe: SearchRecipe, steps: int) -> None:
+        network = supernet.network
+        self._supernet, self._recipe = supernet, recipe
+        self._weights = list(network.trainable_variables)
+        decayed = {id(v) for v in network.decayed}
+        self._optimizer = optimizer_of(
+            recipe.optimizer,
+            cosine(recipe.learning_rate, recipe.final_learning_rate, recipe.epochs * steps),
+            recipe.weight_decay,
+            self._weights,
+            [v for v in self._weights if id(v) not in decayed],
+        )
+        self._decisions = supernet.decision_variables
+        self._decider = optimizer_of("adamw", recipe.decision_rate, 0.0, self._decisions, [])
+        self.temperature = tf.Variable(recipe.temperature, dtype=tf.float32, trainable=False)
+
+    def named_variables(self) -> dict[str, Any]:
+        named = {f"weights/{name}": v for name, v in optimizer_variables(self._optimizer).items()}
+        return named | {f"decisions/{name}": v for name, v in optimizer_variables(self._decider).items()}
+
+    def step(self, expected: ExpectedCost | None, limits: Mapping[str, Any]) -> Step:
+        """Return a step; without costs only the weights learn, without quantisation."""
+        if expected is None or not self._decisions:
+            return self._step(expected, limits, True, False)
+        if not self._recipe.alternate:
+            return self._step(expected, limits, True, True)
+        turns = self._step(expected, limits, True, False), self._step(expected, limits, False, True)
+        return lambda features, labels, number: turns[int(number) % 2](features, labels, number)
+
+    def _step(
+        self, expected: ExpectedCost | None, limits: Mapping[str, Any], learn: bool, decide: bool
+    ) -> Step:
+        recipe, supernet = self._recipe, self._supernet
+
+        def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+            with tf.GradientTape() as tape:
+                gates = supernet.sample(number, self.temperature)
+                logits = supernet.network(features, training=True, quantise=expected is not None, gates=gates)
+                loss = cross_entropy(labels, logits)
+                penalty = tf.constant(0.0, tf.float64)
+                if expected is not None:
+                    costs = expected(supernet.decisions(self.temperature))
+                    excess = [tf.nn.relu(costs[name] / limit - 1.0) for name, limit in limits.items()]
+                    penalty = recipe.penalty * tf.add_n(excess)
+                total = share_of(loss + tf.cast(penalty, tf.float32))
+            both = [*self._weights, *self._decisions]
+            gradients = tape.gradient(total, both, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            weights, decisions = gradients[: len(self._weights)], gradients[len(self._weights) :]
+            if learn:
+                self._optimizer.apply_gradients(zip(weights, self._weights, strict=True))
+            if decide:
+                self._decider.apply_gradients(zip(decisions, self._decisions, strict=True))
+            return {"loss": loss, "penalty": penalty, "accuracy": accuracy(labels, logits)}
+
+        return replicated(step)
+
+
+def _temperature(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:
+    done = max(0, epoch - warm_up) / max(1, recipe.epochs - 1 - warm_up)
+    return float(recipe.temperature * (recipe.final_temperature / recipe.temperature) ** done)
+
+
+def _ease(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:
+    """Return how far the limits still are from tight: 1 before the decisions learn, in the end 0."""
+    done = max(0, epoch - warm_up + 1) / (recipe.epochs - warm_up)
+    return max(0.0, 1.0 - done / recipe.tighten) if recipe.tighten else 0.0
+
+
+def _limits(supernet: Supernet, target: Target) -> dict[str, float]:
+    return target.limits(supernet.space.architecture(supernet.central()))
+
+
+def settle(space: Space, supernet: Supernet, target: Target, temperature: float) -> tuple[Choice, Verdict]:
+    """Return the choice in the middle of what was learnt, corrected until it fits and uses what it has good odds for.
+
+    Args:
+        temperature: The search's last.
+
+    Raises:
+        FitError: nothing in the space meets the limits.
+    """
+    choice, preferences = supernet.central(), supernet.preferences(temperature)
+    margin = 1.0
+    while True:
+        limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
+        choice = _grown(space, _shrunk(space, choice, preferences, limits), preferences, limits)
+        verdict = target.verdict(space.architecture(choice))
+        if verdict.fits:
+            return choice, verdict
+        if choice == space.smallest():
+            require_feasible(space, target)
+        # The limits hold for architectures like the one they were taken from; a shrunk one has its own.
+        margin *= 0.98
+
+
+def excess(cost: Cost, limits: Mapping[str, float]) -> float:
+    """Return the sum over limits of what is above them, relative to them; infinite where a limit is 0 or less."""
+    total = 0.0
+    for name in LIMITED:
+        if name in limits:
+            limit, value = limits[name], getattr(cost, name)
+            total += max(0.0, value / limit - 1) if limit > 0 else float("inf")
+    return total
+
+
+def _shrunk(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+    """Return the choice made smaller, step by step, until it is within the limits or can shrink no more."""
+    now = excess(cost_of(space.architecture(choice)), limits)
+    while now > 0:
+        best: tuple[float, float, Choice] | None = None
+        for smaller, regret in _steps(space, choice, preferences, -1):
+            then = excess(cost_of(space.architecture(smaller)), limits)
+            value = (now - then if then < now else 0.0) / (1 + max(0.0, regret))
+            if best is None or value > best[0]:
+                best = value, then, smaller
+        if best is None:
+            return choice
+        if best[0] == 0:  # the largest of several equal maxima shrinks only where all of them do
+            choice = _all_smaller(space, choice)
+            now = excess(cost_of(space.architecture(choice)), limits)
+        else:
+            _, now, choice = best
+    return choice
+
+
+def _grown(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+    """Return the choice made larger, likeliest step first, as long as it stays within the limits."""
+    while True:
+        fitting = [
+            (regret, larger)
+            for larger, regret in _steps(space, choice, preferences, 1)
+            if regret <= _WORTH and excess(cost_of(space.architecture(larger)), limits) == 0
+        ]
+        if not fitting:
+            return choice
+        choice = min(fitting, key=lambda pair: pair[0])[1]
+
+
+def _steps(
+    space: Space, choice: Choice, preferences: Preferences, direction: int
+) -> Iterator[tuple[Choice, float]]:
+    """Yield every choice one step away, with the logarithm of the odds against it."""
+    widths, kept = preferences
+    for key, probabilities in widths.items():
+        options = space.widths[key]
+        at = options.index(choice.widths[key])
+        if 0 <= at + direction < len(options):
+            changed = replace(choice, widths={**choice.widths, key: options[at + direction]})
+            yield changed, float(probabilities[at] - probabilities[at + direction])
+    for block, probabilities in kept.items():
+        if choice.kept[block] == (direction < 0):
+            changed = replace(choice, kept={**choice.kept, block: direction > 0})
+            yield changed, float(probabilities[int(choice.kept[block])] - probabilities[int(direction > 0)])
+
+
+def _all_smaller(space: Space, choice: Choice) -> Choice:
+    widths = {}
+    for key, options in space.widths.items():
+        below = {b: a for a, b in pairwise(options)}
+        widths[key] = below.get(choice.widths[key], options[0])
+    return replace(choice, widths=widths)

@@ -1,0 +1,372 @@
+"""The trainable network of a list of layers, with fake quantisation that is exactly the exported file's.
+
+A convolution is followed by batch normalisation, whose scale per channel commutes with quantisation per channel:
+the integers of the kernel before folding are, up to sign, those after it. So the network trains with batch
+statistics and exports without any change of a weight.
+
+Ranges are learnt: one logarithm a tensor for activations, one a channel for weights, relative to the channel's
+largest weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from micronets_gen.search.learn.distribution import mean_over_replicas, replicas_in_step
+from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape
+from micronets_gen.search.space.export import (
+    SOFTMAX_SCALE,
+    SOFTMAX_ZERO_POINT,
+    Affine,
+    QuantisedModel,
+    Weights,
+)
+
+EPSILON = 1e-3
+"""Of batch normalisation."""
+
+_MOMENTUM = 0.9
+_LEVELS = 127
+_FULLEST_BIAS = 2.0**30
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The state of a search's decisions in a forward pass: float32 tensors.
+
+    Attributes:
+        masks: By decision, a factor (channels,) for each channel.
+        kept: By index of a block that may be left out, the weight (scalar) of the block against its skip branch.
+    """
+
+    masks: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[int, Any] = field(default_factory=dict)
+
+
+class Network(tf.Module):  # type: ignore[misc]
+    """Weights and ranges of a list of layers.
+
+    Args:
+        layers: From :func:`micronets_gen.search.space.architecture.lower`.
+        seed: Of the initial weights.
+        input_range: Smallest and largest value of the features.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], seed: int = 0, input_range: tuple[float, float] = (-1.0, 1.0)
+    ) -> None:
+        super().__init__(name="network")
+        self.layers = tuple(layers)
+        low, high = min(0.0, input_range[0]), max(input_range[1], 0.0)
+        if high - low < 1e-6:
+            high = 1.0
+        generator = np.random.default_rng(seed)
+        self.input_low = tf.Variable(low, dtype=tf.float32, name="input_low")
+        self.input_high = tf.Variable(high, dtype=tf.float32, name="input_high")
+        self.kernels: dict[str, Any] = {}
+        self.tightness: dict[str, Any] = {}
+        self.norms: dict[str, tuple[Any, Any, Any, Any]] = {}
+        self.biases: dict[str, Any] = {}
+        self.ranges: dict[str, Any] = {}
+        for layer in layers:
+            if layer.weight_shape:
+                self._make_weights(layer, generator)
+            if layer.kind in {"conv", "depthwise", "add", "dense"}:
+                self.ranges[layer.name] = tf.Variable(
+                    np.log(4.0), dtype=tf.float32, name=f"{layer.name}/range"
+                )
+
+    def _make_weights(self, layer: Layer, generator: np.random.Generator) -> None:
+        shape, channels = layer.weight_shape, layer.out_shape[2]
+        fan_in = np.prod(shape[:2] if layer.kind == "depthwise" else shape[:-1])
+        kernel = generator.normal(0, np.sqrt(2 / fan_in), shape)
+        name = layer.name
+        self.kernels[name] = tf.Variable(kernel, dtype=tf.float32, name=f"{name}/kernel")
+        ranges = 1 if layer.kind == "dense" else channels
+        self.tightness[name] = tf.Variable(tf.zeros(ranges), name=f"{name}/tightness")
+        if layer.kind == "dense":
+            self.biases[name] = tf.Variable(tf.zeros(channels), name=f"{name}/bias")
+        else:
+            ones, zeros = tf.ones(channels), tf.zeros(channels)
+            self.norms[name] = (
+                tf.Variable(ones, name=f"{name}/gamma"),
+                tf.Variable(zeros, name=f"{name}/beta"),
+                tf.Variable(zeros, name=f"{name}/mean", trainable=False),
+                tf.Variable(ones, name=f"{name}/variance", trainable=False),
+            )
+
+    def __call__(
+        self,
+        features: Any,
+        training: bool = False,
+        quantise: bool = True,
+        gates: Gates | None = None,
+        taps: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the logits (samples, classes) of features (samples, height, width, channels) float32.
+
+        Args:
+            training: Normalise by the batch and update the moving statistics.
+            quantise: Fake-quantise weights and activations.
+            gates: Masks and skip branches of a supernet.
+            taps: Filled with the value of every tensor, by the name of its layer or ``input``.
+        """
+        gates = gates or Gates()
+        value = self._quantise_input(features) if quantise else features
+        if taps is not None:
+            taps["input"] = value
+        values = [value]
+        stream, stream_mask, mask, block = value, None, None, 0
+        for index, layer in enumerate(self.layers):
+            if layer.kind == "softmax":
+                break
+            if layer.block != block:
+                block, stream, stream_mask = layer.block, values[layer.inputs[0]], mask
+            inputs = [values[t] for t in layer.inputs]
+            value = self.run_layer(layer, inputs, training, quantise)
+            mask = gates.masks.get(layer.width) if layer.decides(layer.width) else stream_mask
+            if mask is not None and layer.kind in {"conv", "depthwise"}:
+                value *= mask
+            is_last = index + 1 == len(self.layers) or self.layers[index + 1].block != block
+            if is_last and layer.block in gates.kept:
+                kept = gates.kept[layer.block]
+                value = kept * value + (1.0 - kept) * _skip(stream, value)
+                if mask is not None and stream_mask is not None:
+                    mask = kept * mask + (1.0 - kept) * stream_mask
+            if taps is not None:
+                taps[layer.name] = value
+            values.append(value)
+        return values[-1]
+
+    def run_layer(
+        self, layer: Layer, inputs: list[Any], training: bool = False, quantise: bool = True
+    ) -> Any:
+        """Return what one layer, not the softmax, makes of its inputs."""
+        value = inputs[0]
+        if layer.kind.endswith("_pool"):
+            pool = tf.nn.avg_pool2d if layer.kind == "average_pool" else tf.nn.max_pool2d
+            value = pool(value, layer.kernel, layer.stride, "SAME")
+            return self._quantise(self._range_of(layer), value) if quantise else value
+        if layer.kind == "add":
+            value = inputs[0] + inputs[1]
+        elif layer.kind == "dense":
+            kernel = self.kernels[layer.name]
+            if quantise:
+                kernel = self._quantised_kernel(layer.name)
+            value = (
+                tf.reshape(value, (tf.shape(value)[0], kernel.shape[0])) @ kernel + self.biases[layer.name]
+            )
+        else:
+            kernel = self._quantised_kernel(layer.name) if quantise else self.kernels[layer.name]
+            if layer.kind == "conv":
+                value = tf.nn.conv2d(value, kernel, layer.stride, "SAME")
+            else:
+                value = _depthwise(value, kernel[..., tf.newaxis], layer.stride)
+            value = self._normalise(layer.name, value, training)
+        if layer.activation == RELU:
+            value = tf.nn.relu(value)
+        return self._quantise(layer.name, value) if quantise else value
+
+    def _range_of(self, layer: Layer) -> str:
+        """Return the name of the layer whose range holds for this one's output: what it pools, where it pools."""
+        while layer.kind.endswith("_pool"):
+            if layer.inputs[0] == 0:
+                return "input"
+            layer = self.layers[layer.inputs[0] - 1]
+        return layer.name
+
+    def _normalise(self, name: str, value: Any, training: bool) -> Any:
+        gamma, beta, mean, variance = self.norms[name]
+        if not training:
+            value, *_ = tf.compat.v1.nn.fused_batch_norm(
+                value, gamma, beta, mean, variance, epsilon=EPSILON, is_training=False
+            )
+            return value
+        if replicas_in_step() == 1:
+            value, batch_mean, batch_variance = tf.compat.v1.nn.fused_batch_norm(
+                value, gamma, beta, epsilon=EPSILON, is_training=True
+            )
+        else:
+            value, batch_mean, batch_variance = _normalise_over_replicas(value, gamma, beta)
+        for moving, batch in ((mean, batch_mean), (variance, batch_variance)):
+            moving.assign(_MOMENTUM * moving + (1 - _MOMENTUM) * tf.stop_gradient(batch))
+        return value
+
+    def _largest(self, name: str) -> Any:
+        """Return the largest weight that a channel can hold: (channels,), or (1,) of a fully connected layer."""
+        kernel = tf.stop_gradient(self.kernels[name])
+        axes = None if name in self.biases else list(range(len(kernel.shape) - 1))
+        largest = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-6)
+        return largest * tf.exp(tf.minimum(self.tightness[name], 0.0))
+
+    def _quantised_kernel(self, name: str) -> Any:
+        kernel, largest = self.kernels[name], self._largest(name)
+        if name in self.biases:
+            return tf.quantization.fake_quant_with_min_max_vars(
+                kernel, -largest[0], largest[0], num_bits=8, narrow_range=True
+            )
+        return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            kernel, -largest, largest, num_bits=8, narrow_range=True
+        )
+
+    def _quantise_input(self, value: Any) -> Any:
+        return tf.quantization.fake_quant_with_min_max_vars(value, self.input_low, self.input_high)
+
+    def _quantise(self, source: str, value: Any) -> Any:
+        """Fake-quantise with a layer's range, or the input's."""
+        if source == "input":
+            return self._quantise_input(value)
+        largest = tf.exp(self.ranges[source])
+        if self._is_relu(source):
+            return tf.quantization.fake_quant_with_min_max_vars(value, tf.zeros_like(largest), largest)
+        return tf.quantization.fake_quant_with_min_max_vars(value, -largest, largest, narrow_range=True)
+
+    def _is_relu(self, name: str) -> bool:
+        return next(layer for layer in self.layers if layer.name == name).activation == RELU
+
+    def calibrate(self, features: Any, gates: Gates | None = None) -> None:
+        """Set every activation's range to what these samples need, batch normalisation by their statistics."""
+        taps: dict[str, Any] = {}
+        moving = [v for norm in self.norms.values() for v in norm[2:]]
+        before = [v.numpy() for v in moving]
+        self(features, training=True, quantise=False, gates=gates, taps=taps)
+        for variable, value in zip(moving, before, strict=True):
+            variable.assign(value)
+        for name, variable in self.ranges.items():
+            variable.assign(tf.math.log(tf.maximum(tf.reduce_max(tf.abs(taps[name])), 1e-3)))
+
+    @property
+    def decayed(self) -> list[Any]:
+        """The variables that weight decay applies to."""
+        return list(self.kernels.values())
+
+    def named_variables(self) -> dict[str, Any]:
+        """Return every variable by a name that does not change."""
+        named = {"input_low": self.input_low, "input_high": self.input_high}
+        for name in self.kernels:
+            named[f"{name}/kernel"], named[f"{name}/tightness"] = self.kernels[name], self.tightness[name]
+        for name, norm in self.norms.items():
+            for part, variable in zip(("gamma", "beta", "mean", "variance"), norm, strict=True):
+                named[f"{name}/{part}"] = variable
+        named |= {f"{name}/bias": variable for name, variable in self.biases.items()}
+        return named | {f"{name}/range": variable for name, variable in self.ranges.items()}
+
+    def input_affine(self) -> Affine:
+        """Return the quantisation of the input, nudged so that zero is exact, as fake quantisation does."""
+        low, high = float(self.input_low.numpy()), float(self.input_high.numpy())
+        scale = (high - low) / 255
+        return Affine(scale, int(np.clip(np.floor(-low / scale + 0.5), 0, 255)) - 128)
+
+    def quantised(self, architecture: Architecture) -> QuantisedModel:
+        """Return the integers of this network, whose layers are those of ``architecture``."""
+        activations = [self.input_affine()]
+        weights = {}
+        for layer in self.layers:
+            source = activations[layer.inputs[0]]
+            if layer.weight_shape:
+                weights[layer.name] = self._integers(layer, source.scale)
+            if layer.kind == "softmax":
+                activations.append(Affine(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT))
+            elif layer.kind.endswith("_pool"):
+                activations.append(source)
+            else:
+                largest = float(np.exp(self.ranges[layer.name].numpy()))
+                relu = layer.activation == RELU
+                activations.append(Affine(largest / 255, -128) if relu else Affine(largest / _LEVELS, 0))
+        return QuantisedModel(architecture, tuple(activations), weights)
+
+    def _integers(self, layer: Layer, source_scale: float) -> Weights:
+        step = self._largest(layer.name).numpy().astype(np.float64) / _LEVELS
+        kernel, bias, gain = self.folded(layer.name, quantise=True)
+        # A channel of next to no gain would need a bias beyond 32 bits: its weights become 0 instead.
+        least = np.abs(bias) / (source_scale * _FULLEST_BIAS)
+        least = least.max(keepdims=True) if layer.kind == "dense" else least
+        scales = np.maximum(np.maximum(step * np.abs(gain), least), 1e-12).astype(np.float32)
+        values = np.clip(np.rint(kernel / scales), -_LEVELS, _LEVELS).astype(np.int8)
+        if layer.kind == "conv":
+            values = values.transpose(3, 0, 1, 2)
+        elif layer.kind == "depthwise":
+            values = values[np.newaxis]
+        else:
+            values = values.T
+        accumulator = source_scale * scales.astype(np.float64)
+        return Weights(np.ascontiguousarray(values), scales, np.rint(bias / accumulator).astype(np.int32))
+
+    def folded(self, name: str, quantise: bool = False) -> tuple[Array, Array, Array]:
+        """Return kernel, bias and batch normalisation's gain of a layer, float64, normalisation folded in."""
+        variable = self._quantised_kernel(name) if quantise else self.kernels[name]
+        kernel = variable.numpy().astype(np.float64)
+        if name in self.biases:
+            return kernel, self.biases[name].numpy().astype(np.float64), np.ones(1)
+        gamma, beta, mean, variance = (v.numpy().astype(np.float64) for v in self.norms[name])
+        gain = gamma / np.sqrt(variance + EPSILON)
+        return kernel * gain, beta - mean * gain, gain
+
+
+def keras_model(network: Network, input_shape: Shape) -> Any:
+    """Return the float network as a plain Keras model, batch normalisation folded, softmax at its end."""
+    from tensorflow import keras
+
+    layers = keras.layers
+    tensors = [keras.Input(input_shape, name="features")]
+    weights: dict[str, list[Array]] = {}
+    for layer in network.layers:
+        inputs = [tensors[t] for t in layer.inputs]
+        relu = "relu" if layer.activation == RELU else None
+        made: Any
+        if layer.kind == "conv":
+            made = layers.Conv2D(
+                layer.out_shape[2], layer.kernel, layer.stride, "same", activation=relu, name=layer.name
+            )
+        elif layer.kind == "depthwise":
+            made = layers.DepthwiseConv2D(
+                layer.kernel, layer.stride, "same", activation=relu, name=layer.name
+            )
+        elif layer.kind == "add":
+            made = layers.Add(name=layer.name)
+        elif layer.kind == "dense":
+            inputs = [layers.Flatten()(inputs[0])]
+            made = layers.Dense(layer.out_shape[2], name=layer.name)
+        elif layer.kind == "softmax":
+            made = layers.Softmax(name=layer.name)
+        else:
+            kind = layers.AveragePooling2D if layer.kind == "average_pool" else layers.MaxPooling2D
+            made = kind(layer.kernel, layer.stride, "same", name=layer.name)
+        tensors.append(made(inputs if layer.kind == "add" else inputs[0]))
+        if layer.weight_shape:
+            kernel, bias, _ = network.folded(layer.name)
+            weights[layer.name] = [kernel[..., np.newaxis] if layer.kind == "depthwise" else kernel, bias]
+    model = keras.Model(tensors[0], tensors[-1])
+    for name, values in weights.items():
+        model.get_layer(name).set_weights(values)
+    return model
+
+
+def _normalise_over_replicas(value: Any, gamma: Any, beta: Any) -> tuple[Any, Any, Any]:
+    """Return what ``fused_batch_norm`` does of the whole batch, of which each replica has a slice of one size."""
+    axes = list(range(len(value.shape) - 1))
+    mean, square = mean_over_replicas([tf.reduce_mean(value, axes), tf.reduce_mean(value**2, axes)])
+    variance = tf.maximum(square - mean**2, 0.0)
+    count = tf.cast(replicas_in_step() * tf.size(value) // value.shape[-1], tf.float32)
+    normalised = tf.nn.batch_normalization(value, mean, variance, beta, gamma, EPSILON)
+    return normalised, mean, variance * count / tf.maximum(count - 1.0, 1.0)
+
+
+def _depthwise(value: Any, kernel: Any, stride: tuple[int, int]) -> Any:
+    return tf.nn.depthwise_conv2d(value, kernel, (1, *stride, 1), "SAME")
+
+
+def _skip(stream: Any, like: Any) -> Any:
+    """Return what a block left out leaves: its input, averaged where the block downsamples."""
+    if stream.shape[1:3] == like.shape[1:3]:
+        return stream
+    stride = [-(-a // b) for a, b in zip(stream.shape[1:3], like.shape[1:3], strict=True)]
+    return tf.nn.avg_pool2d(stream, stride, stride, "SAME")

@@ -1,0 +1,1 @@
+"""A search or a training from request to firmware."""

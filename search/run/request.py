@@ -1,0 +1,154 @@
+"""What a person asks of the search, resolved: the target, the task, its recipe, an architecture that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import load_board
+from micronets_gen.errors import UsageError
+from micronets_gen.runtimes.choose import choose_runtime
+from micronets_gen.search.data.tasks import get_task, options_for
+from micronets_gen.search.data.tasks.base import Task
+from micronets_gen.search.learn.recipe import Recipe, load_recipe
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.limits import Target, ops_within, require_memory
+
+
+@dataclass(frozen=True)
+class TargetRequest:
+    """Where the model is to run, how fast and in how much memory; at most one of ``fps``, ``latency_ms``, ``mops``.
+
+    Attributes:
+        fps: Inferences a second.
+        latency_ms: Milliseconds an inference.
+        mops: Millions of operations an inference.
+        flash: Most bytes of flash, as :class:`Target` counts them; None for what the board has.
+        ram: Most bytes of RAM, likewise.
+    """
+
+    board: str
+    runtime: str = "auto"
+    fps: float | None = None
+    latency_ms: float | None = None
+    mops: float | None = None
+    flash: int | None = None
+    ram: int | None = None
+
+    def resolve(self) -> Target:
+        """Return the target.
+
+        Raises:
+            MicronetsError: unknown board or runtime, contradictory or impossible limits.
+        """
+        board = load_board(self.board)
+        given = [name for name in ("fps", "latency_ms", "mops") if getattr(self, name) is not None]
+        if len(given) > 1:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError("more than one limit of the same kind", where=flags, remedy="give one of them")
+        if not all(0 < getattr(self, name) < float("inf") for name in given):
+            raise UsageError(
+                "a limit is a number above 0",
+                where=f"--{given[0].replace('_', '-')} {getattr(self, given[0]):g}",
+            )
+        ops: int | None = None
+        if self.fps is not None:
+            ops = ops_within(board, 1 / self.fps)
+        elif self.latency_ms is not None:
+            ops = ops_within(board, self.latency_ms / 1000)
+        elif self.mops is not None:
+            ops = int(self.mops * 1e6)
+        require_memory(board, self.flash, self.ram)
+        runtime = choose_runtime(self.runtime).runtime
+        return Target(board, runtime, max_ops=ops, max_flash=self.flash, max_ram=self.ram)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks of ``search`` or ``train``.
+
+    Attributes:
+        task: Name of the task.
+        out: The run's folder.
+        target: None to train without a limit.
+        data: Where the task's data lie.
+        backbone: Name or file; None for the task's.
+        architecture: Name of a published architecture, or an ``architecture.json``; None to search.
+        recipe: Name or file; None for the task's.
+        settings: Changes of the recipe: ``train.epochs=10``.
+        strategy: Which devices take part, one of :data:`STRATEGIES`. A run may go on with another.
+        command: What was typed, for the record.
+    """
+
+    task: str
+    out: Path
+    target: TargetRequest | None = None
+    data: Path | None = None
+    backbone: str | None = None
+    architecture: str | None = None
+    recipe: str | None = None
+    settings: Sequence[str] = ()
+    seed: int = 0
+    strategy: str = "auto"
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that tell two requests apart."""
+        return {
+            "task": self.task,
+            "target": asdict(self.target) if self.target else None,
+            "data": str(self.data) if self.data else None,
+            "backbone": self.backbone,
+            "architecture": self.architecture,
+            "seed": self.seed,
+        }
+
+
+def task_and_recipe(
+    name: str, recipe: str | None, settings: Sequence[str], board: Board | None, given: Architecture | None
+) -> tuple[Task, Recipe]:
+    """Return a task and its recipe, which holds what follows the board or the architecture, too.
+
+    Args:
+        recipe: Name or file; None for the task's.
+        settings: Changes of the recipe.
+        board: Where the model is to run.
+        given: The architecture, where none is searched.
+
+    Raises:
+        UsageError: unknown task, recipe or option.
+    """
+    loaded = load_recipe(recipe or get_task(name).recipe, settings)
+    follows = options_for(name, board, given.input_shape if given else None)
+    loaded = replace(loaded, task={**follows, **loaded.task})
+    return get_task(name, **loaded.task), loaded
+
+
+def given_architecture(name: str) -> Architecture:
+    """Return a published architecture by its name, or that of an ``architecture.json``.
+
+    Raises:
+        UsageError: there is none of that name, or the file describes none.
+    """
+    from micronets_gen.search.space.zoo import published
+
+    return Architecture.load(Path(name)) if name.endswith(".json") else published(name).architecture
+
+
+def require_made_for(task: Task, architecture: Architecture) -> None:
+    """Raise where an architecture takes other features than a task's, or tells other classes apart.
+
+    Raises:
+        UsageError: it does.
+    """
+    wanted = (task.input_shape, len(task.classes))
+    if (architecture.input_shape, architecture.classes) != wanted:
+        raise UsageError(
+            f"{architecture.name} is for features {architecture.input_shape} and {architecture.classes} classes",
+            where=task.name,
+            why=f"the task has {wanted[0]} and {wanted[1]}",
+            remedy="take an architecture that was made for the task",
+        )

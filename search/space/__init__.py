@@ -1,0 +1,1 @@
+"""What is searched: architectures, their costs and limits."""

@@ -1,0 +1,252 @@
+"""A backbone: the largest network of a search, and what may be smaller in it.
+
+A backbone is a short TOML file (``search/backbones``, or the user's own)::
+
+    title = "A separable network"
+    multiple = 4                # widths to choose from: multiples of 4 up to the block's; or fractions = 10
+
+    [[blocks]]
+    type = "conv"               # conv, separable, inverted, pool: see micronets_gen.search.space.architecture
+    channels = 64
+    kernel = [10, 4]
+
+    [[blocks]]
+    type = "separable"
+    channels = 64
+    skip = true                 # the search may leave the block out
+    times = 4                   # as many such blocks
+    search = false              # the widths of this one stay as they are
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from micronets_gen.common.suggest import did_you_mean
+from micronets_gen.errors import UsageError
+from micronets_gen.search.space.architecture import (
+    Architecture,
+    Block,
+    Inverted,
+    Layer,
+    Pool,
+    Shape,
+    block_from,
+    lower,
+)
+
+_FOLDER = Path(__file__).parent / "backbones"
+
+
+@dataclass(frozen=True)
+class Element:
+    """A block of a backbone.
+
+    Attributes:
+        block: At its full width.
+        skip: Whether the search may leave it out.
+        search: Whether its widths are searched.
+    """
+
+    block: Block
+    skip: bool = False
+    search: bool = True
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The largest network, and the rule that widths follow.
+
+    Attributes:
+        multiple: Widths are its multiples; 0 where ``fractions`` rules.
+        fractions: Widths are so many equal parts of the full width; 0 where ``multiple`` rules.
+    """
+
+    name: str
+    title: str
+    elements: tuple[Element, ...]
+    multiple: int = 4
+    fractions: int = 0
+
+    def widths(self, full: int) -> tuple[int, ...]:
+        """Return the widths that a layer of ``full`` channels may have, smallest first."""
+        if self.fractions:
+            return tuple(
+                sorted({max(1, round(full * k / self.fractions)) for k in range(1, self.fractions + 1)})
+            )
+        return tuple(sorted({*range(self.multiple, full, self.multiple), full}))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The decisions that make an architecture of a space.
+
+    Attributes:
+        widths: Channels by :attr:`micronets_gen.search.space.architecture.Layer.width`.
+        kept: By index of each block that may be left out: whether it stays.
+    """
+
+    widths: Mapping[str, int]
+    kept: Mapping[int, bool]
+
+
+@dataclass(frozen=True)
+class Space:
+    """All architectures of a backbone for one input and number of classes."""
+
+    backbone: Backbone
+    input_shape: Shape
+    classes: int
+
+    @cached_property
+    def largest(self) -> Architecture:
+        """The architecture with every block at its full width."""
+        blocks = tuple(element.block for element in self.backbone.elements)
+        return Architecture(self.backbone.name, self.input_shape, self.classes, blocks)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of :attr:`largest`."""
+        return lower(self.largest)
+
+    @cached_property
+    def widths(self) -> Mapping[str, tuple[int, ...]]:
+        """The widths to choose from, by decision; a single one where the backbone fixes it."""
+        options = {}
+        for layer in self.layers:
+            if layer.kind == "conv" and layer.width not in options:
+                full = layer.out_shape[2]
+                searched = self.backbone.elements[layer.block].search
+                options[layer.width] = self.backbone.widths(full) if searched else (full,)
+        return options
+
+    @cached_property
+    def skips(self) -> tuple[int, ...]:
+        """The indices of the blocks that may be left out."""
+        return tuple(i for i, element in enumerate(self.backbone.elements) if element.skip)
+
+    @cached_property
+    def residual(self) -> frozenset[int]:
+        """The indices of the blocks that add their input."""
+        return frozenset(layer.block for layer in self.layers if layer.kind == "add")
+
+    def validate(self) -> Space:
+        """Return this space.
+
+        Raises:
+            UsageError: a block that may be left out changes the channels, so that nothing could take its place.
+        """
+        stream = ""
+        for index, element in enumerate(self.backbone.elements):
+            if isinstance(element.block, Pool):
+                continue
+            fixed = index in self.residual
+            if element.skip and not fixed and (not stream or self.widths[stream] != self.widths[str(index)]):
+                raise UsageError(
+                    f"block {index} cannot be left out: its input has other widths than its output",
+                    where=self.backbone.name,
+                    remedy="give the blocks on both sides the same channels, or take skip away",
+                )
+            stream = stream if fixed else str(index)
+        return self
+
+    def full(self) -> Choice:
+        """Return the choice that gives :attr:`largest`."""
+        return Choice(
+            {key: options[-1] for key, options in self.widths.items()}, dict.fromkeys(self.skips, True)
+        )
+
+    def smallest(self) -> Choice:
+        """Return the narrowest and shallowest choice."""
+        return Choice(
+            {key: options[0] for key, options in self.widths.items()}, dict.fromkeys(self.skips, False)
+        )
+
+    def architecture(self, choice: Choice, name: str = "") -> Architecture:
+        """Return the architecture of a choice; a block left out that downsamples leaves an average pooling."""
+        blocks: list[Block] = []
+        stream = self.input_shape[2]
+        for index, element in enumerate(self.backbone.elements):
+            block = element.block
+            if not choice.kept.get(index, True):
+                assert not isinstance(block, Pool)
+                if block.stride != (1, 1):
+                    blocks.append(Pool(block.stride, "average"))
+                continue
+            if isinstance(block, Inverted):
+                residual = index in self.residual
+                stream = stream if residual else choice.widths[str(index)]
+                hidden = choice.widths[f"{index}.hidden"]
+                block = replace(block, channels=stream, hidden=hidden, residual=residual)
+            elif not isinstance(block, Pool):
+                stream = choice.widths[str(index)]
+                block = replace(block, channels=stream)
+            blocks.append(block)
+        return Architecture(name or self.backbone.name, self.input_shape, self.classes, tuple(blocks))
+
+
+def backbone_names() -> tuple[str, ...]:
+    """Return the names of the backbones of the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def load_backbone(name_or_path: str | Path) -> Backbone:
+    """Return a backbone of the package by its name, or the one that a TOML file describes.
+
+    Raises:
+        UsageError: unknown name, unreadable file, or a file that describes no backbone.
+    """
+    text = str(name_or_path)
+    path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
+    if not path.is_file():
+        names = backbone_names()
+        remedy = did_you_mean(text, names, f"a .toml file, or one of {', '.join(names)}")
+        raise UsageError("no such backbone", where=text, remedy=remedy)
+    try:
+        return _backbone(path.stem, tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError("is no TOML", where=str(path), why=str(error)) from error
+
+
+def _backbone(name: str, value: Mapping[str, Any], where: str) -> Backbone:
+    known = {"title", "multiple", "fractions", "blocks"}
+    if unknown := sorted(set(value) - known):
+        raise UsageError(
+            f"unknown key '{unknown[0]}'", where=where, remedy=f"known: {', '.join(sorted(known))}"
+        )
+    if ("multiple" in value) == ("fractions" in value):
+        raise UsageError("needs a rule for widths", where=where, remedy="give either multiple or fractions")
+    rule = {key: value[key] for key in ("multiple", "fractions") if key in value}
+    if any(type(n) is not int or n < 1 for n in rule.values()):
+        raise UsageError("multiple and fractions count from 1", where=where)
+    blocks = value.get("blocks", [])
+    if not isinstance(blocks, list) or not all(isinstance(item, dict) for item in blocks):
+        raise UsageError("blocks is no list of tables", where=where, remedy="write [[blocks]] for each block")
+    elements = [e for i, item in enumerate(blocks, 1) for e in _elements(item, f"{where}, [[blocks]] {i}")]
+    if not elements:
+        raise UsageError("has no blocks", where=where, remedy="give at least one [[blocks]]")
+    return Backbone(name, str(value.get("title", name)), tuple(elements), **({"multiple": 0} | rule))
+
+
+_ELEMENT: Mapping[str, Any] = {"skip": False, "search": True, "times": 1}
+
+
+def _elements(item: Mapping[str, Any], where: str) -> list[Element]:
+    """Return what one table of the file stands for."""
+    own = {**_ELEMENT, **{key: value for key, value in item.items() if key in _ELEMENT}}
+    for key, default in _ELEMENT.items():
+        if type(own[key]) is not type(default):
+            kind = "true or false" if isinstance(default, bool) else "a whole number"
+            raise UsageError(f"{key} = {own[key]!r} is not {kind}", where=where)
+    if own["times"] < 1:
+        raise UsageError(f"times = {own['times']} is too small", where=where, remedy="take 1 or more")
+    rest = {key: value for key, value in item.items() if key not in _ELEMENT}
+    element = Element(block_from(rest, where), own["skip"], own["search"])
+    if element.skip and isinstance(element.block, Pool):
+        raise UsageError("a pool cannot be left out", where=where, remedy="take skip away")
+    return [element] * own["times"]

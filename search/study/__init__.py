@@ -1,0 +1,1 @@
+"""Experiments on the search, and the scripts that made the bundled models."""

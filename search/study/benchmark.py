@@ -1,0 +1,220 @@
+"""Figures of the search itself, as Markdown tables.
+
+``python -m micronets_gen.search.study.benchmark step``: what a step of a supernet takes against one of its largest
+child.
+
+``... baseline --task digits --board nucleo_f446re --mops 0.06``: the search against random search with the
+same number of training steps, over several seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from micronets_gen.search.learn.native import start_tensorflow
+
+_STEPS: Mapping[str, tuple[tuple[int, int, int], int, int]] = {
+    "digits": ((8, 8, 1), 10, 64),
+    "kws-small": ((49, 10, 1), 12, 64),
+    "kws-strided": ((49, 10, 1), 12, 64),
+    "kws": ((49, 10, 1), 12, 16),
+    "ad": ((32, 32, 1), 4, 8),
+    "vww": ((50, 50, 1), 2, 16),
+}
+"""Input, classes and batch by backbone."""
+
+
+def step_seconds(backbone: str, repeat: int = 5) -> tuple[float, float]:
+    """Return the seconds of a step of the supernet and of its largest child, the best of several."""
+    import tensorflow as tf
+
+    from micronets_gen.search.learn.dnas import Learner
+    from micronets_gen.search.learn.network import Network
+    from micronets_gen.search.learn.recipe import SearchRecipe
+    from micronets_gen.search.learn.supernet import Supernet
+    from micronets_gen.search.learn.training import cross_entropy, optimizer_of
+    from micronets_gen.search.space.backbone import Space, load_backbone
+    from micronets_gen.search.space.cost import ExpectedCost
+
+    shape, classes, batch = _STEPS[backbone]
+    space = Space(load_backbone(backbone), shape, classes)
+    limits = {name: tf.Variable(1e5, dtype=tf.float64) for name in ("model_bytes", "working_memory", "ops")}
+    learner = Learner(Supernet(space, 0, (-1.0, 1.0)), SearchRecipe(batch=batch), 10)
+    step = learner.step(ExpectedCost(space), limits)
+    network = Network(space.layers)
+    variables = list(network.trainable_variables)
+    optimizer = optimizer_of("adamw", 1e-3, 1e-3, variables, [])
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def child(features: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(labels, network(features, training=True))
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    features = tf.random.stateless_normal((batch, *shape), [0, 1])
+    labels = tf.one_hot(np.arange(batch) % classes, classes)
+
+    def supernet_step() -> None:
+        step(features, labels, tf.constant(1, tf.int64))["loss"].numpy()
+
+    def child_step() -> None:
+        child(features, labels).numpy()
+
+    best = [float("inf"), float("inf")]
+    for attempt in range(repeat + 1):
+        for index, run in enumerate((supernet_step, child_step)):
+            began = time.perf_counter()
+            run()
+            if attempt:
+                best[index] = min(best[index], time.perf_counter() - began)
+    return best[0], best[1]
+
+
+def _print_steps() -> None:
+    print("| backbone | batch | supernet, ms | largest child, ms | ratio |\n|---|---|---|---|---|")
+    for backbone, (_, _, batch) in _STEPS.items():
+        supernet, child = step_seconds(backbone)
+        print(
+            f"| {backbone} | {batch} | {1e3 * supernet:.1f} | {1e3 * child:.1f} | {supernet / child:.2f} |",
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method's result at a limit and a seed.
+
+    Attributes:
+        mops: The limit, in millions of operations.
+        validation: The metric of the best epoch of the training.
+        test: The metric of the fake-quantised network.
+    """
+
+    mops: float
+    seed: int
+    method: str
+    ops: int
+    validation: float
+    test: float
+    architecture: str
+
+
+def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Yield search and random search at each limit and seed, each trained by the recipe."""
+    import tensorflow as tf
+
+    from micronets_gen.boards.load import load_board
+    from micronets_gen.search.learn.dnas import search
+    from micronets_gen.search.learn.network import Network
+    from micronets_gen.search.learn.training import outputs_of, train_network
+    from micronets_gen.search.run.request import TargetRequest, task_and_recipe
+    from micronets_gen.search.space.architecture import lower
+    from micronets_gen.search.space.backbone import Space, load_backbone
+    from micronets_gen.search.space.cost import cost_of
+    from micronets_gen.search.space.limits import bytes_of
+    from micronets_gen.search.study.random_search import random_search
+
+    board = load_board(arguments.board)
+    task, recipe = task_and_recipe(arguments.task, arguments.recipe, arguments.set, board, None)
+    backbone = load_backbone(arguments.backbone or task.backbone)
+    space = Space(backbone, task.input_shape, len(task.classes)).validate()
+    tf.config.experimental.enable_op_determinism()
+    ram = bytes_of(arguments.ram, "--ram") if arguments.ram else None
+    for mops, seed in product(arguments.mops, range(arguments.seeds)):
+        target = TargetRequest(arguments.board, arguments.runtime, mops=mops, ram=ram).resolve()
+        data = task.load(arguments.data, seed)
+        extent = data.input_range()
+        tf.keras.utils.set_random_seed(seed)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
+            drawn = random_search(
+                space,
+                data,
+                target,
+                recipe.search,
+                recipe.train,
+                arguments.candidates,
+                folder,
+                seed,
+                extent,
+            )
+            for method, architecture, inherited in (
+                ("dnas", found.architecture, found.supernet.child(found.choice, seed)),
+                ("random", *drawn),
+            ):
+                network = inherited if recipe.train.inherit else Network(lower(architecture), seed, extent)
+                checkpoint = folder / f"{method}.npz"
+                history = train_network(network, data, space.classes, recipe.train, checkpoint, seed)
+                yield Trial(
+                    mops,
+                    seed,
+                    method,
+                    cost_of(architecture).ops,
+                    max(r["validation"] for r in history if r["eligible"]),
+                    data.judge("test", outputs_of(network, data.test)).value,
+                    architecture.summary(),
+                )
+
+
+def _print_baseline(arguments: argparse.Namespace) -> None:
+    print("| MOps limit | seed | method | ops | validation | test | architecture |")
+    print("|---|---|---|---|---|---|---|")
+    done = []
+    for trial in trials(arguments):
+        done.append(trial)
+        print(
+            f"| {trial.mops} | {trial.seed} | {trial.method} | {trial.ops:,} | {trial.validation:.4f} "
+            f"| {trial.test:.4f} | {trial.architecture} |",
+            flush=True,
+        )
+    print("\nMeans over the seeds:\n\n| MOps limit | method | limit used | validation | test |")
+    print("|---|---|---|---|---|")
+    for mops, method in product(arguments.mops, ("dnas", "random")):
+        group = [trial for trial in done if (trial.mops, trial.method) == (mops, method)]
+        used, validation, test = np.mean(
+            [(trial.ops / (1e6 * mops), trial.validation, trial.test) for trial in group], axis=0
+        )
+        print(f"| {mops} | {method} | {used:.1%} | {validation:.4f} | {test:.4f} |")
+
+
+def main() -> None:
+    """Entry point of ``python -m micronets_gen.search.study.benchmark``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m micronets_gen.search.study.benchmark", description="Figures of the search."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("step", help="a step of each supernet against one of its largest child")
+    baseline = verbs.add_parser("baseline", help="the search against random search with as many steps")
+    baseline.add_argument("--task", required=True)
+    baseline.add_argument("--board", required=True)
+    baseline.add_argument("--mops", type=float, nargs="+", required=True)
+    baseline.add_argument("--runtime", default="aot")
+    baseline.add_argument("--ram", help="most bytes of RAM, for example 64K")
+    baseline.add_argument("--data", type=Path)
+    baseline.add_argument("--backbone")
+    baseline.add_argument("--recipe")
+    baseline.add_argument("--set", action="append", default=[], help="change a number of the recipe")
+    baseline.add_argument("--seeds", type=int, default=3)
+    baseline.add_argument("--candidates", type=int, default=3, help="of random search")
+    arguments = parser.parse_args()
+    start_tensorflow()
+    if arguments.verb == "step":
+        _print_steps()
+    else:
+        _print_baseline(arguments)
+
+
+if __name__ == "__main__":
+    main()
