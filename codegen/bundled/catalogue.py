@@ -1,6 +1,6 @@
 """The models that travel with the package, and what ``--model`` accepts.
 
-Each lies in ``codegen/bundled`` as ``<name>.tflite``, ``<name>.npz`` (held-out samples with the outputs that
+Each lies in ``codegen/bundled/models`` as ``<name>.tflite``, ``<name>.npz`` (held-out samples with the outputs that
 the reference gives them) and ``<name>.json`` (provenance and measured accuracy), written by its script in
 ``search/``.
 """
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from micronets_gen.common.caches import cache_root
-from micronets_gen.common.resources import models_dir
+from micronets_gen.common.resources import package_dir
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import UsageError
 
@@ -113,7 +113,7 @@ class ModelSource:
 @cache
 def bundled_models() -> tuple[BundledModel, ...]:
     """Return every model of the package, the default first, then by name."""
-    models = [_load(path) for path in sorted(models_dir().glob("*.json"))]
+    models = [_load(path) for path in sorted((package_dir("bundled") / "models").glob("*.json"))]
     return tuple(sorted(models, key=lambda model: (model.name != DEFAULT_MODEL, model.name)))
 
 

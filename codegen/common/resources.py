@@ -5,22 +5,23 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+# Not resolved: in an editable installation the package is made of links, and what they lead to has other neighbours.
+_PACKAGE = Path(__file__).parent.parent
+
+
+def package_dir(name: str) -> Path:
+    """Return the folder of a subpackage, such as ``emulate``."""
+    return _PACKAGE / name
 
 
 @cache
 def data_dir(name: str) -> Path:
-    """Return the folder ``templates`` or ``boards``, installed or in a source checkout.
+    """Return the folder ``templates`` or ``boards``.
 
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
-    for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
-        if candidate.is_dir():
-            return candidate
-    raise FileNotFoundError(f"the installation of micronets-gen lacks its '{name}' folder")
-
-
-def models_dir() -> Path:
-    """Return the folder of the bundled models."""
-    return _PACKAGE / "bundled"
+    folder = _PACKAGE / "_data" / name
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the installation of micronets-gen lacks its '{name}' folder")
+    return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from micronets_gen import __version__
 from micronets_gen.boards.board import Board
-from micronets_gen.common.resources import data_dir
+from micronets_gen.common.resources import data_dir, package_dir
 from micronets_gen.common.templates import render, template_text
 from micronets_gen.emulate.run import describe
 from micronets_gen.model.graph import Tensor
@@ -171,10 +171,10 @@ def platform_files(board: Board) -> dict[str, str]:
 
 def emulator_files() -> dict[str, str]:
     """Return a copy of :mod:`micronets_gen.emulate`, which depends on nothing of micronets-gen, under ``tools``."""
-    package = Path(__file__).resolve().parent
+    package = package_dir("emulate")
     return {
-        f"tools/{path.relative_to(package).as_posix()}": path.read_text(encoding="utf-8")
-        for path in sorted((package / "emulate").rglob("*.py"))
+        f"tools/emulate/{path.relative_to(package).as_posix()}": path.read_text(encoding="utf-8")
+        for path in sorted(package.rglob("*.py"))
     }
 
 

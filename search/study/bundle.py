@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", required=True, help="what it is for, in a few words")
     parser.add_argument("--note", default="", help="what the accuracy does not say, in a sentence")
     parser.add_argument("--samples", type=int, default=120)
-    parser.add_argument("--out", type=Path, default=Path("codegen/bundled"))
+    parser.add_argument("--out", type=Path, default=Path("codegen/bundled/models"))
     given = parser.parse_args(words)
     about = bundle(
         given.run,

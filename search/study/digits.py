@@ -4,7 +4,7 @@ The data are the 1,797 images (8x8, 17 grey levels) that scikit-learn carries, s
 download. They are split, stratified by digit, into 60 % training, 20 % validation (which picks the epoch) and
 20 % test (touched once, by the finished ``.tflite``).
 
-``python -m micronets_gen.search.study.digits --out codegen/bundled`` writes:
+``python -m micronets_gen.search.study.digits --out codegen/bundled/models`` writes:
 
 - ``digits.tflite``: int8 throughout, batch 1;
 - ``digits.npz``: the test split as the model's ``input_0`` (N, 8, 8, 1) int8, ``output_0`` (N, 10) int8 and
@@ -225,7 +225,7 @@ def export(out: Path) -> dict[str, Any]:
             "changes": "scaled to 0..1, split; the test split quantised to int8",
         },
         "training": {
-            "command": "python -m micronets_gen.search.study.digits --out codegen/bundled",
+            "command": "python -m micronets_gen.search.study.digits --out codegen/bundled/models",
             "seed": SEED,
             "epochs": EPOCHS,
             "parameters": int(model.count_params()),

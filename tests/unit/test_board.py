@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.boards.board import Board, Region
+from micronets_gen.boards.family import Frequencies, frequencies
 from micronets_gen.boards.load import FPUS, PROTOCOLS, load_board, load_boards, parse_board
 from micronets_gen.errors import BoardError
-from micronets_gen.project import soc_files as soc
+from micronets_gen.plan.placement import lost_bytes
 from micronets_gen.project.soc_files import soc_files
 
 GOOD = """\
@@ -475,7 +476,7 @@ def test_place_refuses_what_is_no_place(name: str) -> None:
 def test_clock_trees_run_at_the_data_sheets_limits() -> None:
     clock = load_board("nucleo_f746zg").clock
     assert clock is not None
-    assert soc.frequencies(clock, core_before_ahb=False) == soc.Frequencies(
+    assert frequencies(clock, core_before_ahb=False) == Frequencies(
         pll_input=2_000_000,
         vco=432_000_000,
         core=216_000_000,
@@ -486,7 +487,7 @@ def test_clock_trees_run_at_the_data_sheets_limits() -> None:
     )
     clock = load_board("nucleo_h743zi").clock
     assert clock is not None
-    made = soc.frequencies(clock, core_before_ahb=True)
+    made = frequencies(clock, core_before_ahb=True)
     assert (made.core, made.ahb, made.apb1, made.usb) == (400_000_000, 200_000_000, 100_000_000, 0)
 
 
@@ -516,5 +517,5 @@ def test_soc_files_refuse_what_cannot_be_linked() -> None:
 
 
 def test_lost_bytes_are_guard_and_alignment() -> None:
-    assert soc.lost_bytes(load_board("nucleo_f746zg")) == 127 + 128 + 15
-    assert soc.lost_bytes(load_board("qemu_mps2_an505")) == 7 + 15
+    assert lost_bytes(load_board("nucleo_f746zg")) == 127 + 128 + 15
+    assert lost_bytes(load_board("qemu_mps2_an505")) == 7 + 15

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL, BundledModel, bundled_models, resolve_model
-from micronets_gen.common.resources import models_dir
+from micronets_gen.common.resources import package_dir
 from micronets_gen.errors import UsageError
 
+FOLDER = package_dir("bundled") / "models"
 MODELS = pytest.mark.parametrize("model", bundled_models(), ids=lambda model: model.name)
 
 
@@ -21,7 +22,7 @@ def test_the_default_is_listed_first() -> None:
 
 def test_every_file_belongs_to_a_model() -> None:
     expected = {f"{m.name}.{suffix}" for m in bundled_models() for suffix in ("tflite", "npz", "json")}
-    assert {path.name for path in models_dir().iterdir()} == expected
+    assert {path.name for path in FOLDER.iterdir()} == expected
 
 
 @MODELS
@@ -91,8 +92,8 @@ def test_the_keyword_spotter_says_what_it_was_made_of() -> None:
 
 
 def test_resolve_takes_the_default_a_name_or_a_file(tmp_path: Path) -> None:
-    assert resolve_model().path == models_dir() / "kws-s.tflite"
-    assert resolve_model("digits").vectors == models_dir() / "digits.npz"
+    assert resolve_model().path == FOLDER / "kws-s.tflite"
+    assert resolve_model("digits").vectors == FOLDER / "digits.npz"
     file = tmp_path / "mine.tflite"
     file.write_bytes(b"x")
     source = resolve_model(str(file))
