@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 
 def cache_root() -> Path:
-    """Return the cache of the current user: ``MICRONETS_CACHE``, or ``micronets-gen`` in the XDG cache."""
+    """Return the cache of the current user: ``MICRONETS_CACHE``, or what the system provides for it.
+
+    On Linux that is ``micronets-gen`` in ``XDG_CACHE_HOME`` or ``~/.cache``.
+    """
     own = os.environ.get("MICRONETS_CACHE")
     if own:
         return Path(own).expanduser().absolute()
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative value is to be ignored, says the XDG base directory specification.
-    base = Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache"
-    return base / "micronets-gen"
+    return user_cache_path("micronets-gen", appauthor=False)

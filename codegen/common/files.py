@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that a kill at any moment leaves the old one or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_atomically(
+    path: Path, content: bytes | str | Callable[[BinaryIO], Any], *, drafts: Path | None = None
+) -> None:
+    """Write a file so that a kill at any moment leaves the old one or the new one.
+
+    A link is replaced, not followed.
+
+    Args:
+        path: The file; its folder exists.
+        content: Bytes, a text, or what writes them to an open file.
+        drafts: Folder of the same file system in which the new file is prepared; by default that of ``path``.
+    """
+    draft = (drafts or path.parent) / f".{path.name}.{secrets.token_hex(4)}"
     try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
+        with draft.open("xb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        draft.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as indented JSON, atomically."""
-    text = json.dumps(value, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
 def holds(path: Path, content: bytes) -> bool:
@@ -41,20 +51,5 @@ def write_if_changed(path: Path, content: bytes) -> bool:
     if holds(path, content):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, content)
     return True
-
-
-@cache
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +10,7 @@ from pathlib import Path
 from micronets_gen import __version__
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.model.graph import Graph
 from micronets_gen.model.reader import read_model
@@ -206,7 +205,7 @@ def write_report(folder: Path, report: Report) -> None:
 
     for name, text in ((REPORT_JSON, to_json(report)), (REPORT_HTML, to_html(report))):
         with _writing(folder):
-            _replace(folder / name, text)
+            write_atomically(folder / name, text)
 
 
 @contextmanager
@@ -220,14 +219,6 @@ def _writing(folder: Path) -> Iterator[None]:
             why=f"{error.strerror}: {error.filename}" if error.filename else str(error),
             remedy="choose another folder with --out, or make room and permit writing there",
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
 
 
 def _vector_count(plan: Plan, footprint: Footprint, most: int) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from micronets_gen.common.caches import cache_root
+from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ToolError
 
 COMPILER = "arm-none-eabi-gcc"
@@ -66,18 +67,10 @@ class PioRun:
 def core_dir() -> Path:
     """Return the folder in which micronets-gen's builds keep PlatformIO's own files.
 
-    ``PLATFORMIO_CORE_DIR`` where it is set, else a folder of the user's cache, apart from ``~/.platformio``.
+    ``PLATFORMIO_CORE_DIR`` where it is set, else a folder of the cache, apart from ``~/.platformio``.
     """
     chosen = os.environ.get("PLATFORMIO_CORE_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "micronets-gen" / "platformio"
+    return Path(chosen).expanduser() if chosen else cache_root() / "platformio"
 
 
 def run_pio(
@@ -229,5 +222,5 @@ def _settings() -> dict[str, str]:
 def _write_log(project: Path, output: str) -> Path:
     log = project / ".pio" / "micronets.log"
     log.parent.mkdir(exist_ok=True)
-    log.write_text(output, encoding="utf-8")
+    write_atomically(log, output)
     return log

@@ -115,7 +115,7 @@ class Confusion:
 def write_report(run: RunDir) -> None:
     """Write ``report.html`` into a run's folder, from ``metrics.json``, ``history.json`` and ``run.json``."""
     text = render(run.read(run.run), run.read(run.metrics), run.read(run.history))
-    write_atomically(run.path / "report.html", lambda file: file.write(text.encode("utf-8")))
+    write_atomically(run.path / "report.html", text)
 
 
 def render(run: Mapping[str, Any], metrics: Mapping[str, Any], history: Mapping[str, Any]) -> str:

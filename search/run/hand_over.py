@@ -78,7 +78,7 @@ def hand_over(
     )
     write_json(run.metrics, metrics)
     write_report(run)
-    write_atomically(run.tflite, lambda file: file.write(flatbuffer))
+    write_atomically(run.tflite, flatbuffer)
     return metrics
 
 

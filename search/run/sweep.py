@@ -51,7 +51,7 @@ def sweep(
     if outcome.workers.is_chief:
         write_json(request.out / "sweep.json", points)
         text = render_sweep(request.task, points, baselines)
-        write_atomically(request.out / "report.html", lambda file: file.write(text.encode("utf-8")))
+        write_atomically(request.out / "report.html", text)
     return points
 
 

@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from micronets_gen.common.files import write_json
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import UsageError
 
@@ -139,7 +140,7 @@ class Architecture:
 
     def save(self, path: Path) -> None:
         """Write the architecture as JSON."""
-        path.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Architecture:

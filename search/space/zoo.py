@@ -124,7 +124,7 @@ def write_untrained(name: str, folder: Path) -> Path:
     path = folder / f"{name}-untrained.tflite"
     if not path.is_file() or path.read_bytes() != content:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(content))
+        write_atomically(path, content)
     return path
 
 

@@ -70,9 +70,5 @@ def test_core_dir_is_ours_unless_the_user_says_otherwise(
     monkeypatch.setenv("PLATFORMIO_CORE_DIR", str(tmp_path))
     assert pio.core_dir() == tmp_path
     monkeypatch.delenv("PLATFORMIO_CORE_DIR")
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert pio.core_dir() == tmp_path / "cache/micronets-gen/platformio"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert pio.core_dir() == tmp_path / ".cache/micronets-gen/platformio"
+    monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
+    assert pio.core_dir() == tmp_path / "cache/platformio"

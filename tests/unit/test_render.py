@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
-from micronets_gen.common.files import write_if_changed
+from micronets_gen.common.files import write_atomically, write_if_changed
 from micronets_gen.common.templates import environment
 from micronets_gen.errors import UsageError
 from micronets_gen.project.lock import Inputs, Lock
@@ -163,6 +165,20 @@ def test_interrupted_write_leaves_the_old_file_and_no_litter(
     with pytest.raises(OSError, match="disk full"):
         write_if_changed(target, b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_written_files_have_the_permissions_of_the_umask_and_replace_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("theirs")
+    target = tmp_path / "a"
+    target.symlink_to(outside)
+    before = os.umask(0o027)
+    try:
+        write_atomically(target, "mine")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert (target.is_symlink(), target.read_text(), outside.read_text()) == (False, "mine", "theirs")
 
 
 @pytest.mark.parametrize("trouble", [OSError(28, "No space left on device", "x"), KeyboardInterrupt()])
