@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from micronets_gen.boards.cores import CORES
+
 
 @dataclass(frozen=True)
 class Region:
@@ -132,7 +134,7 @@ class Board:
     """One board.
 
     Attributes:
-        core: ``cortex-m3``, ``cortex-m4``, ``cortex-m7``, ``cortex-m33``, ``cortex-m55``.
+        core: One of :data:`micronets_gen.boards.cores.CORES`.
         fpu: GCC ``-mfpu`` value; empty for soft float.
         family: SoC family, a folder of ``templates/soc``.
         clock_hz: Rated core clock that the start-up code sets.
@@ -163,9 +165,7 @@ class Board:
     @property
     def simd(self) -> str:
         """The kernels' instruction set: ``mve``, ``dsp`` or ``c``."""
-        return {"cortex-m55": "mve", "cortex-m4": "dsp", "cortex-m7": "dsp", "cortex-m33": "dsp"}.get(
-            self.core, "c"
-        )
+        return CORES[self.core].simd
 
     @property
     def cpu_flags(self) -> tuple[str, ...]:

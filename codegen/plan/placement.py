@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from micronets_gen.boards.board import Board, Region
+from micronets_gen.boards.cores import CORES
 from micronets_gen.errors import FitError
 from micronets_gen.plan.plan import MemoryPlan
 
@@ -17,16 +18,13 @@ STACK_GUARD_BYTES = 128
 _ARENA_ALIGN = 16
 
 
-_ARMV7M = ("cortex-m3", "cortex-m4", "cortex-m7")
-
-
 def lost_bytes(board: Board) -> int:
     """Return the most bytes of the default RAM that alignment and the guard of the stack can take."""
     return max(2 * stack_guard(board), 8) + _ARENA_ALIGN - 2
 
 
 def stack_guard(board: Board) -> int:
-    return STACK_GUARD_BYTES if board.core in _ARMV7M else 0
+    return STACK_GUARD_BYTES if CORES[board.core].armv7m else 0
 
 
 @dataclass(frozen=True)

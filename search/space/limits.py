@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from micronets_gen.boards.board import Board
-from micronets_gen.boards.load import parse_size
+from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.model.graph import Graph
 from micronets_gen.model.reader import read_model_bytes
