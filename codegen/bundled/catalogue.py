@@ -8,6 +8,7 @@ the reference gives them) and ``<name>.json`` (provenance and measured accuracy)
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -97,10 +98,10 @@ class ModelSource:
 
     @property
     def name(self) -> str | None:
-        """The model's name, where it is not that of the file."""
+        """The model's name, where it is not that of the file: letters, digits, ``_``, ``.`` and ``-``."""
         if self.bundled:
             return self.bundled.name
-        return self.run.resolve().name if self.run else None
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", self.run.resolve().name)[:64] if self.run else None
 
     @property
     def vectors(self) -> Path | None:

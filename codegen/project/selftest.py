@@ -30,7 +30,7 @@ def selftest_files(plan: Plan, vectors: Vectors) -> dict[str, str]:
     if labelled and outputs[0].dtype is DType.BOOL:
         raise UsageError("labels need a numeric first output", where=graph.name, remedy="leave 'labels' out")
     values = {
-        "source": vectors.source.replace("*/", "* /"),
+        "source": vectors.source,
         "count": vectors.count,
         "labelled": labelled,
         "labels": _rows(str(label) for label in vectors.labels or ()),

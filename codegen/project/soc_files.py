@@ -8,15 +8,13 @@ data.
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from micronets_gen.boards.board import Board, Region
 from micronets_gen.boards.family import AHB_FIELDS, APB_FIELDS, Family, frequencies, load_family, soc_folder
+from micronets_gen.common.numbers import frequency as megahertz
+from micronets_gen.common.templates import render
 from micronets_gen.plan.placement import stack_guard
-
-if TYPE_CHECKING:
-    import jinja2
 
 COMMON = {
     "board.h": "common/board.h",
@@ -59,24 +57,10 @@ def soc_files(board: Board, *, arena_region: str, stack_bytes: int) -> dict[str,
     files = {}
     for name, source in sorted(sources.items()):
         if source.endswith(".j2"):
-            files[name] = _environment().get_template(source).render(values[name])
+            files[name] = render(f"soc/{source}", **values[name])
         else:
             files[name] = (soc_folder() / source).read_text(encoding="utf-8")
     return files
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(soc_folder()),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
 
 
 def _config_values(board: Board, family: Family) -> dict[str, Any]:
@@ -99,8 +83,9 @@ def _clock_values(board: Board, family: Family) -> dict[str, Any] | None:
     made = frequencies(clock, core_before_ahb=limits.core_before_ahb)
     uart_hz = made.apb2 if board.uart.instance in family.apb2_uarts else made.apb1
     return {
-        "summary": f"{clock.source} {_mhz(clock.source_hz)} -> VCO {_mhz(made.vco)} -> "
-        f"core {_mhz(made.core)}, AHB {_mhz(made.ahb)}, APB1 {_mhz(made.apb1)}, APB2 {_mhz(made.apb2)}",
+        "summary": f"{clock.source} {megahertz(clock.source_hz)} -> VCO {megahertz(made.vco)} -> "
+        f"core {megahertz(made.core)}, AHB {megahertz(made.ahb)}, "
+        f"APB1 {megahertz(made.apb1)}, APB2 {megahertz(made.apb2)}",
         "source_macro": clock.source.replace("-", "_").upper(),
         "pll_input_hz": made.pll_input,
         "pll_m": clock.pll_m,
@@ -218,7 +203,3 @@ def size_text(size: int) -> str:
         if size % unit == 0:
             return f"{size // unit}{letter}"
     return str(size)
-
-
-def _mhz(hertz: int) -> str:
-    return f"{hertz / 1e6:g} MHz"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -393,9 +395,7 @@ def test_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "none.toml"
     with pytest.raises(BoardError) as raised:
         load_board(path)
-    assert str(raised.value) == (
-        f"{path}: the file does not exist\n  what to do: check the path"
-    )
+    assert str(raised.value) == (f"{path}: the file does not exist\n  what to do: check the path")
 
 
 def test_file_that_is_no_text(tmp_path: Path) -> None:
@@ -521,3 +521,78 @@ def test_soc_files_refuse_what_cannot_be_linked() -> None:
 def test_lost_bytes_are_guard_and_alignment() -> None:
     assert lost_bytes(load_board("nucleo_f746zg")) == 127 + 128 + 15
     assert lost_bytes(load_board("qemu_mps2_an505")) == 7 + 15
+
+
+NOTE = 'name = "SRAM"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"My board"', '"a */ int x; /*"', "title: a text cannot hold '/*' or '*/'"),
+        ('"My board"', r'"a\nextra_scripts = evil.py"', "'title' must be one line of printable characters"),
+        ('"My board"', r'"a\u202Eb"', "it holds U+202E"),
+        ('"My board"', f'"{"x" * 101}"', "'title' has 101 characters; 100 at most"),
+        ('"My board"', f'"{"x" * 101}" # "My board"', "'title' has 101 characters"),
+        ('"STM32F746ZG"', '"a (b) */"', "'mcu' cannot be 'a (b) */'"),
+        ('"https://example.org"', '"javascript:alert(1)"', "'url' cannot be"),
+        (NOTE, f'{NOTE}\nnote = "*/ SECTIONS {{}}"', "region SRAM: a text cannot hold"),
+        (NOTE, 'name = "ORIGIN"', "'ORIGIN' cannot be a region's name\n  why: it means something else"),
+        (NOTE, r'name = "\u001b[2J"', r"(\x1b[2J): 'name' must be one line of printable characters"),
+        ("stm32f7x", "../../evil", "'openocd_target' cannot be"),
+        ('"STM32F746ZG"\n\n[latency]', '"x\\nexec evil"\n\n[latency]', "'jlink_device' must be one line"),
+        ('"virtual"', '"qemu"\nmachine = "an500,firmware=/etc/passwd"', "'machine' cannot be"),
+        ("216_000_000", "9" * 5000, "is not valid TOML"),
+        ("216_000_000", "0x" + "f" * 5000, "'clock_hz' must fit into 64 bits"),
+        (
+            "216_000_000",
+            f"[0x{'f' * 5000}]",
+            "'clock_hz' must be an integer, not an array\n  why: it is too much to show",
+        ),
+        ("216_000_000", "[" * 3000 + "]" * 3000, "nested too deep"),
+        ('"64K"', f'"{"9" * 5000}K"', "'size' must be"),
+        ("4.5e-9", "nan", "'seconds_per_op' must be finite, not nan"),
+        ("clock_hz =", f"{'x' * 5000} = 1\nclock_hz =", f"unknown key '{'x' * 80}…'"),
+        (
+            "4.5e-9",
+            "4.5e-9\n[[regions]]" + "\n[[regions]]" * 2000,
+            "'regions' has 2,004 elements; 32 at most",
+        ),
+    ],
+)
+def test_board_that_attacks(old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    with pytest.raises(BoardError) as raised:
+        parse(GOOD.replace(old, new, 1))
+    assert says in str(raised.value)
+    assert str(raised.value).isprintable() or str(raised.value).replace("\n", "").isprintable()
+    assert len(str(raised.value)) < 1000
+
+
+def test_pins_where_they_are_fixed_are_refused() -> None:
+    start, end = GOOD.index("[clock]"), GOOD.index("[uart]")
+    text = (GOOD[:start] + GOOD[end:]).replace('stm32f7"', 'mps2"').replace("USART3", "UART0")
+    with pytest.raises(BoardError, match="the pins of Arm MPS2 are fixed"):
+        parse(text)
+
+
+def test_board_files_that_are_none_or_never_end(tmp_path: Path) -> None:
+    fifo, large, folder = tmp_path / "fifo.toml", tmp_path / "large.toml", tmp_path / "folder.toml"
+    os.mkfifo(fifo)
+    large.write_text("#" * (65 << 10))
+    folder.mkdir()
+    for path, says in (
+        (fifo, "is no regular file"),
+        (large, "the file is too large\n  why: such a file has 65,536 bytes at most"),
+        (folder, "is a folder, not a file"),
+    ):
+        with pytest.raises(BoardError, match=says):
+            load_board(path)
+
+
+def test_slowest_board_file_is_refused_within_a_second() -> None:
+    text = "[" + ".".join("a" * 30_000) + "]"
+    start = time.process_time()
+    with pytest.raises(BoardError):
+        parse(text)
+    assert time.process_time() - start < 5
