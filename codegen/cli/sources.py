@@ -47,16 +47,16 @@ def fetch_command(
     cmsis_nn_commit: CmsisNnCommit = None,
     flatbuffers_commit: FlatbuffersCommit = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch anew what was changed in the cache; the changes are lost.")
+        bool, typer.Option("--repair", help="Restore what was changed in the cache; the changes are lost.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring what is missing into the cache with git, as git is configured: proxies, mirrors, credentials."""
     from micronets_gen.runtimes.tflm.sources import SourceSet, fetch
-    from micronets_gen.runtimes.tflm.sources.status import discard_modified
+    from micronets_gen.runtimes.tflm.sources.status import undo_changes
 
     if repair:
-        discard_modified(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
+        undo_changes(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
     with progress_bars(as_json) as show:
         tree = fetch(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit), show)
     if as_json:

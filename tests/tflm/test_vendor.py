@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from micronets_gen.model.options import KINDS
 from micronets_gen.runtimes.tflm.cpp import Source, Tree, reachable
 from micronets_gen.runtimes.tflm.notices import notices
 from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
-from micronets_gen.runtimes.tflm.vendor import Vendor
-from tests.tflm.trees import require_model, require_sources, small_trees
+from micronets_gen.runtimes.tflm.sources import SourcesModified
+from micronets_gen.runtimes.tflm.vendor import OPTIMISED, Vendor
+from tests.tflm.trees import require_model, require_sources, small_checkout, small_trees
 
 CONV = OperatorUse("CONV_2D", "INT8", "INT8", "INT8", 1)
 RESHAPE = OperatorUse("RESHAPE", "INT8", "", "INT8", 1)
@@ -90,9 +92,49 @@ def test_headers_come_by_inclusion(vendor: Vendor) -> None:
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     trees = small_trees(tmp_path)
-    (trees.tflm / MICRO / "micro_interpreter.h").unlink()
+    other = trees.checkouts["ruy"]
+    trees = replace(trees, checkouts={**trees.checkouts, "tflm": other})
     with pytest.raises(ToolError, match="not the sources of TensorFlow Lite Micro"):
         Vendor(trees).collect([CONV], "m")
+
+
+def test_an_edited_kernel_is_refused_and_the_cache_is_blamed(tmp_path: Path) -> None:
+    trees = small_trees(tmp_path)
+    kernel = trees.tflm / OPTIMISED / "conv.cc"
+    kernel.write_text(kernel.read_text().replace("arm_convolve_s8", "my_convolve"))
+    with pytest.raises(SourcesModified, match=r"the cache was changed: .*cmsis_nn/conv\.cc") as caught:
+        Vendor(trees).collect([CONV], "m")
+    assert caught.value.where == str(kernel)
+    assert "fetch --repair" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "path"), [("tflm", f"{OPTIMISED}/conv.cc"), ("cmsis_nn", "Source/Convolution/arm_convolve_s8.c")]
+)
+def test_a_deleted_kernel_does_not_make_a_slow_one_take_its_place(
+    tmp_path: Path, key: str, path: str
+) -> None:
+    trees = small_trees(tmp_path)
+    (tmp_path / key / path).unlink()
+    with pytest.raises(SourcesModified, match="the cache was changed") as caught:
+        Vendor(trees).collect([CONV], "m")
+    assert caught.value.why == "No such file or directory"
+
+
+def test_files_that_were_added_to_the_cache_are_not_taken(tmp_path: Path) -> None:
+    before = Vendor(small_trees(tmp_path)).collect([RESHAPE], "m")
+    trees = small_trees(tmp_path / "again")
+    (trees.tflm / OPTIMISED / "reshape.cc").write_text(
+        "TFLMRegistration Register_RESHAPE() {\n  return R(My);\n}\n"
+    )
+    assert Vendor(trees).collect([RESHAPE], "m") == before
+
+
+def test_an_edited_licence_is_refused(tmp_path: Path) -> None:
+    trees = small_trees(tmp_path)
+    (trees.tflm / "LICENSE").write_text("all rights reserved\n")
+    with pytest.raises(SourcesModified):
+        notices(trees)
 
 
 def test_licences_travel_with_what_they_cover(tmp_path: Path) -> None:
@@ -143,7 +185,7 @@ def test_an_include_is_looked_for_beside_the_file_first(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
-    tree = Tree(tmp_path, ("", "include"))
+    tree = Tree(small_checkout(tmp_path), ("", "include"))
     assert tree.resolve("b.h", "x/a.h") == "x/b.h"
     assert tree.resolve("../b.h", "x/a.h") == "b.h"
     assert tree.resolve("c.h", "x/a.h") == "include/c.h"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from micronets_gen.runtimes.tflm.sources import SourcesError, SourceTree, locate
+from micronets_gen.runtimes.tflm.sources import Checkout, SourcesError, SourceTree, locate
+from micronets_gen.runtimes.tflm.sources.digest import hash_files
 
 RESOLVER = """
 #include "tensorflow/lite/micro/kernels/conv.h"
@@ -135,7 +136,17 @@ def small_trees(root: Path) -> SourceTree:
             path = root / key / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    return SourceTree(**{key: root / key for key in folders}, commits=dict.fromkeys(folders, "0" * 40))
+    return SourceTree(
+        **{key: root / key for key in folders},
+        commits=dict.fromkeys(folders, "0" * 40),
+        checkouts={key: small_checkout(root / key) for key in folders},
+    )
+
+
+def small_checkout(folder: Path) -> Checkout:
+    """Return every file in a folder as if it had been stored just now."""
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return Checkout(folder.name, folder, hash_files(folder, (), files))
 
 
 def require_sources() -> SourceTree:

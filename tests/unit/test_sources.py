@@ -32,6 +32,7 @@ from micronets_gen.runtimes.tflm.sources import (
     SourcesError,
     SourceSet,
     SourcesMissing,
+    SourcesModified,
     SourcesUnreachable,
     cache,
     git,
@@ -42,11 +43,11 @@ from micronets_gen.runtimes.tflm.sources.companions import (
     expected_flatbuffers,
     flatbuffers_version,
 )
-from micronets_gen.runtimes.tflm.sources.digest import digest
+from micronets_gen.runtimes.tflm.sources.digest import digest, hash_files
 from micronets_gen.runtimes.tflm.sources.fetching import fetch_set, probe
 from micronets_gen.runtimes.tflm.sources.git import Step, parse_progress
 from micronets_gen.runtimes.tflm.sources.importing import import_set
-from micronets_gen.runtimes.tflm.sources.status import status_set
+from micronets_gen.runtimes.tflm.sources.status import status_set, undo_changes
 from micronets_gen.runtimes.tflm.sources.tree import SourceTree, locate_set
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -721,7 +722,7 @@ class TestStatus:
         states = {state.pin.key: state for state in status_set(world.sources)}
         assert states["cmsis_nn"].state == "modified"
         assert states["cmsis_nn"].detail.endswith("src/cmsis_nn.h")
-        assert states["ruy"].detail == "1 files differ from the commit, such as new.h"
+        assert states["ruy"].detail == "1 file differs from the commit: new.h"
         assert states["tflm"].state == "ok"
 
     def test_repository_that_was_damaged_in_the_cache(self, world: World) -> None:
@@ -734,6 +735,123 @@ class TestStatus:
         fetch_set(world.sources.override({"tflm": later}))
         first = status_set(world.sources)[0]
         assert (first.state, first.others) == ("missing", (later,))
+
+
+class TestModified:
+    """What was stored is what is built from, or nothing is."""
+
+    def test_an_edited_file_is_refused_where_it_is_read(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        pin = world.sources["tflm"]
+        path = tree.tflm / "src/tflm.h"
+        stat = path.stat()
+        path.write_text("// tfln\n")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        found = locate_set(world.sources).checkouts["tflm"]
+        with pytest.raises(SourcesModified) as caught:
+            found.read("src/tflm.h")
+        assert str(caught.value) == (
+            f"{path}: the cache was changed: src/tflm.h of Tflm {pin.commit[:12]} is not what was stored\n"
+            "  why: its contents are not those of the commit\n"
+            "  what to do: 'micronets-gen sources fetch --repair' restores the commit, 'micronets-gen sources status' "
+            "shows what differs; a change of your own belongs into a commit (--tflm-commit, --cmsis-nn-commit)"
+        )
+
+    def test_line_ends_do_not_matter(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        (tree.tflm / "src/tflm.h").write_bytes(b"// tflm\r\n")
+        assert locate_set(world.sources).checkouts["tflm"].read("src/tflm.h") == "// tflm\n"
+
+    def test_a_deleted_file_still_counts_as_there(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        (tree.tflm / "src/tflm.h").unlink()
+        found = locate_set(world.sources).checkouts["tflm"]
+        assert found.has("src/tflm.h")
+        with pytest.raises(SourcesModified, match="the cache was changed"):
+            found.read("src/tflm.h")
+
+    def test_licences_are_recorded(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        (tree.ruy / "LICENSE").write_text("mine\n")
+        with pytest.raises(SourcesModified):
+            locate_set(world.sources).checkouts["ruy"].read("LICENSE")
+
+    @pytest.mark.parametrize("damage", [None, b"", b"nonsense\n", b"\xff\n", b"0\n1 src/tflm.h\n"])
+    def test_without_a_record_the_commit_is_proved_once(self, world: World, damage: bytes | None) -> None:
+        tree = fetch_set(world.sources)
+        record = cache.entry(world.sources["tflm"]) / "hashes"
+        good = record.read_bytes()
+        record.unlink() if damage is None else record.write_bytes(damage)
+        assert locate_set(world.sources) == tree
+        assert record.read_bytes() == good
+        record.unlink()
+        (tree.tflm / "src/tflm.h").write_text("// edited\n")
+        with pytest.raises(SourcesModified, match="its files are not those of Tflm") as caught:
+            locate_set(world.sources)
+        assert caught.value.why == "1 file differs from the commit: src/tflm.h"
+        assert not record.exists()
+
+    def test_a_record_of_other_files_is_no_record(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        (tree.tflm / "src/tflm.h").write_text("// edited\n")
+        folder = cache.entry(world.sources["tflm"])
+        cache.write_hashes(folder, hash_files(tree.tflm, ["src"], ["LICENSE"]))
+        with pytest.raises(SourcesModified):
+            locate_set(world.sources)
+
+    def test_another_commit_is_proved_by_git(self, world: World) -> None:
+        later = world.sources.override({"tflm": run_git(world.origin("tflm"), "rev-parse", "HEAD")})
+        tree = fetch_set(later)
+        record = cache.entry(later["tflm"]) / "hashes"
+        record.unlink()
+        assert locate_set(later) == tree
+        record.unlink()
+        (tree.tflm / "src/tflm.h").unlink()
+        with pytest.raises(SourcesModified):
+            locate_set(later)
+
+    def test_a_cache_that_cannot_be_written_is_proved_each_time(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tree = fetch_set(world.sources)
+        (cache.entry(world.sources["tflm"]) / "hashes").unlink()
+
+        def refuse(*_arguments: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(cache, "write_hashes", refuse)
+        assert locate_set(world.sources) == tree
+
+    def test_repair_needs_no_server(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        world.mirror("file:///nowhere/")
+        (tree.tflm / "src/tflm.h").unlink()
+        run_git(tree.ruy, "update-index", "--assume-unchanged", "src/ruy.h")
+        (tree.ruy / "src/ruy.h").write_text("// edited\n")
+        (tree.gemmlowp / "src/new.h").write_text("")
+        assert {s.pin.key for s in status_set(world.sources) if s.state == "modified"} == {
+            "tflm",
+            "ruy",
+            "gemmlowp",
+        }
+        assert undo_changes(world.sources) == ()
+        assert {s.state for s in status_set(world.sources)} == {"ok"}
+        assert locate_set(world.sources) == tree
+
+    def test_what_git_cannot_restore_is_removed_to_be_fetched(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        shutil.rmtree(tree.tflm / ".git")
+        (tree.tflm / "src/tflm.h").write_text("// edited\n")
+        assert undo_changes(world.sources) == (world.sources["tflm"],)
+        assert fetch_set(world.sources) == tree
+
+    def test_import_replaces_what_was_changed(self, world: World) -> None:
+        import_set(world.sources, world.clone("tflm", "mine"))
+        tree = cache.find(world.sources["tflm"])
+        assert tree
+        (tree / "src/tflm.h").write_text("// edited\n")
+        import_set(world.sources, world.root / "mine")
+        assert (tree / "src/tflm.h").read_text() == "// tflm\n"
 
 
 class TestVerbs:

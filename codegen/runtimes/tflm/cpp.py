@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+
+from micronets_gen.runtimes.tflm.sources import Checkout
 
 _NO_CODE = re.compile(
     r"""//[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n]){1,4}' | ^[ \t]*\#(?:[^\n\\]|\\.)*""",
@@ -131,33 +132,27 @@ def _reach(roots: Iterable[str], files: Mapping[str, Source]) -> set[tuple[str, 
 
 @dataclass(frozen=True)
 class Tree:
-    """A folder of sources, each read once.
+    """The sources of a repository, each read once.
 
     Attributes:
-        roots: Folders, relative to ``folder``, that ``#include`` looks into, in order.
+        roots: Folders that ``#include`` looks into, relative to the repository's, in order.
     """
 
-    folder: Path
+    checkout: Checkout
     roots: tuple[str, ...] = ("",)
 
     @cached_property
     def _sources(self) -> dict[str, Source]:
         return {}
 
-    @cached_property
-    def _found(self) -> dict[str, bool]:
-        return {}
-
-    def has(self, path: str) -> bool:
-        """Whether there is a file of that relative POSIX path."""
-        if path not in self._found:
-            self._found[path] = (self.folder / path).is_file()
-        return self._found[path]
-
     def source(self, path: str) -> Source:
-        """Return the file of that relative POSIX path."""
+        """Return the file of that relative POSIX path.
+
+        Raises:
+            SourcesModified: it is not what was stored in the cache.
+        """
         if path not in self._sources:
-            self._sources[path] = Source((self.folder / path).read_text(encoding="utf-8", errors="replace"))
+            self._sources[path] = Source(self.checkout.read(path))
         return self._sources[path]
 
     def resolve(self, include: str, includer: str = "") -> str | None:
@@ -165,7 +160,7 @@ class Tree:
         folder = includer.rpartition("/")[0]
         for root in (folder, *self.roots):
             path = _normal(f"{root}/{include}" if root else include)
-            if path and self.has(path):
+            if path and self.checkout.has(path):
                 return path
         return None
 

@@ -9,15 +9,17 @@ from micronets_gen.runtimes.tflm.sources import SourceSet, SourceTree
 
 
 def notices(trees: SourceTree) -> tuple[Mapping[str, Mapping[str, str]], str]:
-    """Return the licence files of each repository, by its key and their name, and the overview of them."""
+    """Return the licence files of each repository, by its key and their name, and the overview of them.
+
+    Raises:
+        SourcesModified: a licence is not what was stored in the cache.
+    """
     texts: dict[str, dict[str, str]] = {}
     rows = []
     for pin in SourceSet.pinned():
-        folder = getattr(trees, pin.key)
-        present = [name for name in pin.licence_files if (folder / name).is_file()]
-        texts[pin.key] = {
-            name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in present
-        }
+        checkout = trees.checkouts[pin.key]
+        present = [name for name in pin.licence_files if checkout.has(name)]
+        texts[pin.key] = {name: checkout.read(name) for name in present}
         place = "lib/" + {"tflm": "tflm", "cmsis_nn": "cmsis_nn"}.get(pin.key, f"tflm/third_party/{pin.key}")
         rows.append(
             {

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from micronets_gen.errors import ToolError
 from micronets_gen.runtimes.tflm.cpp import Source, Tree, reachable, reachable_texts
@@ -41,7 +40,7 @@ _LEFT_OUT = frozenset(
         "tensorflow/lite/array.cc",
     }
 )
-_THIRD_PARTY = {"flatbuffers": "include", "gemmlowp": "", "ruy": ""}
+_THIRD_PARTY = {"flatbuffers": ("include",), "gemmlowp": ("",), "ruy": ("",)}
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,8 @@ class Vendor:
     """The sources, read as far as they were asked for."""
 
     def __init__(self, sources: SourceTree) -> None:
-        self._trees = {
-            "tflm": Tree(sources.tflm),
-            "cmsis_nn": Tree(sources.cmsis_nn, ("", "Include")),
-            **{key: Tree(getattr(sources, key), (root,)) for key, root in _THIRD_PARTY.items()},
-        }
+        roots = {"tflm": ("",), "cmsis_nn": ("", "Include"), **_THIRD_PARTY}
+        self._trees = {key: Tree(sources.checkouts[key], roots[key]) for key in roots}
 
     def collect(self, uses: Iterable[OperatorUse], where: str) -> Vendored:
         """Return the files for a model with these operators.
@@ -152,9 +148,10 @@ class Vendor:
     def _require_layout(self) -> None:
         tflm = self._trees["tflm"]
         for path in (RESOLVER, INTERPRETER):
-            if not tflm.has(path):
+            if not tflm.checkout.has(path):
                 raise ToolError(
-                    "these are not the sources of TensorFlow Lite Micro", where=str(tflm.folder / path)
+                    "these are not the sources of TensorFlow Lite Micro",
+                    where=str(tflm.checkout.folder / path),
                 )
 
     @cached_property
@@ -171,7 +168,7 @@ class Vendor:
         tflm = self._trees["tflm"]
         found: dict[str, str] = {}
         for folder in (KERNELS, OPTIMISED):
-            for name in _names(tflm.folder / folder, ".cc"):
+            for name in tflm.checkout.names(folder, ".cc"):
                 path = self._preferred(f"{folder}/{name}")
                 if not name.endswith("_test.cc"):
                     found |= dict.fromkeys(_REGISTRATION.findall(tflm.source(path).text), path)
@@ -182,7 +179,7 @@ class Vendor:
         """The header that declares each registration; an inline one is another's name, and no declaration."""
         tflm = self._trees["tflm"]
         found: dict[str, str] = {}
-        for name in reversed(_names(tflm.folder / KERNELS, ".h")):
+        for name in reversed(tflm.checkout.names(KERNELS, ".h")):
             path = f"{KERNELS}/{name}"
             found |= dict.fromkeys(_DECLARATION.findall(tflm.source(path).text), path)
         return found
@@ -190,18 +187,14 @@ class Vendor:
     @cached_property
     def _cmsis_nn(self) -> dict[str, Source]:
         tree = self._trees["cmsis_nn"]
-        paths = (
-            path.relative_to(tree.folder).as_posix()
-            for part in ("Include", "Source")
-            for path in (tree.folder / part).rglob("*.[ch]")
-        )
-        return {path: tree.source(path) for path in sorted(paths)}
+        paths = tree.checkout.paths(("Include", "Source"), (".c", ".h"))
+        return {path: tree.source(path) for path in paths}
 
     def _preferred(self, path: str) -> str:
         """Return CMSIS-NN's version of a kernel's source, where there is one."""
         folder, _, name = path.rpartition("/")
         optimised = f"{OPTIMISED}/{name}"
-        return optimised if folder == KERNELS and self._trees["tflm"].has(optimised) else path
+        return optimised if folder == KERNELS and self._trees["tflm"].checkout.has(optimised) else path
 
     def _operators(
         self,
@@ -266,9 +259,5 @@ class Vendor:
         stem = header.removesuffix(".h")
         for suffix in ("", "_common"):
             path = self._preferred(f"{stem}{suffix}.cc")
-            if self._trees["tflm"].has(path) and path not in _LEFT_OUT:
+            if self._trees["tflm"].checkout.has(path) and path not in _LEFT_OUT:
                 yield path
-
-
-def _names(folder: Path, suffix: str) -> list[str]:
-    return sorted(path.name for path in folder.glob(f"*{suffix}"))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from micronets_gen.runtimes.tflm.sources.errors import SourcesError, SourcesMissing, SourcesUnreachable
+from micronets_gen.runtimes.tflm.sources.checkout import Checkout
+from micronets_gen.runtimes.tflm.sources.errors import (
+    SourcesError,
+    SourcesMissing,
+    SourcesModified,
+    SourcesUnreachable,
+)
 from micronets_gen.runtimes.tflm.sources.pins import Pin, SourceSet
 from micronets_gen.runtimes.tflm.sources.store import OnProgress, Progress, quiet, telling
 from micronets_gen.runtimes.tflm.sources.tree import SourceTree, locate_set
 
 __all__ = [
+    "Checkout",
     "OnProgress",
     "Pin",
     "Progress",
@@ -17,6 +24,7 @@ __all__ = [
     "SourceTree",
     "SourcesError",
     "SourcesMissing",
+    "SourcesModified",
     "SourcesUnreachable",
     "fetch",
     "locate",

@@ -13,5 +13,19 @@ class SourcesMissing(SourcesError):  # noqa: N818  reads as what it says
     """Sources are not in the cache."""
 
 
+class SourcesModified(SourcesError):  # noqa: N818
+    """Sources in the cache are not what was stored there."""
+
+    def __init__(self, what: str, *, where: str, why: str) -> None:
+        """Say what was changed, and how to undo that."""
+        super().__init__(
+            what,
+            where=where,
+            why=why,
+            remedy="'micronets-gen sources fetch --repair' restores the commit, 'micronets-gen sources status' "
+            "shows what differs; a change of your own belongs into a commit (--tflm-commit, --cmsis-nn-commit)",
+        )
+
+
 class SourcesUnreachable(SourcesError):  # noqa: N818
     """Sources are not in the cache, and no server of theirs answers."""

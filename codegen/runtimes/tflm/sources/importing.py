@@ -11,7 +11,7 @@ from micronets_gen.runtimes.tflm.sources import cache, git
 from micronets_gen.runtimes.tflm.sources.digest import digest
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
 from micronets_gen.runtimes.tflm.sources.pins import Pin, SourceSet, option
-from micronets_gen.runtimes.tflm.sources.store import OnProgress, Progress, bring, quiet, replacing
+from micronets_gen.runtimes.tflm.sources.store import OnProgress, Progress, bring, quiet, replacing, seal
 
 # The folder above an exported cache, sources/<repository>/<commit>/tree, is the deepest layout in use.
 _DEPTH = 4
@@ -196,6 +196,6 @@ def _take_exported(candidate: Candidate, on_progress: OnProgress) -> Imported:
             shutil.copytree(
                 path, cache.tree_of(partial), symlinks=True, ignore=shutil.ignore_patterns(".git")
             )
-            cache.write_origin(partial, cache.Origin(source=str(path.absolute()), verified=verified))
+            seal(pin, partial, cache.Origin(source=str(path.absolute()), verified=verified))
             on_progress(Progress(pin, 1.0, "done"))
     return Imported(pin, path, verified, warnings)

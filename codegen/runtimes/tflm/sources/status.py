@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from micronets_gen.runtimes.tflm.sources import cache, git
-from micronets_gen.runtimes.tflm.sources.digest import digest
 from micronets_gen.runtimes.tflm.sources.pins import Pin, SourceSet
-from micronets_gen.runtimes.tflm.sources.store import disagreement, discard
+from micronets_gen.runtimes.tflm.sources.store import discard
+from micronets_gen.runtimes.tflm.sources.verify import changes, disagreement, restore
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ def status_set(sources: SourceSet) -> tuple[Status, ...]:
     return tuple(_status(pin) for pin in sources)
 
 
-def discard_modified(sources: SourceSet) -> tuple[Pin, ...]:
-    """Remove from the cache what differs from its commit, and return it."""
-    modified = tuple(state.pin for state in status_set(sources) if state.state == "modified")
-    for pin in modified:
+def undo_changes(sources: SourceSet) -> tuple[Pin, ...]:
+    """Restore in the cache what differs from its commit; remove and return what has to be fetched for that."""
+    modified = [state.pin for state in status_set(sources) if state.state == "modified"]
+    lost = tuple(pin for pin in modified if not restore(pin))
+    for pin in lost:
         discard(pin)
-    return modified
+    return lost
 
 
 def _status(pin: Pin) -> Status:
@@ -75,17 +76,18 @@ def _status(pin: Pin) -> Status:
 
 
 def _compare(pin: Pin, path: Path, origin: cache.Origin | None) -> tuple[str, str]:
-    if origin and origin.verified == "commit":
-        try:
-            problem = disagreement(path, pin)
-        except (git.GitError, OSError) as failure:
-            return "modified", f"git cannot read it: {failure}"
-        return ("modified", problem) if problem else ("ok", "commit hash, clean tree")
+    by_git = origin is not None and origin.verified == "commit"
+    try:
+        problem = changes(pin) or (disagreement(path, pin) if by_git else "")
+    except (git.GitError, OSError) as failure:
+        problem = f"git cannot read it: {failure}"
+    if problem:
+        return "modified", problem
+    if by_git:
+        return "ok", "commit hash, clean tree"
     if not pin.sha256:
         return "unverified", "imported without git, so nothing proves its commit"
-    if digest(path, pin.parts) == pin.sha256:
-        return "ok", "digest of its source files"
-    return "modified", "its source files have another digest"
+    return "ok", "digest of its source files"
 
 
 def _others(folder: Path) -> tuple[str, ...]:

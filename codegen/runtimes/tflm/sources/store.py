@@ -11,6 +11,7 @@ from pathlib import Path
 from micronets_gen.runtimes.tflm.sources import cache, git
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
 from micronets_gen.runtimes.tflm.sources.pins import Pin
+from micronets_gen.runtimes.tflm.sources.verify import changes, disagreement, source_hashes
 
 _REF = "refs/micronets/commit"
 # Share of each of git's stages in the time that a fetch takes: start and end.
@@ -73,8 +74,8 @@ def discard(pin: Pin) -> None:
 def replacing(pin: Pin, on_progress: OnProgress) -> Iterator[tuple[Path, int] | None]:
     """Yield the folder in which an entry is prepared, and its lock; on success it takes the entry's place.
 
-    The folder keeps what an earlier attempt has left. None comes where another process has meanwhile brought the
-    entry.
+    The folder keeps what an earlier attempt has left. None comes where the entry is there as it should be: another
+    process has meanwhile brought it.
     """
     folder = cache.entry(pin)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def replacing(pin: Pin, on_progress: OnProgress) -> Iterator[tuple[Path, int] | 
 
     with cache_lock(folder, waiting) as lock:
         origin = cache.read_origin(folder)
-        if cache.find(pin) and origin and origin.verified != "none":
+        if cache.find(pin) and origin and origin.verified != "none" and not changes(pin):
             yield None
             return
         partial = folder.with_name(f"{folder.name}.partial")
@@ -93,6 +94,12 @@ def replacing(pin: Pin, on_progress: OnProgress) -> Iterator[tuple[Path, int] | 
         if folder.exists():
             shutil.rmtree(folder)
         partial.replace(folder)
+
+
+def seal(pin: Pin, partial: Path, origin: cache.Origin) -> None:
+    """Note in a prepared entry how it came about, and what is to be found in it from now on."""
+    cache.write_hashes(partial, source_hashes(pin, cache.tree_of(partial)))
+    cache.write_origin(partial, origin)
 
 
 @contextmanager
@@ -149,23 +156,8 @@ def bring(pin: Pin, url: str, on_progress: OnProgress, *, local: bool = False) -
             raise SourcesError(
                 f"what came is not commit {pin.commit}", where=url, why=problem, remedy="fetch it again"
             )
-        cache.write_origin(partial, cache.Origin(source=url, verified="commit"))
+        seal(pin, partial, cache.Origin(source=url, verified="commit"))
         on_progress(Progress(pin, 1.0, "done"))
-
-
-def disagreement(repository: Path, pin: Pin) -> str:
-    """Return in what a checkout differs from its pin, or nothing.
-
-    Raises:
-        GitError: it is not a repository that git can read.
-    """
-    head = git.run(repository, "rev-parse", "--verify", "HEAD")
-    if head != pin.commit:
-        return f"it is at {head}"
-    if not (repository / pin.marker).is_file():
-        return f"it has no {pin.marker}, so it is not {pin.title}"
-    changed = git.run(repository, "status", "--porcelain", "--untracked-files=all").splitlines()
-    return f"{len(changed)} files differ from the commit, such as {changed[0][2:].strip()}" if changed else ""
 
 
 def _prepare(repository: Path, url: str) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from micronets_gen.common.caches import cache_root
 from micronets_gen.runtimes.tflm.sources import cache
+from micronets_gen.runtimes.tflm.sources.checkout import Checkout
 from micronets_gen.runtimes.tflm.sources.errors import SourcesMissing
 from micronets_gen.runtimes.tflm.sources.pins import Pin, SourceSet
+from micronets_gen.runtimes.tflm.sources.verify import checkout
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class SourceTree:
 
     Attributes:
         commits: Full hash by key, which is the name of the field.
+        checkouts: The files of each by key, proved as they are read.
         warnings: What a person should know about these sources, as sentences.
     """
 
@@ -27,6 +30,7 @@ class SourceTree:
     gemmlowp: Path
     ruy: Path
     commits: Mapping[str, str]
+    checkouts: Mapping[str, Checkout]
     warnings: tuple[str, ...] = ()
 
 
@@ -35,6 +39,7 @@ def locate_set(sources: SourceSet) -> SourceTree:
 
     Raises:
         SourcesMissing: at least one is not in the cache.
+        SourcesModified: one is not what was stored, as far as a look at it tells.
     """
     missing = missing_of(sources)
     if missing:
@@ -44,12 +49,13 @@ def locate_set(sources: SourceSet) -> SourceTree:
             remedy="micronets-gen sources fetch brings them; --runtime aot needs none",
         )
     warnings = [text for pin in sources if (text := _warning(pin))]
-    trees = {pin.key: cache.tree_of(cache.entry(pin)) for pin in sources}
+    checkouts = {pin.key: checkout(pin) for pin in sources}
+    trees = {key: files.folder for key, files in checkouts.items()}
     if any(not pin.sha256 for pin in sources):
         from micronets_gen.runtimes.tflm.sources.companions import mismatches
 
         warnings.extend(mismatches(sources, trees["tflm"], trees["flatbuffers"]))
-    return SourceTree(**trees, commits=sources.commits, warnings=tuple(warnings))
+    return SourceTree(**trees, commits=sources.commits, checkouts=checkouts, warnings=tuple(warnings))
 
 
 def missing_of(sources: SourceSet) -> list[Pin]:
