@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.bundled.catalogue import RUN_MODEL, RUN_RECORD, RUN_VECTORS
+from micronets_gen.common.documents import load_json
 from micronets_gen.common.files import write_json
 from micronets_gen.errors import UsageError
 
@@ -106,12 +107,12 @@ class RunDir:
             UsageError: there is none.
         """
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            value = load_json(path)
+        except UsageError as error:
             raise UsageError(
                 "is no folder of a run",
                 where=str(self.path),
-                why=f"{path.name}: {error}",
+                why=f"{path.name}: {error.what}" + (f": {error.why}" if error.why else ""),
                 remedy="give a folder that search or train made, or delete this one",
             ) from error
         if not isinstance(value, dict):

@@ -80,7 +80,10 @@ def parse_json(text: str, where: str, error: type[MicronetsError] = UsageError) 
         MicronetsError: of the given kind: it is not valid.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if "\\ud" in text.lower():  # half a character in an escape, which nothing could print
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except RecursionError:
         why = "its values are nested too deep"
     except ValueError as problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
 from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.result import RunResult
 from micronets_gen.errors import RunError, UsageError
@@ -27,14 +28,15 @@ def load_report(project: Path) -> Report:
     """
     path = project / REPORT_JSON
     try:
-        return from_json(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
+        text = read_text(path, most=WRITTEN_BY_PROGRAM)
+    except UsageError as error:
         raise UsageError(
             "this is no project that micronets-gen built",
             where=str(project),
-            why=f"{REPORT_JSON}: {error.strerror}",
+            why=f"{REPORT_JSON}: {': '.join(filter(None, (error.what, error.why)))}",
             remedy="give the folder that 'micronets-gen build' named",
         ) from error
+    return from_json(text, str(path))
 
 
 def run_project(

@@ -6,18 +6,23 @@ No times and no absolute paths: the same inputs give the same bytes.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli_w
 
 from micronets_gen import __version__
+from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, parse_toml, read_text
 from micronets_gen.errors import UsageError
 
 LOCK_FILE = "micronets.lock"
 LOCK_VERSION = 1
+_HEADER = """\
+# What this project was generated from, and the SHA-256 of each generated file.
+# Written by micronets-gen; belongs into version control.
+"""
 
 
 def content_hash(content: bytes) -> str:
@@ -77,68 +82,59 @@ class Lock:
             UsageError: it is damaged, or of a newer micronets-gen.
         """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-            version = table["version"]
-            if version != LOCK_VERSION:
-                raise UsageError(
-                    f"is of format {version}; this micronets-gen {__version__} knows format {LOCK_VERSION}",
-                    where=str(path),
-                    remedy="update micronets-gen, or generate the project anew with --force",
-                )
-            inputs = Inputs(
-                model=table["model"]["name"],
-                model_sha256=table["model"]["sha256"],
-                board=table["board"]["name"],
-                board_sha256=table["board"]["sha256"],
-                runtime=table["runtime"]["name"],
-                pins=dict(table["runtime"].get("pins", {})),
-                vectors=table["vectors"]["source"],
-                generator=table["generator"],
+            return cls._of_table(parse_toml(read_text(path, most=WRITTEN_BY_PROGRAM), str(path)))
+        except UsageError as error:
+            why = ": ".join(filter(None, (error.what, error.why)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            "cannot be read",
+            where=str(path),
+            why=why,
+            remedy="restore it from version control, or generate the project anew with --force",
+        )
+
+    @classmethod
+    def _of_table(cls, table: dict[str, Any]) -> Lock:
+        if table["version"] != LOCK_VERSION:
+            raise ValueError(
+                f"it is of format {table['version']}; this micronets-gen {__version__} knows format {LOCK_VERSION}"
             )
-            files = {str(name): str(value) for name, value in table["files"].items()}
-            if any(_outside(name) for name in files):
-                raise ValueError("a path leads out of the project")
-            return cls(inputs, files, tuple(str(name) for name in table["user_files"]))
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            raise UsageError(
-                "cannot be read",
-                where=str(path),
-                why=str(error),
-                remedy="restore it from version control, or generate the project anew with --force",
-            ) from error
+        inputs = Inputs(
+            model=table["model"]["name"],
+            model_sha256=table["model"]["sha256"],
+            board=table["board"]["name"],
+            board_sha256=table["board"]["sha256"],
+            runtime=table["runtime"]["name"],
+            pins=dict(table["runtime"].get("pins", {})),
+            vectors=table["vectors"]["source"],
+            generator=table["generator"],
+        )
+        files = {str(name): str(value) for name, value in table["files"].items()}
+        if any(_outside(name) for name in files):
+            raise ValueError("a path leads out of the project")
+        return cls(inputs, files, tuple(str(name) for name in table["user_files"]))
 
     def dump(self) -> bytes:
         """Return the file's bytes: TOML, sorted."""
         inputs = self.inputs
-        lines = [
-            "# What this project was generated from, and the SHA-256 of each generated file.",
-            "# Written by micronets-gen; belongs into version control.",
-            f"version = {LOCK_VERSION}",
-            f"generator = {_quote(inputs.generator)}",
-            f"user_files = [{', '.join(_quote(name) for name in self.user_files)}]",
-            *_table("model", {"name": inputs.model, "sha256": inputs.model_sha256}),
-            *_table("board", {"name": inputs.board, "sha256": inputs.board_sha256}),
-            *_table("runtime", {"name": inputs.runtime}),
-            *(_table("runtime.pins", inputs.pins) if inputs.pins else []),
-            *_table("vectors", {"source": inputs.vectors}),
-            *_table("files", self.files),
-        ]
-        return ("\n".join(lines) + "\n").encode()
+        table = {
+            "version": LOCK_VERSION,
+            "generator": inputs.generator,
+            "user_files": list(self.user_files),
+            "model": {"name": inputs.model, "sha256": inputs.model_sha256},
+            "board": {"name": inputs.board, "sha256": inputs.board_sha256},
+            "runtime": {"name": inputs.runtime, **({"pins": _sorted(inputs.pins)} if inputs.pins else {})},
+            "vectors": {"source": inputs.vectors},
+            "files": _sorted(self.files),
+        }
+        return (_HEADER + tomli_w.dumps(table)).encode()
+
+
+def _sorted(values: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted(values.items()))
 
 
 def _outside(name: str) -> bool:
     path = PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts
-
-
-def _table(name: str, values: Mapping[str, str]) -> list[str]:
-    return ["", f"[{name}]", *(f"{_key(key)} = {_quote(values[key])}" for key in sorted(values))]
-
-
-def _key(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _quote(text)
-
-
-def _quote(text: str) -> str:
-    # A JSON string without non-ASCII escapes above the BMP is a TOML basic string.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

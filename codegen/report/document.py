@@ -12,6 +12,8 @@ from dataclasses import asdict
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from micronets_gen.common.documents import parse_json
+from micronets_gen.common.tables import shown
 from micronets_gen.errors import MicronetsError
 from micronets_gen.report.report import Report
 
@@ -52,15 +54,17 @@ def from_json(text: str, where: str = "report.json") -> Report:
     """
     remedy = "build the project again with this version of micronets-gen"
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise MicronetsError("is not JSON", where=where, why=str(error), remedy=remedy) from error
+        document = parse_json(text, where)
+    except MicronetsError as error:
+        raise MicronetsError(error.what, where=where, why=error.why, remedy=remedy) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
-        raise MicronetsError(f"has schema {schema}; this version reads {SCHEMA}", where=where, remedy=remedy)
+        raise MicronetsError(
+            f"has schema {shown(schema)}; this version reads {SCHEMA}", where=where, remedy=remedy
+        )
     try:
         report = _decode(Report, document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise MicronetsError("is not a whole report", where=where, why=str(error), remedy=remedy) from error
     assert isinstance(report, Report)
     return report
@@ -80,17 +84,17 @@ def _decode(kind: Any, value: Any) -> Any:
         return float(value)
     if kind in (str, int, float, bool):
         if type(value) is not kind:
-            raise TypeError(f"{value!r} is not {kind.__name__}")
+            raise TypeError(f"{shown(value)} is not {kind.__name__}")
         return value
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not an object")
+        raise TypeError(f"{shown(value)} is not an object")
     hints = get_type_hints(kind)
     return kind(**{name: _decode(hint, value[name]) for name, hint in hints.items() if name in value})
 
 
 def _decode_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list")
+        raise TypeError(f"{shown(value)} is not a list")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         return tuple(_decode(kinds[0], item) for item in value)
     return tuple(_decode(kind, item) for kind, item in zip(kinds, value, strict=True))

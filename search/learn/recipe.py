@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from micronets_gen.common.documents import load_toml, parse_toml
 from micronets_gen.common.suggest import did_you_mean
+from micronets_gen.common.tables import Key, checked, schema_of
 from micronets_gen.errors import UsageError
+
+T = TypeVar("T", "SearchRecipe", "TrainRecipe")
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -115,16 +117,12 @@ def load_recipe(name_or_path: str | Path, settings: Sequence[str] = ()) -> Recip
         UsageError: unknown name, unreadable file, unknown key, or a value of another kind or out of range.
     """
     text = str(name_or_path)
-    path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
-    if not path.is_file():
-        names = recipe_names()
+    names = recipe_names()
+    if not text.endswith(".toml") and text not in names:
         remedy = did_you_mean(text, names, f"a .toml file, or one of {', '.join(names)}")
         raise UsageError("no such recipe", where=text, remedy=remedy)
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("is no TOML", where=str(path), why=str(error)) from error
-    recipe = _merged(Recipe(), value, str(path))
+    path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
+    recipe = _merged(Recipe(), load_toml(path), str(path))
     for setting in settings:
         recipe = _merged(recipe, _setting(setting), setting)
     return recipe
@@ -138,40 +136,26 @@ def _setting(setting: str) -> dict[str, Any]:
             "is no setting", where=setting, remedy="write table.key=value, for example train.epochs=10"
         )
     try:
-        return {table: tomllib.loads(f"{name} = {text}")}
-    except tomllib.TOMLDecodeError:
+        return {table: parse_toml(f"{name} = {text}", setting)}
+    except UsageError:
         return {table: {name: text.strip()}}
 
 
+_TABLES = {"search": Key(dict, {}), "train": Key(dict, {}), "task": Key(dict, {})}
+
+
 def _merged(recipe: Recipe, value: Mapping[str, Any], where: str) -> Recipe:
-    known = {field.name for field in fields(Recipe)}
-    for table, entries in value.items():
-        if table not in known or not isinstance(entries, Mapping):
-            raise UsageError(
-                f"there is no table [{table}]",
-                where=where,
-                remedy=f"the tables are {', '.join(sorted(known))}",
-            )
-        if table == "task":
-            recipe = replace(recipe, task={**recipe.task, **entries})
-        else:
-            recipe = replace(recipe, **{table: _table(getattr(recipe, table), entries, f"{where} [{table}]")})
-    return recipe
+    tables = checked(value, _TABLES, where)
+    return Recipe(
+        _table(recipe.search, tables["search"], f"{where} [search]"),
+        _table(recipe.train, tables["train"], f"{where} [train]"),
+        {**recipe.task, **tables["task"]},
+    )
 
 
-def _table(table: Any, entries: Mapping[str, Any], where: str) -> Any:
-    values = {}
-    for name, value in entries.items():
-        if name not in {f.name for f in fields(table)}:
-            remedy = did_you_mean(name, [f.name for f in fields(table)], "see the docs")
-            raise UsageError(f"unknown key '{name}'", where=where, remedy=remedy)
-        old = getattr(table, name)
-        if isinstance(old, float) and type(value) is int:
-            value = float(value)  # noqa: PLW2901
-        if type(value) is not type(old):
-            kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(old)]
-            raise UsageError(f"{name} = {value!r} is not {kind}", where=where, remedy=f"for example {old!r}")
-        values[name] = value
+def _table(table: T, entries: Mapping[str, Any], where: str) -> T:
+    schema = schema_of(type(table))
+    values = checked({**asdict(table), **entries}, schema, where)
     changed = replace(table, **values)
     _validate(changed, where)
     return changed
@@ -189,8 +173,6 @@ def _validate(table: SearchRecipe | TrainRecipe, where: str) -> None:
     for name, value in asdict(table).items():
         if isinstance(value, bool | str):
             continue
-        if not isfinite(value):
-            raise UsageError(f"{name} = {value} is not finite", where=where)
         if value < 0 or (name in positive and value == 0):
             raise UsageError(f"{name} = {value} is too small", where=where, remedy="take a larger one")
     for name in ("label_smoothing", "distillation", "tighten"):

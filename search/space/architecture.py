@@ -6,13 +6,13 @@ file holds; costs, the trainable network and the exporter all read those layers 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from micronets_gen.common.documents import load_json
 from micronets_gen.common.files import write_json
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import UsageError
@@ -149,12 +149,7 @@ class Architecture:
         Raises:
             UsageError: no such file, or no architecture in it.
         """
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError("cannot be read", where=str(path), why=error.strerror or "") from error
-        except ValueError as error:
-            raise UsageError("is no JSON", where=str(path), why=str(error)) from error
+        value = load_json(path)
         if not isinstance(value, dict):
             raise UsageError("is no architecture", where=str(path), why="it is not a JSON object")
         return cls.from_json(value, str(path))

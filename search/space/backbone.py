@@ -20,14 +20,15 @@ A backbone is a short TOML file (``search/backbones``, or the user's own)::
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from micronets_gen.common.documents import load_toml
 from micronets_gen.common.suggest import did_you_mean
+from micronets_gen.common.tables import Key, checked
 from micronets_gen.errors import UsageError
 from micronets_gen.search.space.architecture import (
     Architecture,
@@ -202,49 +203,44 @@ def load_backbone(name_or_path: str | Path) -> Backbone:
         UsageError: unknown name, unreadable file, or a file that describes no backbone.
     """
     text = str(name_or_path)
-    path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
-    if not path.is_file():
-        names = backbone_names()
+    names = backbone_names()
+    if not text.endswith(".toml") and text not in names:
         remedy = did_you_mean(text, names, f"a .toml file, or one of {', '.join(names)}")
         raise UsageError("no such backbone", where=text, remedy=remedy)
-    try:
-        return _backbone(path.stem, tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("is no TOML", where=str(path), why=str(error)) from error
+    path = Path(text) if text.endswith(".toml") else _FOLDER / f"{text}.toml"
+    return _backbone(path.stem, load_toml(path), str(path))
+
+
+_MOST_BLOCKS = 1000
+_BACKBONE = {
+    "title": Key(str, ""),
+    "multiple": Key(int, 0),
+    "fractions": Key(int, 0),
+    "blocks": Key("tables", (), longest=_MOST_BLOCKS),
+}
+_ELEMENT = {"skip": Key(bool, False), "search": Key(bool, True), "times": Key(int, 1)}
 
 
 def _backbone(name: str, value: Mapping[str, Any], where: str) -> Backbone:
-    known = {"title", "multiple", "fractions", "blocks"}
-    if unknown := sorted(set(value) - known):
-        raise UsageError(
-            f"unknown key '{unknown[0]}'", where=where, remedy=f"known: {', '.join(sorted(known))}"
-        )
+    values = checked(value, _BACKBONE, where)
     if ("multiple" in value) == ("fractions" in value):
         raise UsageError("needs a rule for widths", where=where, remedy="give either multiple or fractions")
-    rule = {key: value[key] for key in ("multiple", "fractions") if key in value}
-    if any(type(n) is not int or n < 1 for n in rule.values()):
+    if min(values["multiple"], values["fractions"]) < 0 or not (values["multiple"] or values["fractions"]):
         raise UsageError("multiple and fractions count from 1", where=where)
-    blocks = value.get("blocks", [])
-    if not isinstance(blocks, list) or not all(isinstance(item, dict) for item in blocks):
-        raise UsageError("blocks is no list of tables", where=where, remedy="write [[blocks]] for each block")
+    blocks = values["blocks"]
     elements = [e for i, item in enumerate(blocks, 1) for e in _elements(item, f"{where}, [[blocks]] {i}")]
     if not elements:
         raise UsageError("has no blocks", where=where, remedy="give at least one [[blocks]]")
-    return Backbone(name, str(value.get("title", name)), tuple(elements), **({"multiple": 0} | rule))
-
-
-_ELEMENT: Mapping[str, Any] = {"skip": False, "search": True, "times": 1}
+    if len(elements) > _MOST_BLOCKS:
+        raise UsageError(f"has {len(elements):,} blocks; {_MOST_BLOCKS:,} at most", where=where)
+    return Backbone(name, values["title"] or name, tuple(elements), values["multiple"], values["fractions"])
 
 
 def _elements(item: Mapping[str, Any], where: str) -> list[Element]:
     """Return what one table of the file stands for."""
-    own = {**_ELEMENT, **{key: value for key, value in item.items() if key in _ELEMENT}}
-    for key, default in _ELEMENT.items():
-        if type(own[key]) is not type(default):
-            kind = "true or false" if isinstance(default, bool) else "a whole number"
-            raise UsageError(f"{key} = {own[key]!r} is not {kind}", where=where)
-    if own["times"] < 1:
-        raise UsageError(f"times = {own['times']} is too small", where=where, remedy="take 1 or more")
+    own = checked({key: value for key, value in item.items() if key in _ELEMENT}, _ELEMENT, where)
+    if not 1 <= own["times"] <= _MOST_BLOCKS:
+        raise UsageError(f"times must be from 1 to {_MOST_BLOCKS:,}, not {own['times']}", where=where)
     rest = {key: value for key, value in item.items() if key not in _ELEMENT}
     element = Element(block_from(rest, where), own["skip"], own["search"])
     if element.skip and isinstance(element.block, Pool):

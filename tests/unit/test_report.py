@@ -267,7 +267,7 @@ def field_names(kind: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "report.json: is not JSON"),
+        ("{", "report.json: is not valid JSON"),
         ("[]", "report.json: has schema None; this version reads 1"),
         ('{"schema": 2}', "report.json: has schema 2; this version reads 1"),
         ('{"schema": 1, "runtime": 3}', "report.json: is not a whole report"),
