@@ -16,8 +16,8 @@ static inline void mn_flush(uint32_t *halves, int32_t *low, int32_t *high)
 }
 
 /* sum[0..3] of in[0..3] over rows x columns pixels; steps in bytes. 256 values of int8 fit a half of a word. */
-static inline void mn_sum_4_channels(
-    const int8_t *in, int32_t rows, int32_t row_step, int32_t columns, int32_t column_step, int32_t sum[4])
+static inline void mn_sum_4_channels(const int8_t *in, int32_t rows, int32_t row_step, int32_t columns,
+                                     int32_t column_step, int32_t sum[4])
 {
     uint32_t even = 0;
     uint32_t odd = 0;

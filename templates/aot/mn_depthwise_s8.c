@@ -29,13 +29,13 @@ struct quad {
     "smlabb  %[c1], %[x], %[w], %[c1]             \n\t" \
     "smlatt  %[c3], %[x], %[w], %[c3]             \n\t"
 
-#define TAPS(loop)                                                                                                     \
-    __asm__ volatile("1:                                          \n\t" loop                                           \
-                     "cmp    %[t], %[end]                         \n\t"                                                \
-                     "bne    1b                                   \n"                                                  \
-                     : [c0] "+r"(acc.c0), [c1] "+r"(acc.c1), [c2] "+r"(acc.c2), [c3] "+r"(acc.c3), [t] "+r"(t),        \
-                       [x] "=&r"(x), [w] "=&r"(w), [u] "=&r"(u), [v] "=&r"(v)                                          \
-                     : [end] "r"(end), [in] "r"(in), [weights] "r"(weights), [offset] "r"(offset)                      \
+#define TAPS(loop)                                                                                              \
+    __asm__ volatile("1:                                          \n\t" loop                                    \
+                     "cmp    %[t], %[end]                         \n\t"                                         \
+                     "bne    1b                                   \n"                                           \
+                     : [c0] "+r"(acc.c0), [c1] "+r"(acc.c1), [c2] "+r"(acc.c2), [c3] "+r"(acc.c3), [t] "+r"(t), \
+                       [x] "=&r"(x), [w] "=&r"(w), [u] "=&r"(u), [v] "=&r"(v)                                   \
+                     : [end] "r"(end), [in] "r"(in), [weights] "r"(weights), [offset] "r"(offset)               \
                      : "cc", "memory")
 
 static inline struct quad accumulate(const struct tap *t, int32_t taps, const int8_t *in, const int8_t *weights,
@@ -111,7 +111,8 @@ static void position(const struct mn_depthwise_s8_params *p, const struct tap *t
 }
 
 /* Writes the taps of a window; returns how many. */
-static int32_t list_taps(const struct mn_depthwise_s8_params *p, struct mn_window y, struct mn_window x, struct tap *taps)
+static int32_t list_taps(const struct mn_depthwise_s8_params *p, struct mn_window y, struct mn_window x,
+                         struct tap *taps)
 {
     int32_t count = 0;
     for (int32_t ky = 0; ky < y.count; ky++) {

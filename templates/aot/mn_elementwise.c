@@ -85,22 +85,22 @@ void mn_add_clamped_s8(const struct mn_add_clamped_s8_params *p, const int8_t *a
 /* --- broadcasts, of any type ---------------------------------------------------------------------------- */
 
 /* void name(p, a, b, out): out = function(a, b) element by element, with `scale` for the function to use. */
-#define BROADCAST(name, type, scale, function)                                                                \
-    void name(const struct name##_params *p, const type *a, const type *b, type *out)                         \
-    {                                                                                                         \
-        const struct mn_broadcast *const shape = &p->shape;                                                   \
-        const int32_t a_step = shape->a_step;                                                                 \
-        const int32_t b_step = shape->b_step;                                                                 \
-        scale;                                                                                                \
-        for (int32_t row = 0; row < shape->rows; ++row) {                                                     \
-            const type *x = a + mn_offset(shape->size, shape->a_outer, MN_OUTER_DIMS, row);                   \
-            const type *y = b + mn_offset(shape->size, shape->b_outer, MN_OUTER_DIMS, row);                   \
-            for (int32_t left = shape->columns; left > 0; --left) {                                           \
-                *out++ = (type)function(*x, *y);                                                              \
-                x += a_step;                                                                                  \
-                y += b_step;                                                                                  \
-            }                                                                                                 \
-        }                                                                                                     \
+#define BROADCAST(name, type, scale, function)                                              \
+    void name(const struct name##_params *p, const type *a, const type *b, type *out)       \
+    {                                                                                       \
+        const struct mn_broadcast *const shape = &p->shape;                                 \
+        const int32_t a_step = shape->a_step;                                               \
+        const int32_t b_step = shape->b_step;                                               \
+        scale;                                                                              \
+        for (int32_t row = 0; row < shape->rows; ++row) {                                   \
+            const type *x = a + mn_offset(shape->size, shape->a_outer, MN_OUTER_DIMS, row); \
+            const type *y = b + mn_offset(shape->size, shape->b_outer, MN_OUTER_DIMS, row); \
+            for (int32_t left = shape->columns; left > 0; --left) {                         \
+                *out++ = (type)function(*x, *y);                                            \
+                x += a_step;                                                                \
+                y += b_step;                                                                \
+            }                                                                               \
+        }                                                                                   \
     }
 
 static inline int32_t sum(const struct mn_sum_scale *k, int32_t a, int32_t b)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_grouped_conv.h"
 
-static int32_t accumulate(
-    const struct mn_grouped_conv *s, const int8_t *in, const int8_t *weights, int32_t y, int32_t x, int32_t acc)
+static int32_t accumulate(const struct mn_grouped_conv *s, const int8_t *in, const int8_t *weights, int32_t y,
+                          int32_t x, int32_t acc)
 {
     for (int32_t ky = 0; ky < s->kernel_h; ky++, y += s->dilation_h) {
         int32_t column = x;

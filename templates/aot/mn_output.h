@@ -22,7 +22,8 @@ struct mn_output_s8 {
 
 /* smmulr of twice the accumulator is the doubling high multiply. Adding the sign before the shift rounds ties away
  * from zero; the last bit of the shift, the zero point and the saturation are one instruction. */
-static inline int8_t mn_output_narrow(int32_t accumulator, int32_t multiplier, int32_t shift, int32_t twice_zero_point_1)
+static inline int8_t mn_output_narrow(int32_t accumulator, int32_t multiplier, int32_t shift,
+                                      int32_t twice_zero_point_1)
 {
     const int32_t high = mn_smmulr(accumulator * 2, multiplier);
     return (int8_t)mn_ssat8_half(((high + (high >> 31)) >> shift) + twice_zero_point_1);

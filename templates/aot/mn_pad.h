@@ -9,8 +9,8 @@
 
 /* Sizes and strides in bytes. Loops over the input come outermost first; unused ones have size 1. */
 struct mn_pad_params {
-    uint32_t value;     /* the border's element, in the low bytes */
-    int32_t element;    /* bytes of it */
+    uint32_t value;  /* the border's element, in the low bytes */
+    int32_t element; /* bytes of it */
     int32_t out_bytes;
     int32_t out_offset; /* where the first run goes */
     int32_t run;        /* bytes of the input that stay together */

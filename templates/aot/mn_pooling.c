@@ -23,19 +23,19 @@ static struct window window_at(const struct mn_pool *p, int32_t y, int32_t x)
 }
 
 /* void name(p, in, out): one call of pixel() for the channels of each output pixel. */
-#define POOL(name, type, pixel)                                                                               \
-    void name(const struct name##_params *p, const type *in, type *out)                                       \
-    {                                                                                                         \
-        for (int32_t batch = 0; batch < p->batches; ++batch) {                                                \
-            for (int32_t y = 0; y < p->out_height; ++y) {                                                     \
-                for (int32_t x = 0; x < p->out_width; ++x) {                                                  \
-                    const struct window w = window_at(p, y, x);                                               \
-                    pixel(p, &w, in + w.first * p->channels, out);                                            \
-                    out += p->channels;                                                                       \
-                }                                                                                             \
-            }                                                                                                 \
-            in += p->in_height * p->in_width * p->channels;                                                   \
-        }                                                                                                     \
+#define POOL(name, type, pixel)                                         \
+    void name(const struct name##_params *p, const type *in, type *out) \
+    {                                                                   \
+        for (int32_t batch = 0; batch < p->batches; ++batch) {          \
+            for (int32_t y = 0; y < p->out_height; ++y) {               \
+                for (int32_t x = 0; x < p->out_width; ++x) {            \
+                    const struct window w = window_at(p, y, x);         \
+                    pixel(p, &w, in + w.first * p->channels, out);      \
+                    out += p->channels;                                 \
+                }                                                       \
+            }                                                           \
+            in += p->in_height * p->in_width * p->channels;             \
+        }                                                               \
     }
 
 /* The average, ties away from zero. */
@@ -46,21 +46,21 @@ static inline int32_t average(const struct mn_pool *p, const struct window *w, i
     return mn_clamp((sum + half) / count, p->low, p->high);
 }
 
-#define AVERAGE_PIXEL(name, type)                                                                             \
-    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out)       \
-    {                                                                                                         \
-        const int32_t channels = p->channels;                                                                 \
-        for (int32_t c = 0; c < channels; ++c) {                                                              \
-            int32_t sum = 0;                                                                                  \
-            for (int32_t row = 0; row < w->rows; ++row) {                                                     \
-                const type *from = in + row * p->in_width * channels + c;                                     \
-                for (int32_t left = w->columns; left > 0; --left) {                                           \
-                    sum += *from;                                                                             \
-                    from += channels;                                                                         \
-                }                                                                                             \
-            }                                                                                                 \
-            out[c] = (type)average(p, w, sum);                                                                \
-        }                                                                                                     \
+#define AVERAGE_PIXEL(name, type)                                                                       \
+    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out) \
+    {                                                                                                   \
+        const int32_t channels = p->channels;                                                           \
+        for (int32_t c = 0; c < channels; ++c) {                                                        \
+            int32_t sum = 0;                                                                            \
+            for (int32_t row = 0; row < w->rows; ++row) {                                               \
+                const type *from = in + row * p->in_width * channels + c;                               \
+                for (int32_t left = w->columns; left > 0; --left) {                                     \
+                    sum += *from;                                                                       \
+                    from += channels;                                                                   \
+                }                                                                                       \
+            }                                                                                           \
+            out[c] = (type)average(p, w, sum);                                                          \
+        }                                                                                               \
     }
 
 static inline void average_channels(const struct mn_pool *p, const struct window *w, const int8_t *in, int8_t *out)
@@ -82,21 +82,21 @@ POOL(mn_average_pool_s8, int8_t, average_pixel_s8)
 POOL(mn_average_pool_channels_s8, int8_t, average_channels)
 POOL(mn_average_pool_s16, int16_t, average_pixel_s16)
 
-#define MAX_PIXEL(name, type, lowest)                                                                         \
-    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out)       \
-    {                                                                                                         \
-        const int32_t channels = p->channels;                                                                 \
-        for (int32_t c = 0; c < channels; ++c) {                                                              \
-            int32_t maximum = lowest;                                                                         \
-            for (int32_t row = 0; row < w->rows; ++row) {                                                     \
-                const type *from = in + row * p->in_width * channels + c;                                     \
-                for (int32_t left = w->columns; left > 0; --left) {                                           \
-                    maximum = *from > maximum ? *from : maximum;                                              \
-                    from += channels;                                                                         \
-                }                                                                                             \
-            }                                                                                                 \
-            out[c] = (type)mn_clamp(maximum, p->low, p->high);                                                \
-        }                                                                                                     \
+#define MAX_PIXEL(name, type, lowest)                                                                   \
+    static inline void name(const struct mn_pool *p, const struct window *w, const type *in, type *out) \
+    {                                                                                                   \
+        const int32_t channels = p->channels;                                                           \
+        for (int32_t c = 0; c < channels; ++c) {                                                        \
+            int32_t maximum = lowest;                                                                   \
+            for (int32_t row = 0; row < w->rows; ++row) {                                               \
+                const type *from = in + row * p->in_width * channels + c;                               \
+                for (int32_t left = w->columns; left > 0; --left) {                                     \
+                    maximum = *from > maximum ? *from : maximum;                                        \
+                    from += channels;                                                                   \
+                }                                                                                       \
+            }                                                                                           \
+            out[c] = (type)mn_clamp(maximum, p->low, p->high);                                          \
+        }                                                                                               \
     }
 
 static inline uint32_t in_each_byte(int32_t value)

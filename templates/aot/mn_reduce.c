@@ -18,25 +18,24 @@ void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const i
     }
 }
 
-#define REDUCE(name, type, lowest, highest)                                                                  \
-    void name(const struct name##_params *p, const type *in, type *out)                                      \
-    {                                                                                                        \
-        for (int32_t i = 0; i < p->outputs; ++i) {                                                           \
-            const type *const first = in + mn_offset(p->kept_size, p->kept_step, MN_KEPT_DIMS, i);           \
-            uint32_t sum = 0;                                                                                \
-            for (int32_t row = 0; row < p->rows; ++row) {                                                    \
-                const type *x = first + mn_offset(p->row_size, p->row_step, MN_REDUCED_DIMS, row);           \
-                const int32_t step = p->column_step;                                                         \
-                for (int32_t left = p->columns; left > 0; --left) {                                          \
-                    const int32_t value = *x;                                                                \
-                    sum += (uint32_t)value;                                                                  \
-                    x += step;                                                                               \
-                }                                                                                            \
-            }                                                                                                \
-            const int32_t centred = (int32_t)(sum - (uint32_t)p->zero);                                      \
-            out[i] = (type)mn_clamp(                                                                         \
-                mn_requant_add(centred, p->multiplier, p->shift, p->offset), lowest, highest);               \
-        }                                                                                                    \
+#define REDUCE(name, type, lowest, highest)                                                                        \
+    void name(const struct name##_params *p, const type *in, type *out)                                            \
+    {                                                                                                              \
+        for (int32_t i = 0; i < p->outputs; ++i) {                                                                 \
+            const type *const first = in + mn_offset(p->kept_size, p->kept_step, MN_KEPT_DIMS, i);                 \
+            uint32_t sum = 0;                                                                                      \
+            for (int32_t row = 0; row < p->rows; ++row) {                                                          \
+                const type *x = first + mn_offset(p->row_size, p->row_step, MN_REDUCED_DIMS, row);                 \
+                const int32_t step = p->column_step;                                                               \
+                for (int32_t left = p->columns; left > 0; --left) {                                                \
+                    const int32_t value = *x;                                                                      \
+                    sum += (uint32_t)value;                                                                        \
+                    x += step;                                                                                     \
+                }                                                                                                  \
+            }                                                                                                      \
+            const int32_t centred = (int32_t)(sum - (uint32_t)p->zero);                                            \
+            out[i] = (type)mn_clamp(mn_requant_add(centred, p->multiplier, p->shift, p->offset), lowest, highest); \
+        }                                                                                                          \
     }
 
 REDUCE(mn_reduce_s8, int8_t, INT8_MIN, INT8_MAX)

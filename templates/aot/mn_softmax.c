@@ -17,7 +17,7 @@ static int32_t exp_q5(int32_t a)
         720401,     /* exp(-8) */
         242,        /* exp(-16) */
     };
-    const int32_t centre = 1895147668;   /* exp(-1/8) */
+    const int32_t centre = 1895147668; /* exp(-1/8) */
     const int32_t one_third = 715827883;
     const int32_t quarter = 1 << 24;
     if (a == 0) {

@@ -19,8 +19,8 @@ void mn_softmax_s8_s16(const struct mn_softmax_s8_s16_params *p, const int8_t *i
 
 struct mn_softmax_s16_params {
     int32_t rows, depth;
-    int32_t multiplier, shift;         /* such that a difference of -65535 is -10 */
-    const int16_t *exp;                /* exp(x), x from -10 to 0: 513 entries, Q15 */
+    int32_t multiplier, shift;        /* such that a difference of -65535 is -10 */
+    const int16_t *exp;               /* exp(x), x from -10 to 0: 513 entries, Q15 */
     const int16_t *one_over_one_plus; /* 1 / (1 + x), x from 0 to 1: 513 entries, Q15 */
 };
 

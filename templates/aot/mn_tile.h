@@ -47,21 +47,20 @@ static inline const int8_t *mn_tile_2x2(const int8_t *w, const uint32_t *x, int3
 {
     uint32_t w0, w1, xa, xb, t;
     int32_t n = groups >> 1;
-    __asm__ volatile("cbz    %[n], 2f                             \n"
-                     "1:                                          \n\t" MN_GROUP_2X2 MN_GROUP_2X2
-                     "subs   %[n], #1                             \n\t"
-                     "bne    1b                                   \n"
-                     "2:                                          \n"
-                     : [a0] "+r"(acc->a0), [b0] "+r"(acc->b0), [a1] "+r"(acc->a1), [b1] "+r"(acc->b1), [w] "+r"(w),
-                       [x] "+r"(x), [n] "+l"(n), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb),
-                       [t] "=&r"(t)
-                     :
-                     : "cc", "memory");
+    __asm__ volatile(
+        "cbz    %[n], 2f                             \n"
+        "1:                                          \n\t" MN_GROUP_2X2 MN_GROUP_2X2
+        "subs   %[n], #1                             \n\t"
+        "bne    1b                                   \n"
+        "2:                                          \n"
+        : [a0] "+r"(acc->a0), [b0] "+r"(acc->b0), [a1] "+r"(acc->a1), [b1] "+r"(acc->b1), [w] "+r"(w), [x] "+r"(x),
+          [n] "+l"(n), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb), [t] "=&r"(t)
+        :
+        : "cc", "memory");
     if (groups & 1) {
         __asm__ volatile(MN_GROUP_2X2
-                         : [a0] "+r"(acc->a0), [b0] "+r"(acc->b0), [a1] "+r"(acc->a1), [b1] "+r"(acc->b1),
-                           [w] "+r"(w), [x] "+r"(x), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb),
-                           [t] "=&r"(t)
+                         : [a0] "+r"(acc->a0), [b0] "+r"(acc->b0), [a1] "+r"(acc->a1), [b1] "+r"(acc->b1), [w] "+r"(w),
+                           [x] "+r"(x), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb), [t] "=&r"(t)
                          :
                          : "memory");
     }

@@ -71,8 +71,8 @@ void mn_transpose_conv_s8(const struct mn_transpose_conv_s8_params *p, const int
                     int32_t sum = p->bias ? p->bias[c] : 0;
                     for (int32_t i = 0; i < ty.count; i++) {
                         for (int32_t j = 0; j < tx.count; j++) {
-                            sum = dot_s8(first - i * in_row - j * p->in_c, w + i * y_step + j * x_step,
-                                         p->in_offset, p->in_c, sum);
+                            sum = dot_s8(first - i * in_row - j * p->in_c, w + i * y_step + j * x_step, p->in_offset,
+                                         p->in_c, sum);
                         }
                     }
                     sum = mn_requant(sum, p->multiplier[c], p->shift[c]) + p->out_offset;

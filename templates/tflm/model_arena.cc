@@ -121,7 +121,8 @@ void put_field(size_t value)
 
 } // namespace
 
-size_t model_arena_probe(const tflite::Model *file, const tflite::MicroOpResolver &resolver, uint8_t *arena, size_t bytes)
+size_t model_arena_probe(const tflite::Model *file, const tflite::MicroOpResolver &resolver, uint8_t *arena,
+                         size_t bytes)
 {
     Needs needs = {};
     size_t smallest = 0;

@@ -18,7 +18,8 @@ class MicroOpResolver;
  * least arena in which no two of them ever meet; the least one in which TFLM reports no error. All are 0 where even
  * the whole arena is too small. Returns the bytes to use: what is needed.
  */
-size_t model_arena_probe(const tflite::Model *file, const tflite::MicroOpResolver &resolver, uint8_t *arena, size_t bytes);
+size_t model_arena_probe(const tflite::Model *file, const tflite::MicroOpResolver &resolver, uint8_t *arena,
+                         size_t bytes);
 
 #endif
 #endif

@@ -25,19 +25,19 @@ extern uint32_t _stack_top[], _stack_limit[], _stack_guard[]; /* the guard: on A
 void fault_report(enum fault what, const uint32_t *frame);
 
 /* The stack may be what broke: keep the address of the saved registers in r1 and start again from its top. */
-#define FAULT_HANDLER(name, what)                                                                                      \
-    void name(void);                                                                                                   \
-    __attribute__((naked, used)) void name(void)                                                                       \
-    {                                                                                                                  \
-        __asm volatile("tst lr, #4      \n\t"                                                                          \
-                       "ite eq          \n\t"                                                                          \
-                       "mrseq r1, msp   \n\t"                                                                          \
-                       "mrsne r1, psp   \n\t"                                                                          \
-                       "ldr r0, =_stack_top \n\t"                                                                      \
-                       "mov sp, r0      \n\t"                                                                          \
-                       "movs r0, %0     \n\t"                                                                          \
-                       "b fault_report  \n\t"                                                                          \
-                       ".ltorg" ::"i"(what));                                                                          \
+#define FAULT_HANDLER(name, what)                 \
+    void name(void);                              \
+    __attribute__((naked, used)) void name(void)  \
+    {                                             \
+        __asm volatile("tst lr, #4      \n\t"     \
+                       "ite eq          \n\t"     \
+                       "mrseq r1, msp   \n\t"     \
+                       "mrsne r1, psp   \n\t"     \
+                       "ldr r0, =_stack_top \n\t" \
+                       "mov sp, r0      \n\t"     \
+                       "movs r0, %0     \n\t"     \
+                       "b fault_report  \n\t"     \
+                       ".ltorg" ::"i"(what));     \
     }
 
 FAULT_HANDLER(NMI_Handler, FAULT_NMI)

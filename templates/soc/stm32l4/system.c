@@ -57,8 +57,8 @@ static bool start_pll(void)
     RCC->cr |= RCC_CR_MSION;
     if (!wait_for(&RCC->cr, RCC_CR_MSIRDY, RCC_CR_MSIRDY))
         return false;
-    RCC->pllcfgr = (CLOCK_PLL_DIV / 2u - 1u) << 25 | RCC_PLLCFGR_PLLREN | CLOCK_PLL_N << 8 |
-                   (CLOCK_PLL_M - 1u) << 4 | RCC_PLLCFGR_PLLSRC_MSI;
+    RCC->pllcfgr = (CLOCK_PLL_DIV / 2u - 1u) << 25 | RCC_PLLCFGR_PLLREN | CLOCK_PLL_N << 8 | (CLOCK_PLL_M - 1u) << 4 |
+                   RCC_PLLCFGR_PLLSRC_MSI;
     RCC->cr |= RCC_CR_PLLON;
     return wait_for(&RCC->cr, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
 }
