@@ -113,6 +113,7 @@ def project_files(
     files: dict[str, str | bytes] = {
         "platformio.ini": render("project/platformio.ini.j2", **values),
         "README.md": render("project/README.md.j2", **values),
+        ".clang-format": template_text(".clang-format"),
         ".gitignore": template_text("project/gitignore"),
         ".github/workflows/firmware.yml": render("project/firmware.yml.j2", **values),
         "test/test_custom_runner.py": template_text("project/test_custom_runner.py"),

@@ -32,7 +32,9 @@ struct Needs {
 /* The interpreter's allocator, which watches how close the two ends of the arena come. */
 class Recorder : public tflite::SingleArenaBufferAllocator {
 public:
-    Recorder(uint8_t *arena, size_t bytes) : SingleArenaBufferAllocator(arena, bytes) {}
+    Recorder(uint8_t *arena, size_t bytes) : SingleArenaBufferAllocator(arena, bytes)
+    {
+    }
 
     TfLiteStatus ResizeBuffer(uint8_t *buffer, size_t size, size_t alignment) override
     {

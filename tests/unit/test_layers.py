@@ -20,6 +20,7 @@ LAYERS = (
     "plan",
     "image",
     "runtimes.base",
+    "runtimes.interface",
     "runtimes.aot",
     "runtimes.tflm",
     "runtimes.choose",

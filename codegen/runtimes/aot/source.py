@@ -10,9 +10,11 @@ import numpy as np
 
 from micronets_gen.common.templates import render, template_text
 from micronets_gen.model.graph import Array, Graph, Operator, Tensor
-from micronets_gen.plan.plan import Call, Constant, Field, Layer, MemoryPlan
+from micronets_gen.plan.plan import Buffer, Call, Constant, Field, Layer, MemoryPlan
+from micronets_gen.runtimes.interface import Port, describe, model_header, ports
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
+_COLUMNS, _INDENT = 120, "    "
 _ELEMENTS_PER_LINE = {
     "int8_t": 20,
     "uint8_t": 20,
@@ -54,22 +56,6 @@ class _Layer:
     kind: str
 
 
-@dataclass(frozen=True)
-class _Port:
-    """A graph input or output as the API shows it."""
-
-    index: int
-    ctype: str
-    name: str
-    shape: str
-    bytes: int
-    elements: int
-    quantization: str
-    place: str
-    scale: str
-    zero_point: str
-
-
 def kernel_files(sources: Iterable[str]) -> dict[str, str]:
     """Return the kernels' sources with every header that they include, by file name."""
     files: dict[str, str] = {}
@@ -106,21 +92,20 @@ def model_files(
         "mark": mark,
         "sha256": graph.sha256,
         "layers": rendered,
-        "inputs": [_port(graph, namer, i, t) for i, t in enumerate(graph.inputs)],
-        "outputs": [_port(graph, namer, i, t) for i, t in enumerate(graph.outputs)],
-        "arena_bytes": memory.size,
-        "arena_align": memory.align,
-        "tensors": namer.offsets,
+        "inputs": _placed(graph, graph.inputs, namer),
+        "outputs": _placed(graph, graph.outputs, namer),
+        "offsets": _enumerators(namer.offsets),
+        "orders": namer.orders(memory),
         "headers": [name for name, text in kernels.items() if name.endswith(".h") and _declares(text, used)],
         "data": data,
         "weights_bytes": sum(c.data.nbytes for c in constants.values()),
-        "macs": sum(layer.macs for layer in layers),
     }
-    files = {
-        name: render(f"aot/{name}.j2", **values)
-        for name in ("model.h", "model.c", "model_data.h", "model_data.c")
-    }
-    return {**files, **kernels}
+    files = {name: render(f"aot/{name}.j2", **values) for name in ("model.c", "model_data.h", "model_data.c")}
+    return {"model.h": model_header(graph, layers, memory, model_name, mark), **files, **kernels}
+
+
+def _placed(graph: Graph, tensors: Sequence[int], namer: _Names) -> list[tuple[Port, str]]:
+    return [(port, namer.tensors[t]) for port, t in zip(ports(graph, tensors), tensors, strict=True)]
 
 
 def _declares(header: str, functions: set[str]) -> bool:
@@ -148,6 +133,28 @@ class _Names:
             *((name, offsets[i], "scratch") for i, name in self.scratch.items()),
         ]
 
+    def orders(self, memory: MemoryPlan) -> list[tuple[str, int, str]]:
+        """Return (place, bytes, place behind it) for what is in use at the same time, in order of layers."""
+        used = [buffer for buffer in memory.buffers if buffer.size]
+        found: dict[tuple[str, int, str], None] = {}
+        for step in range(-1, max((buffer.last for buffer in used), default=-1) + 1):
+            live = sorted((b for b in used if b.first <= step <= b.last), key=lambda b: b.offset)
+            ends = [*(self._name(buffer) for buffer in live[1:]), "MODEL_ARENA_BYTES"]
+            found.update(
+                {(self._name(b), b.size, end): None for b, end in zip(live, ends[: len(live)], strict=True)}
+            )
+        return list(found)
+
+    def _name(self, buffer: Buffer) -> str:
+        return self.tensors[buffer.tensors[0]] if buffer.tensors else self.scratch[buffer.first]
+
+
+def _enumerators(offsets: Sequence[tuple[str, int, str]]) -> list[str]:
+    """Return the lines of an enumeration, their comments below each other."""
+    values = [f"{name} = {offset}," for name, offset, _ in offsets]
+    width = max(map(len, values), default=0)
+    return [f"{value:{width}} /* {what} */" for value, (_, _, what) in zip(values, offsets, strict=True)]
+
 
 def _unique(name: str, taken: set[str]) -> str:
     """Return ``name``, with underscores behind it where another layer's name leads to the same."""
@@ -155,16 +162,6 @@ def _unique(name: str, taken: set[str]) -> str:
         name += "_"
     taken.add(name)
     return name
-
-
-def describe(tensor: Tensor) -> str:
-    """Return shape, type and quantisation in a few words."""
-    text = f"{'x'.join(map(str, tensor.shape)) or 'scalar'} {tensor.dtype.value}"
-    if tensor.quantization is None:
-        return text
-    if tensor.quantization.per_channel:
-        return f"{text}, {len(tensor.quantization.scale)} scales"
-    return f"{text}, scale {tensor.scale:.6g}, zero point {tensor.zero_point}"
 
 
 def _layer(
@@ -191,7 +188,7 @@ def _layer(
                 arguments.append(f"at({names.tensors[t]})")
         if call.scratch:
             arguments.append(scratch)
-        calls.append(f"{call.function}({', '.join(arguments)});")
+        calls.append(_wrapped(f"{call.function}(", arguments, ");"))
     inputs = " + ".join(
         describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
     )
@@ -208,6 +205,18 @@ def _layer(
         layer.macs,
         op.kind,
     )
+
+
+def _wrapped(before: str, arguments: Sequence[str], after: str) -> str:
+    """Return a call that breaks between arguments where a line of a function's body would be too long."""
+    lines = [before + arguments[0]]
+    for argument in arguments[1:]:
+        if len(_INDENT) + len(lines[-1]) + len(f", {argument}{after}") > _COLUMNS:
+            lines[-1] += ","
+            lines.append(" " * len(_INDENT + before) + argument)
+        else:
+            lines[-1] += f", {argument}"
+    return "\n".join(lines) + after
 
 
 def _fields(call: Call, constants: dict[str, Constant]) -> tuple[tuple[str, str], ...]:
@@ -255,25 +264,3 @@ def _texts(flat: Array, ctype: str) -> list[str]:
     if lowest is not None:
         return [lowest[0] if v == lowest[1] else str(v) for v in values]
     return [str(int(v)) for v in values]
-
-
-def _float_literal(value: float) -> str:
-    text = f"{value:.9g}"
-    return f"{text}f" if set(text) & {".", "e"} else f"{text}.0f"
-
-
-def _port(graph: Graph, names: _Names, index: int, tensor_index: int) -> _Port:
-    tensor = graph.tensor(tensor_index)
-    one_scale = tensor.quantization is not None and not tensor.quantization.per_channel
-    return _Port(
-        index=index,
-        ctype=tensor.dtype.c,
-        name=re.sub(r"[^\x20-\x7e]|\*/|\\", "?", tensor.name),
-        shape="x".join(map(str, tensor.shape)) or "scalar",
-        bytes=tensor.nbytes,
-        elements=tensor.elements,
-        quantization=describe(tensor),
-        place=names.tensors[tensor_index],
-        scale=_float_literal(tensor.scale) if one_scale else "",
-        zero_point=f"({tensor.zero_point})" if one_scale else "",
-    )

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from micronets_gen.common.templates import render, template_text
 from micronets_gen.model.graph import Graph
 from micronets_gen.plan.plan import Plan
-from micronets_gen.runtimes.aot.source import describe
+from micronets_gen.runtimes.interface import model_header, ports
 from micronets_gen.runtimes.tflm.operators import OperatorUse
 from micronets_gen.runtimes.tflm.vendor import INTERPRETER, RESOLVER, Kernel
 
 _SCHEMA = "tensorflow/lite/schema/schema_generated.h"
 _BYTES_PER_LINE = 32
 _LAYERS_PER_LINE = 20
-_NOT_FOR_COMMENTS = re.compile(r"[^\x20-\x7e]|\*/|\\")
-
-
-@dataclass(frozen=True)
-class _Port:
-    index: int
-    ctype: str
-    name: str
-    bytes: int
-    elements: int
-    quantization: str
 
 
 @dataclass(frozen=True)
@@ -70,13 +58,11 @@ def model_sources(
     owners = layer_of_operators(graph, uses)
     values = {
         "model": plan.model_name,
-        "mark": mark,
         "sha256": graph.sha256,
         "layers": plan.layers,
-        "macs": sum(layer.macs for layer in plan.layers),
         "arena_bytes": plan.memory.size,
-        "inputs": [_port(graph, i, t) for i, t in enumerate(graph.inputs)],
-        "outputs": [_port(graph, i, t) for i, t in enumerate(graph.outputs)],
+        "inputs": ports(graph, graph.inputs),
+        "outputs": ports(graph, graph.outputs),
         "headers": sorted({k.header for k in kernels if k.header} | {INTERPRETER, RESOLVER, _SCHEMA}),
         "entries": entries,
         "layer_lines": _lines(owners, _LAYERS_PER_LINE),
@@ -85,7 +71,7 @@ def model_sources(
     }
     return ModelSources(
         model={
-            "model.h": render("aot/model.h.j2", **values),
+            "model.h": model_header(graph, plan.layers, plan.memory, plan.model_name, mark),
             "model.cc": render("tflm/model.cc.j2", **values),
             "model_arena.h": template_text("tflm/model_arena.h"),
             "model_arena.cc": template_text("tflm/model_arena.cc"),
@@ -112,18 +98,6 @@ def layer_of_operators(graph: Graph, uses: Sequence[OperatorUse]) -> tuple[int, 
         following = by_result.get(use.result, following)
         owners.append(following)
     return tuple(reversed(owners))
-
-
-def _port(graph: Graph, index: int, tensor_index: int) -> _Port:
-    tensor = graph.tensor(tensor_index)
-    return _Port(
-        index=index,
-        ctype=tensor.dtype.c,
-        name=_NOT_FOR_COMMENTS.sub("?", tensor.name),
-        bytes=tensor.nbytes,
-        elements=tensor.elements,
-        quantization=describe(tensor),
-    )
 
 
 def _lines(values: Sequence[int], per_line: int) -> list[str]:

@@ -10,6 +10,8 @@
 #define BOARD_UART_ENABLE_CLOCK (RCC->apb2enr |= 1u << 4)
 #define SOC_TIM2_ENABLE_CLOCK (RCC->apb1enr |= 1u << 0)
 
-static inline void soc_uart_pins(void) {}
+static inline void soc_uart_pins(void)
+{
+}
 
 #endif

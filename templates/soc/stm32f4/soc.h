@@ -35,7 +35,9 @@ static inline void soc_flash_accelerator_reset(void)
 }
 
 /* The core has none. */
-static inline void soc_caches(void) {}
+static inline void soc_caches(void)
+{
+}
 
 static inline void soc_uart_pins(void)
 {
