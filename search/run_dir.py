@@ -10,6 +10,7 @@
 ``model_int8.tflite``     the model for the board
 ``vectors.npz``           held-out samples: ``input_0``, ``output_0`` (int8), ``labels``
 ``metrics.json``          what the model is worth and what it costs
+``firmware.json``         with ``--run``: what the firmware did in the emulator; its project is ``firmware``
 ``report.html``           all of it in one page, with pictures
 ``tensorboard/``          the history for TensorBoard
 ========================  =========================================================================
@@ -66,6 +67,10 @@ class RunDir:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.json"
+
+    @property
+    def firmware(self) -> Path:
+        return self.path / "firmware.json"
 
     def checkpoint(self, phase: str) -> Path:
         """Return the checkpoint of a phase."""

@@ -226,7 +226,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
-    from micronets_gen.jobs.execute import run_project
+    from micronets_gen.jobs.execute import progress_text, run_project
 
     with _status(as_json) as notify:
         report = run_project(
@@ -234,7 +234,7 @@ def run(
             timeout=timeout,
             port=port,
             clock_fails=clock_fails,
-            progress=lambda name, count: notify(f"{name}: {count / 1e6:,.1f} M instructions"),
+            progress=lambda *done: notify(progress_text(*done)),
         )
     result = report.run
     assert result is not None

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +18,7 @@ from micronets_gen.cli.completion import complete_board
 from micronets_gen.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from micronets_gen.search.learn.progress import Progress
     from micronets_gen.search.run.pipeline import Outcome
     from micronets_gen.search.run.request import Request
 
@@ -119,7 +119,21 @@ Out = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-RunAfter = Annotated[bool, typer.Option("--run", help="Then build the firmware and run it in the emulator.")]
+_PROOF = "Firmware"
+RunAfter = Annotated[
+    bool,
+    typer.Option("--run", help="Then build the firmware and run it in the emulator.", rich_help_panel=_PROOF),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=1,
+        help="With --run: seconds to wait for each image.",
+        show_default="by the model's work, at least 300",
+        rich_help_panel=_PROOF,
+    ),
+]
 
 
 def search(
@@ -170,29 +184,40 @@ def search(
     strategy: Strategy = "auto",
     out: Out = None,
     run: RunAfter = False,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Search an architecture that fits a board, train it and quantise it."""
-    from micronets_gen.search.run.request import Request, TargetRequest
+    if timeout is not None and not run:
+        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+    folder = out or _default_out(task)
+    with _progress(folder, as_json) as progress:
+        from micronets_gen.search.run.request import Request, TargetRequest
 
-    request = Request(
-        task=task,
-        out=out or Path("runs") / task,
-        target=TargetRequest(board, runtime, fps, latency_ms, mops, **_memory(flash, ram)),
-        data=data,
-        backbone=backbone,
-        recipe=recipe,
-        settings=tuple(settings or ()),
-        seed=seed,
-        strategy=strategy,
-        command=_command(),
-    )
-    if sweep is not None:
-        _sweep(request, sweep, compare or (), run, as_json)
-    elif compare:
-        raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
+        request = Request(
+            task=task,
+            out=folder,
+            target=TargetRequest(board, runtime, fps, latency_ms, mops, **_memory(flash, ram)),
+            data=data,
+            backbone=backbone,
+            recipe=recipe,
+            settings=tuple(settings or ()),
+            seed=seed,
+            strategy=strategy,
+            command=_command(),
+        )
+        if sweep is None:
+            if compare:
+                raise UsageError(
+                    "is for a sweep", where="--compare", remedy="give several limits with --sweep"
+                )
+            outcome = _execute(request, progress)
+        else:
+            points = _sweep(request, sweep, compare or (), run, progress)
+    if sweep is None:
+        _hand_out(outcome, _Proof(board, runtime, timeout) if run else None, board, as_json)
     else:
-        _execute(request, board, runtime, run, as_json)
+        _print_sweep(request, points, as_json)
 
 
 def train(
@@ -231,38 +256,39 @@ def train(
     strategy: Strategy = "auto",
     out: Out = None,
     run: RunAfter = False,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Train and quantise an architecture that is given."""
-    from micronets_gen.search.run.request import Request, TargetRequest
-    from micronets_gen.search.space.zoo import published
-
-    if task is None:
-        if model.endswith(".json"):
-            raise UsageError("which task is it for?", where=model, remedy="name it with --task")
-        task = published(model).task
     if run and board is None:
         raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
-    memory = _memory(flash, ram)
-    if memory and board is None:
-        raise UsageError(
-            f"--{next(iter(memory))} needs a board",
-            where="--board",
-            remedy="name one: see micronets-gen boards",
+    if timeout is not None and not run:
+        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+    folder = out or Path("runs") / Path(model).stem
+    with _progress(folder, as_json) as progress:
+        from micronets_gen.search.run.request import Request, TargetRequest
+
+        memory = _memory(flash, ram)
+        if memory and board is None:
+            raise UsageError(
+                f"--{next(iter(memory))} needs a board",
+                where="--board",
+                remedy="name one: see micronets-gen boards",
+            )
+        request = Request(
+            task=task or _task_of(model),
+            out=folder,
+            target=TargetRequest(board, runtime, **memory) if board else None,
+            data=data,
+            architecture=model,
+            recipe=recipe,
+            settings=tuple(settings or ()),
+            seed=seed,
+            strategy=strategy,
+            command=_command(),
         )
-    request = Request(
-        task=task,
-        out=out or Path("runs") / Path(model).stem,
-        target=TargetRequest(board, runtime, **memory) if board else None,
-        data=data,
-        architecture=model,
-        recipe=recipe,
-        settings=tuple(settings or ()),
-        seed=seed,
-        strategy=strategy,
-        command=_command(),
-    )
-    _execute(request, board, runtime, run, as_json)
+        outcome = _execute(request, progress)
+    _hand_out(outcome, _Proof(board, runtime, timeout) if run and board else None, board, as_json)
 
 
 def register(app: typer.Typer) -> None:
@@ -298,42 +324,30 @@ def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
     return {name: bytes_of(text, f"--{name}") for name, text in given.items() if text is not None}
 
 
-def _execute(request: Request, board: str | None, runtime: str, run: bool, as_json: bool) -> None:
-    require_tensorflow()
-    from rich.console import Console
+def _default_out(task: str) -> Path:
+    return Path("runs") / task
 
-    from micronets_gen.search.learn.progress import watch
-    from micronets_gen.search.run.pipeline import execute
 
-    console = Console(stderr=True)
-    with _interruptible(console, request.out), watch(console, as_json) as progress:
-        outcome = execute(request, progress)
-    firmware = None
-    if run and board and outcome.finished:
-        from micronets_gen.search.run.firmware import prove
+def _task_of(model: str) -> str:
+    from micronets_gen.search.space.zoo import published
 
-        with watch(console, as_json) as progress:
-            firmware = outcome.workers.from_chief(
-                lambda: prove(outcome.run, outcome.metrics, board, runtime, progress.stage)
-            )
-    if outcome.workers.is_chief:
-        if as_json:
-            print(
-                json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2)
-            )
-        else:
-            _print(outcome, board, firmware)
-    if firmware is not None and not firmware["passed"]:
-        raise typer.Exit(1)
-    if not outcome.finished:
-        raise typer.Exit(130)
+    if model.endswith(".json"):
+        raise UsageError("which task is it for?", where=model, remedy="name it with --task")
+    return published(model).task
 
 
 @contextmanager
-def _interruptible(console: Console, out: Path) -> Iterator[None]:
-    """Say after Ctrl-C what is left."""
+def _progress(out: Path, quiet: bool) -> Iterator[Progress]:
+    """Show at once that something happens, while numpy, boards and TensorFlow load; say after Ctrl-C what is left."""
+    from rich.console import Console
+
+    from micronets_gen.search.learn.progress import console_progress
+
+    console = Console(stderr=True)
     try:
-        yield
+        with console_progress(console, quiet) as progress:
+            progress.stage("checking task, board and limits")
+            yield progress
     except KeyboardInterrupt:
         if any(out.rglob("checkpoints/*.npz")):
             left = f"the same command goes on from the last epoch in {out}"
@@ -343,7 +357,53 @@ def _interruptible(console: Console, out: Path) -> Iterator[None]:
         raise
 
 
-def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as_json: bool) -> None:
+def _execute(request: Request, progress: Progress) -> Outcome:
+    require_tensorflow()
+    from micronets_gen.search.run.pipeline import execute
+
+    return execute(request, progress)
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What ``--run`` asks for."""
+
+    board: str
+    runtime: str
+    timeout: float | None
+
+
+def _hand_out(outcome: Outcome, proof: _Proof | None, board: str | None, as_json: bool) -> None:
+    """Print what a run found, then prove it where that is asked for: a proof that fails takes nothing back."""
+    chief = outcome.workers.is_chief
+    if chief and not as_json:
+        _print(outcome)
+    firmware = _prove(outcome, proof, as_json) if proof and outcome.finished else None
+    if chief and as_json:
+        print(json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2))
+    elif chief:
+        _print_next(outcome, board, firmware)
+    if firmware is not None and not firmware["passed"]:
+        raise typer.Exit(firmware.get("error", {}).get("exit_code", 1))
+    if not outcome.finished:
+        raise typer.Exit(130)
+
+
+def _prove(outcome: Outcome, proof: _Proof, quiet: bool) -> dict[str, Any]:
+    from rich.console import Console
+
+    from micronets_gen.search.learn.progress import console_progress
+    from micronets_gen.search.run.firmware import prove
+
+    with console_progress(Console(stderr=True), quiet) as progress:
+        return outcome.workers.from_chief(
+            lambda: prove(outcome.run, outcome.metrics, proof.board, proof.runtime, progress, proof.timeout)
+        )
+
+
+def _sweep(
+    request: Request, limits: str, compare: Sequence[Path], run: bool, progress: Progress
+) -> list[dict[str, Any]]:
     target = request.target
     if run or (target and (target.fps, target.latency_ms, target.mops) != (None, None, None)):
         raise UsageError("does not go with another limit or --run", where="--sweep")
@@ -354,15 +414,14 @@ def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as
             "is no list of numbers", where=f"--sweep {limits}", remedy="for example 0.03,0.1"
         ) from error
     require_tensorflow()
-    from rich.console import Console
-
-    from micronets_gen.search.learn.distribution import requested
-    from micronets_gen.search.learn.progress import watch
     from micronets_gen.search.run.sweep import sweep
 
-    console = Console(stderr=True)
-    with _interruptible(console, request.out), watch(console, as_json) as progress:
-        points = sweep(request, mops, compare, progress)
+    return sweep(request, mops, compare, progress)
+
+
+def _print_sweep(request: Request, points: Sequence[dict[str, Any]], as_json: bool) -> None:
+    from micronets_gen.search.learn.distribution import requested
+
     cluster = requested(request.strategy)
     if cluster is not None and cluster.index > 0:
         return
@@ -377,10 +436,10 @@ def _sweep(request: Request, limits: str, compare: Sequence[Path], run: bool, as
     print(f"\nreport:  {request.out / 'report.html'}")
 
 
-def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+def _print(outcome: Outcome) -> None:
     from micronets_gen.search.space.values import COSTS, share
 
-    metrics, run = outcome.metrics, outcome.run
+    metrics = outcome.metrics
     cost = metrics["cost"]
     print(metrics["architecture"])
     if not outcome.finished:
@@ -399,9 +458,24 @@ def _print(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None)
         print(f"{COSTS[name]:<24}{cost[name]:,}{unit}{of}")
     if target and target["latency_s"] is not None:
         print(f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}")
-    if firmware:
+    sys.stdout.flush()  # a proof may follow, which takes minutes
+
+
+def _print_next(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+    """Print what the firmware did, and where the rest is found."""
+    run = outcome.run
+    if firmware and "error" not in firmware:
         verdict = "passed" if firmware["passed"] else "FAILED"
-        print(f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right")
+        print(
+            f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right, "
+            f"{firmware[firmware['unit']]:,} {firmware['unit']} an inference"
+        )
+    elif firmware:
+        from micronets_gen.errors import MicronetsError
+
+        error = {name: text for name, text in firmware["error"].items() if name != "exit_code"}
+        print(f"{'firmware':<24}FAILED")
+        print(f"error: {MicronetsError(error.pop('what'), **error)}", file=sys.stderr)
     print(f"\nreport:    {run.path / 'report.html'}")
     if not firmware:
         print(

@@ -10,7 +10,7 @@ from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.image.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
 from micronets_gen.jobs.build import Notify, Request, build
-from micronets_gen.jobs.execute import run_project
+from micronets_gen.jobs.execute import progress_text, run_project
 from micronets_gen.model.reader import read_model
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.measurement import LayerResult, Result
@@ -48,7 +48,7 @@ def measure(
     report = run_project(
         folder,
         timeout=timeout,
-        progress=lambda image, count: say(f"{image}, {count / 1e6:,.0f} M instructions"),
+        progress=lambda *done: say(progress_text(*done)),
     )
     graph = read_model(resolve_model(model).path)
     summary = inspect_model(graph)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
+from micronets_gen.common.numbers import plural
 from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.result import RunResult
 from micronets_gen.errors import RunError, UsageError
@@ -17,7 +18,14 @@ from micronets_gen.project.project import PLATFORM
 from micronets_gen.report.document import from_json
 from micronets_gen.report.report import Report
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int, int], None]
+"""Told the image's name, the instructions executed so far (0 where the emulator does not say) and the samples done."""
+
+
+def progress_text(image: str, instructions: int, samples: int) -> str:
+    """Return how far an image is, as a person reads it."""
+    parts = [f"{instructions / 1e6:,.1f} M instructions"] if instructions else []
+    return f"{image}: {', '.join([*parts, plural(samples, 'sample')])}"
 
 
 def load_report(project: Path) -> Report:
@@ -57,7 +65,7 @@ def run_project(
         timeout: Seconds of the host's time for each image.
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
-        progress: Told the image's name and the instructions executed so far.
+        progress: See :data:`Progress`.
 
     Raises:
         RunError: the firmware did not run to its end.
@@ -76,8 +84,15 @@ def run_project(
             report = _described(report, images.release, board)
 
             def execute(elf: Path, name: str) -> RunResult:
-                told = None if progress is None else (lambda count: progress(name, count))
-                return run_elf(elf, board, timeout=timeout, progress=told, clock_fails=clock_fails)
+                told = _Told(name, progress) if progress else None
+                return run_elf(
+                    elf,
+                    board,
+                    timeout=timeout,
+                    progress=told.executed if told else None,
+                    on_line=told.line if told else None,
+                    clock_fails=clock_fails,
+                )
 
             run = _together(
                 execute(images.release, "release image"), execute(images.profiled, "profiled image")
@@ -92,6 +107,23 @@ def run_project(
     report = report.with_run(run)
     write_report(project, report)
     return report
+
+
+class _Told:
+    """Makes one progress of what an emulator tells: instructions, and lines of the protocol."""
+
+    def __init__(self, image: str, progress: Progress) -> None:
+        self._image, self._progress = image, progress
+        self._instructions = self._samples = 0
+
+    def executed(self, instructions: int) -> None:
+        self._instructions = instructions
+        self._progress(self._image, instructions, self._samples)
+
+    def line(self, text: str) -> None:
+        if text.startswith("MN,vector,"):
+            self._samples += 1
+            self._progress(self._image, self._instructions, self._samples)
 
 
 def _remedy(project: Path) -> str:

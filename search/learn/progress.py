@@ -24,8 +24,11 @@ _FIGURES = {
 }
 
 
+_EVERY_S = 10.0
+
+
 class Progress(Protocol):
-    """Who watches."""
+    """What is told how far a run is."""
 
     def stage(self, text: str) -> None:
         """Note what is done next, outside any epoch."""
@@ -38,7 +41,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Nobody watches."""
+    """Told, and shows nothing."""
 
     def stage(self, text: str) -> None: ...
 
@@ -47,8 +50,8 @@ class Silent:
     def epoch(self, phase: str, record: dict[str, Any]) -> None: ...
 
 
-class Clock:
-    """Reckons how long a phase still takes, from the steps that were taken in this process."""
+class TimeLeft:
+    """Estimates how long a phase still takes, from the steps that were taken in this process."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -61,12 +64,13 @@ class Clock:
         return (now - began) / (done - first) * (total - done) if done > first else None
 
 
-class Lines:
-    """One line an epoch."""
+class EpochLines:
+    """One line an epoch, and one every ten seconds of what has no epochs."""
 
-    def __init__(self, console: Console) -> None:
-        self._console, self._clock = console, Clock()
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._now, self._clock = console, now, TimeLeft(now)
         self._epochs, self._left = 0, None  # type: int, float | None
+        self._shown = now()
 
     def stage(self, text: str) -> None:
         self._print(text)
@@ -74,6 +78,9 @@ class Lines:
     def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
         self._epochs = epochs
         self._left = self._clock.left(phase, epoch * steps + step + 1, epochs * steps)
+        if epochs == 1 and self._now() - self._shown >= _EVERY_S:
+            left = "" if self._left is None else f"  {duration(self._left)} left"
+            self._print(f"{phase} {step + 1:,} of {steps:,}{left}")
 
     def epoch(self, phase: str, record: dict[str, Any]) -> None:
         text = line(phase, record, self._epochs)
@@ -82,6 +89,7 @@ class Lines:
         self._print(text)
 
     def _print(self, text: str) -> None:
+        self._shown = self._now()
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -113,11 +121,11 @@ def duration(seconds: float) -> str:
     )
 
 
-class Board:
+class LiveTable:
     """A live table: the phase, its figures, each cost against its limit, the time that is left."""
 
     def __init__(self, live: Live) -> None:
-        self._live, self._clock = live, Clock()
+        self._live, self._clock = live, TimeLeft()
         self._phase = ""
         self._record: dict[str, Any] = {}
 
@@ -175,18 +183,18 @@ def _against(value: float, limit: float | None) -> Text:
     return Text.assemble((f"{value:,.0f}", colour), f" of {limit:,.0f}  ({value / limit:.0%}{words})")
 
 
-class Logged:
-    """Writes every epoch's figures for TensorBoard, and hands all on to another watcher."""
+class TensorBoardLog:
+    """Writes every epoch's figures for TensorBoard, and passes everything on."""
 
-    def __init__(self, watcher: Progress, folder: Path) -> None:
-        self._watcher, self._folder = watcher, folder
+    def __init__(self, shown: Progress, folder: Path) -> None:
+        self._shown, self._folder = shown, folder
         self._writers: dict[str, Any] = {}
 
     def stage(self, text: str) -> None:
-        self._watcher.stage(text)
+        self._shown.stage(text)
 
     def step(self, phase: str, epoch: int, epochs: int, step: int, steps: int) -> None:
-        self._watcher.step(phase, epoch, epochs, step, steps)
+        self._shown.step(phase, epoch, epochs, step, steps)
 
     def epoch(self, phase: str, record: dict[str, Any]) -> None:
         import tensorflow as tf
@@ -201,7 +209,7 @@ class Logged:
                     name, tf.constant(value, tf.float32), step=record["epoch"], metadata=metadata
                 )
         self._writers[phase].flush()
-        self._watcher.epoch(phase, record)
+        self._shown.epoch(phase, record)
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
@@ -216,14 +224,14 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def watch(console: Console, quiet: bool) -> Iterator[Progress]:
-    """Yield a progress for a console; nothing is shown where a program reads."""
+def console_progress(console: Console, quiet: bool) -> Iterator[Progress]:
+    """Yield a progress that a console shows; with ``quiet`` nothing is shown."""
     if quiet:
         yield Silent()
     elif console.is_terminal:
         from rich.live import Live
 
         with Live(console=console, refresh_per_second=4, transient=True) as live:
-            yield Board(live)
+            yield LiveTable(live)
     else:
-        yield Lines(console)
+        yield EpochLines(console)

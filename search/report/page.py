@@ -12,6 +12,8 @@ from micronets_gen.search.report.charts import Axis, Chart, Series, chart, heat_
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share
 
+_FIRMWARE_REPORT = "firmware/report.html"
+
 _Records = Sequence[Mapping[str, Any]]
 
 
@@ -81,6 +83,19 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What the firmware did.
+
+    Attributes:
+        link: Its own report, from the run's folder.
+    """
+
+    passed: bool
+    text: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Cell:
     """A field of the confusion matrix: percentages across, pixels down."""
 
@@ -113,13 +128,23 @@ class Confusion:
 
 
 def write_report(run: RunDir) -> None:
-    """Write ``report.html`` into a run's folder, from ``metrics.json``, ``history.json`` and ``run.json``."""
-    text = render(run.read(run.run), run.read(run.metrics), run.read(run.history))
+    """Write ``report.html`` into a run's folder, from the JSON files there."""
+    firmware = run.read(run.firmware) if run.firmware.exists() else None
+    text = render(run.read(run.run), run.read(run.metrics), run.read(run.history), firmware)
     write_atomically(run.path / "report.html", text)
 
 
-def render(run: Mapping[str, Any], metrics: Mapping[str, Any], history: Mapping[str, Any]) -> str:
-    """Return the page; what is not known is left out."""
+def render(
+    run: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    history: Mapping[str, Any],
+    firmware: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the page; what is not known is left out.
+
+    Args:
+        firmware: As in ``firmware.json``; None where none was built.
+    """
     blocks, records = history.get("blocks", ()), history.get("search", ())
     return (
         page_environment()
@@ -129,7 +154,8 @@ def render(run: Mapping[str, Any], metrics: Mapping[str, Any], history: Mapping[
             metrics=metrics,
             target=metrics.get("target"),
             searched=bool(records),
-            figures=_figures(metrics),
+            figures=_figures(metrics, firmware),
+            proof=_proof(firmware) if firmware else None,
             blocks=_block_rows(blocks),
             total_ops=sum(block["ops"] for block in blocks),
             costs=_cost_charts(records),
@@ -149,7 +175,20 @@ def render(run: Mapping[str, Any], metrics: Mapping[str, Any], history: Mapping[
     )
 
 
-def _figures(metrics: Mapping[str, Any]) -> list[Figure]:
+def _proof(firmware: Mapping[str, Any]) -> Proof:
+    error = firmware.get("error")
+    if error:
+        return Proof(False, f"The firmware did not run to its end: {error['what']}", _FIRMWARE_REPORT)
+    vectors, right = firmware["vectors"], firmware["vectors_passed"]
+    outputs = "every output is" if right == vectors else f"{right:,} of {vectors:,} outputs are"
+    text = (
+        f"{outputs} the model's on {firmware['board']} in the emulator; "
+        f"{firmware['correct']:,} of {firmware['labelled']:,} samples right"
+    )
+    return Proof(firmware["passed"], text, _FIRMWARE_REPORT)
+
+
+def _figures(metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> list[Figure]:
     limits = metrics.get("target", {}).get("limits", {})
     figures = [
         Figure(
@@ -166,6 +205,11 @@ def _figures(metrics: Mapping[str, Any]) -> list[Figure]:
     latency = metrics.get("target", {}).get("latency_s")
     if latency:
         figures.append(Figure("latency", f"{1000 * latency:.1f} ms", "by the board's measured line"))
+    if firmware and "unit" in firmware:
+        unit = firmware["unit"]
+        figures.append(
+            Figure(f"{unit} an inference", f"{firmware[unit]:,}", f"{firmware['runtime']} firmware, counted")
+        )
     return figures
 
 

@@ -1,35 +1,122 @@
-"""A run's model as firmware: built and run in the emulator, with as many held-out samples as flash has room for."""
+"""A run's model as firmware: built, and proved in the emulator on held-out samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from micronets_gen.common.files import write_json
+from micronets_gen.errors import MicronetsError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.execute import run_project
+from micronets_gen.search.learn.progress import Progress
+from micronets_gen.search.report import write_report
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.limits import EMBEDDED_VECTORS, sample_bytes
 
+_INSTRUCTIONS_PER_SECOND = 49_000_000
+"""Of the virtual board on one core that does nothing else; QEMU is faster."""
+
+_BUDGET_S = 60
+"""How long an image is meant to run, at most, on such a core."""
+
+_PATIENCE = 10
+"""A busy or slow computer may take so many times as long before it is a failure."""
+
+_LEAST_TIMEOUT_S = 300.0
+
+# Above what docs/benchmarks.md has of either runtime's networks, and of their cores.
+_INSTRUCTIONS_PER_MAC = {"aot": 4, "tflm": 8}
+_INSTRUCTIONS_BESIDE = 500_000
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a proof executes.
+
+    Attributes:
+        samples: Embedded held-out samples; the images run the model once for each.
+        timeout: Seconds after which an image has failed.
+    """
+
+    samples: int
+    timeout: float
+
+
+def workload(metrics: Mapping[str, Any], samples: int, each: int, timeout: float | None = None) -> Workload:
+    """Return how many samples a proof takes: those that flash has room for and an emulator gets through.
+
+    Args:
+        metrics: As in ``metrics.json``, with the target that the run was for.
+        samples: Held-out samples that there are.
+        each: Bytes of flash that one takes.
+        timeout: What a person allows, in seconds; None for ten times what the work is meant to take, and at least
+            five minutes.
+    """
+    target = metrics["target"]
+    free = target["memory"]["flash"] - target["demand"]["flash"]
+    macs = metrics["cost"]["ops"] // 2
+    inference = _INSTRUCTIONS_BESIDE + macs * _INSTRUCTIONS_PER_MAC[target["runtime"]]
+    within_budget = int(_BUDGET_S * _INSTRUCTIONS_PER_SECOND / inference)
+    taken = max(1, min(samples, EMBEDDED_VECTORS + int(free // each), within_budget))
+    needed = taken * inference / _INSTRUCTIONS_PER_SECOND
+    return Workload(taken, max(_LEAST_TIMEOUT_S, _PATIENCE * needed) if timeout is None else timeout)
+
 
 def prove(
-    run: RunDir, metrics: Mapping[str, Any], board: str, runtime: str, notify: Callable[[str], None]
+    run: RunDir,
+    metrics: Mapping[str, Any],
+    board: str,
+    runtime: str,
+    progress: Progress,
+    timeout: float | None = None,
 ) -> dict[str, Any]:
-    """Build a finished run's model into ``firmware`` of its folder, and run it.
+    """Build a finished run's model into ``firmware`` of its folder, run it, and show the result in the run's report.
 
     Args:
         metrics: As in ``metrics.json``, with the target that the run was for.
         board: Name or file.
         runtime: ``auto``, ``aot`` or ``tflm``.
-        notify: Told what is done next.
+        timeout: Seconds for each image; see :func:`workload`.
 
     Returns:
-        Plain values: the project's path, whether every output was right, how many samples were classified correctly.
-
-    Raises:
-        MicronetsError: as ``build`` and ``run``.
+        What ``firmware.json`` holds: ``passed``; then either where the project is, how many samples were right and
+        what an inference took, or ``error``, an object with ``what``, ``where``, ``why``, ``remedy`` and
+        ``exit_code``, of what ended it.
     """
+    try:
+        proof = _prove(run, metrics, board, runtime, progress, timeout)
+    except MicronetsError as error:
+        proof = {
+            "project": str(run.path / "firmware"),
+            "passed": False,
+            "error": {
+                "what": error.what,
+                "where": error.where,
+                "why": error.why,
+                "remedy": error.remedy,
+                "exit_code": error.exit_code,
+            },
+        }
+    write_json(run.firmware, proof)
+    write_report(run)
+    return proof
+
+
+def _prove(
+    run: RunDir,
+    metrics: Mapping[str, Any],
+    board: str,
+    runtime: str,
+    progress: Progress,
+    timeout: float | None,
+) -> dict[str, Any]:
+    with np.load(run.vectors) as vectors:
+        each = sample_bytes(vectors["input_0"][0].size, vectors["output_0"][0].size)
+        work = workload(metrics, len(vectors["labels"]), each, timeout)
     project = run.path / "firmware"
     request = Request(
         board=board,
@@ -37,27 +124,29 @@ def prove(
         runtime=runtime,
         out=project,
         force=True,
-        vector_count=_embeddable(run, metrics["target"]),
+        vector_count=work.samples,
     )
-    notify("building the firmware")
+    progress.stage("building the firmware")
     build(request)
-    notify("running the firmware in the emulator")
-    result = run_project(project).run
+    progress.stage(f"running the firmware in the emulator with {work.samples:,} samples")
+
+    def watch(image: str, _instructions: int, done: int) -> None:
+        if done:
+            progress.step(image, 0, 1, done - 1, work.samples)
+
+    report = run_project(project, timeout=work.timeout, progress=watch)
+    result = report.run
     assert result is not None
     return {
         "project": str(project),
+        "board": report.board.name,
+        "runtime": report.runtime,
         "passed": result.passed,
+        result.unit: result.count,
+        "unit": result.unit,
         "vectors": len(result.vectors),
+        "vectors_passed": sum(vector.passed for vector in result.vectors),
         "correct": result.correct,
         "labelled": result.labelled,
-        result.unit: result.count,
+        "report": str(project / "report.html"),
     }
-
-
-def _embeddable(run: RunDir, target: Mapping[str, Any]) -> int:
-    """Return how many held-out samples fit into the flash that there is beside the model."""
-    with np.load(run.vectors) as vectors:
-        samples = len(vectors["labels"])
-        each = sample_bytes(vectors["input_0"][0].size, vectors["output_0"][0].size)
-    free = target["memory"]["flash"] - target["demand"]["flash"]
-    return max(1, min(samples, EMBEDDED_VECTORS + int(free // each)))

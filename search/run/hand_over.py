@@ -64,6 +64,7 @@ def hand_over(
         agreement = float(np.mean(probabilities.argmax(-1) == outputs.argmax(-1)))
     metrics = _metrics(task, data, target, architecture, results, finished) | {"agreement": agreement}
     run.tflite.unlink(missing_ok=True)
+    run.firmware.unlink(missing_ok=True)
     weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
     write_atomically(run.weights, lambda file: np.savez_compressed(file, **weights))
     half = run.path / f".{run.keras.name}"  # Keras wants a path

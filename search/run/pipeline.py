@@ -18,7 +18,7 @@ from micronets_gen.errors import UsageError
 from micronets_gen.search.data.tasks.base import Task, TaskData
 from micronets_gen.search.learn.distribution import Workers, requested, require_even, start
 from micronets_gen.search.learn.native import start_tensorflow
-from micronets_gen.search.learn.progress import Logged, Progress, Silent
+from micronets_gen.search.learn.progress import Progress, Silent, TensorBoardLog
 from micronets_gen.search.learn.recipe import Recipe
 from micronets_gen.search.report import outline, outline_of
 from micronets_gen.search.run.request import Request, given_architecture, require_made_for, task_and_recipe
@@ -83,7 +83,7 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
     _check(given, task, space, target)
     wanted = {**request.to_json(), "recipe": recipe.to_json()}
     progress = progress or Silent()
-    progress.stage("starting TensorFlow")
+    progress.stage("loading TensorFlow")
     start_tensorflow()
     from micronets_gen.search.run.hand_over import hand_over
 
@@ -108,7 +108,7 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
         target,
         given,
         workers.from_chief(data.input_range),
-        Logged(progress, run.path / "tensorboard") if workers.is_chief else Silent(),
+        TensorBoardLog(progress, run.path / "tensorboard") if workers.is_chief else Silent(),
         workers,
     )
     with workers.scope():

@@ -15,7 +15,16 @@ import pytest
 from rich.console import Console
 
 from micronets_gen.errors import UsageError
-from micronets_gen.search.learn.progress import Board, Clock, Lines, Logged, Silent, duration, line, scalars
+from micronets_gen.search.learn.progress import (
+    EpochLines,
+    LiveTable,
+    Silent,
+    TensorBoardLog,
+    TimeLeft,
+    duration,
+    line,
+    scalars,
+)
 from micronets_gen.search.report import outline, outline_of, pareto, render, render_sweep
 from micronets_gen.search.report.charts import Axis, Series, chart, heat_image, spanning
 from micronets_gen.search.report.page import confusion
@@ -271,7 +280,7 @@ def test_a_line_and_scalars_of_an_epoch() -> None:
 
 def test_elsewhere_than_on_a_terminal_there_is_a_line_an_epoch() -> None:
     out = StringIO()
-    lines = Lines(Console(file=out, width=40))
+    lines = EpochLines(Console(file=out, width=40))
     lines.stage("loading [the] data")
     for step in range(2):
         lines.step("search", 0, 2, step, 2)
@@ -288,7 +297,7 @@ def test_on_a_terminal_there_is_a_live_table() -> None:
     out = StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)
     with Live(console=console, auto_refresh=False) as live:
-        board = Board(live)
+        board = LiveTable(live)
         board.stage("compiling")
         live.refresh()
         board.epoch("search", RECORD)
@@ -310,7 +319,7 @@ def test_on_a_terminal_there_is_a_live_table() -> None:
 
 def test_time_that_is_left() -> None:
     now = iter([100.0, 104.0, 110.0])
-    clock = Clock(lambda: next(now))
+    clock = TimeLeft(lambda: next(now))
     assert clock.left("train", 11, 20) is None
     assert clock.left("train", 13, 20) == pytest.approx(2.0 * 7)
     assert clock.left("train", 16, 20) == pytest.approx(2.0 * 4)
@@ -319,7 +328,7 @@ def test_time_that_is_left() -> None:
 
 def test_tensorboard_finds_every_scalar(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    logged = Logged(Silent(), tmp_path)
+    logged = TensorBoardLog(Silent(), tmp_path)
     for epoch in range(2):
         logged.epoch("search", {**RECORD, "epoch": epoch})
     (file,) = (tmp_path / "search").iterdir()
