@@ -54,6 +54,7 @@ need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
 if [ "$purpose" = test ]; then
     need qemu-system-arm qemu-system-arm
     need git git
+    need cppcheck cppcheck
     need espeak-ng espeak-ng
     need gcc gcc libc6-dev
 fi

@@ -21,6 +21,9 @@ from micronets_gen.project.write import Written, write_files
 from micronets_gen.runtimes.base import LibrarySources
 
 PLATFORM = "pio/micronets"
+TOOLS = {"platformio": "6.2.0", "scons": "4.11.1", "unicorn": "2.1.4"}
+"""What the workflow of a project installs, in the versions that projects were tried with."""
+
 RUNTIME_TITLES = {"aot": "ahead-of-time", "tflm": "TensorFlow Lite Micro"}
 
 
@@ -109,7 +112,12 @@ def project_files(
         about: What the project's README says of the model.
     """
     board = plan.board
-    values = {**_values(plan, vectors), "quiet_flags": list(quiet_flags), "about": about}
+    values = {
+        **_values(plan, vectors),
+        "quiet_flags": list(quiet_flags),
+        "about": about,
+        "language": language,
+    }
     files: dict[str, str | bytes] = {
         "platformio.ini": render("project/platformio.ini.j2", **values),
         "README.md": render("project/README.md.j2", **values),
@@ -222,6 +230,11 @@ def _values(plan: Plan, vectors: Vectors) -> dict[str, object]:
         "ram_bytes": board.ram_bytes,
         "protocols": list(board.upload.protocols) if board.upload else [],
         "emulator": board.emulator.kind if board.emulator else "",
+        "tools": [
+            f"{name}=={version}"
+            for name, version in TOOLS.items()
+            if name != "unicorn" or (board.emulator and board.emulator.kind == "virtual")
+        ],
         "vectors": vectors.count,
         "input": _tensor_values(graph.tensor(graph.inputs[0])),
         "output": _tensor_values(graph.tensor(graph.outputs[0])),

@@ -3,6 +3,19 @@
 
 #include "mn_requant.h"
 
+/* Leading zeros of a number that is not 0. */
+static inline int32_t mn_clz(uint32_t x)
+{
+#if defined __GNUC__
+    return __builtin_clz(x);
+#else
+    int32_t zeros = 0;
+    for (; x >> 31 == 0; x <<= 1)
+        ++zeros;
+    return zeros;
+#endif
+}
+
 /* Fixed point: "Qn" is an int32 with n integer bits, that is, in units of 2^(n - 31). */
 
 /* exp(a) in Q0 for a <= 0 in Q5: a polynomial for the last quarter, times a constant for each bit above. */
@@ -79,7 +92,7 @@ static struct divisor row_divisor(const struct mn_softmax *p, const int8_t *in, 
             sum += mn_rdivpot(exp_of_difference(p, in[i] - maximum), 12);
         }
     }
-    const int32_t headroom = __builtin_clz((uint32_t)sum);
+    const int32_t headroom = mn_clz((uint32_t)sum);
     const int32_t exponent = 12 - headroom + 31 - out_bits;
     const int32_t scale = one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - ((uint32_t)1 << 31)));
     /* Beyond 31 every output rounds to 0. */
@@ -133,7 +146,7 @@ void mn_softmax_s16(const struct mn_softmax_s16_params *p, const int16_t *in, in
             out[i] = (int16_t)interpolate(p->exp, mn_clamp(x, INT16_MIN, INT16_MAX));
             sum += out[i];
         }
-        const int32_t headroom = __builtin_clz((uint32_t)sum);
+        const int32_t headroom = mn_clz((uint32_t)sum);
         const int32_t right = 31 - headroom;
         /* The sum, normalised to [1, 2), less 1, from -32768 to 32767. */
         const int32_t shifted = (int32_t)((((uint32_t)sum << (headroom - 1)) + (1u << 13)) >> 14) - (3 << 15);

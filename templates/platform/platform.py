@@ -38,7 +38,9 @@ def _tool(name):
 class MicronetsPlatform(PlatformBase):
     def configure_default_packages(self, options, targets):
         super().configure_default_packages(options, targets)
-        if not _tool("offline").prepare(quiet=True):
+        offline = _tool("offline")
+        offline.prepare_cppcheck(quiet=True)
+        if not offline.prepare(quiet=True):
             click.echo(
                 f"PlatformIO downloads SCons; without its registry: {sys.executable} -m pip install scons",
                 err=True,

@@ -53,7 +53,7 @@ def test_build_needs_no_registry(built: Path, core: Path) -> None:
     for name in (RELEASE, PROFILE):
         assert (built / ".pio/build" / name / "firmware.elf").read_bytes().startswith(b"\x7fELF")
     assert core_dir() == core
-    assert [path.name for path in (core / "packages").iterdir()] == ["tool-scons"]
+    assert {path.name for path in (core / "packages").iterdir()} <= {"tool-scons", "tool-cppcheck"}
 
 
 def test_plain_pio_is_enough(tmp_path: Path) -> None:
@@ -115,7 +115,19 @@ def test_offline_script_prepares_scons(tmp_path: Path) -> None:
         "scons.py",
     ]
     again = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
-    assert again.stdout == "tool-scons is in place: `pio run` needs no registry\n"
+    assert again.stdout.startswith("tool-scons is in place: `pio run` needs no registry\n")
+
+
+@pytest.mark.skipif(not shutil.which("cppcheck"), reason="needs cppcheck")
+def test_pio_check_finds_nothing_in_what_is_generated_and_a_defect_in_what_is_not(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    clean = run_pio(root, ["check"])
+    assert "No defects found" in clean.output
+    with (root / "src/main.c").open("a") as main:
+        main.write("int broken(void);\nint broken(void)\n{\n    int x[2] = {0};\n    return x[2];\n}\n")
+    found = run_pio(root, ["check", "--fail-on-defect=high"], check=False)
+    assert found.status != 0
+    assert "arrayIndexOutOfBounds" in found.output
 
 
 def test_two_folders_give_the_same_image(built: Path, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
@@ -39,6 +42,60 @@ def test_quantisation_is_there_as_constants(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text(APPLICATION)
     flags = ["-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion", "-Werror"]
     subprocess.run(["gcc", *flags, "main.c"], cwd=tmp_path, check=True)
+
+
+def test_shapes_are_there_as_initialisers(tmp_path: Path) -> None:
+    (tmp_path / "model.h").write_text(header(resolve_model("digits").path))
+    (tmp_path / "main.c").write_text(
+        '#include "model.h"\n'
+        "static const int32_t in[] = MODEL_INPUT_0_SHAPE, out[] = MODEL_OUTPUT_0_SHAPE;\n"
+        '_Static_assert(sizeof in == 4 * MODEL_INPUT_0_DIMS && sizeof out == 4 * MODEL_OUTPUT_0_DIMS, "dims");\n'
+        "int main(void)\n{\n    return in[0] == 1 && in[1] == 8 && in[2] == 8 && in[3] == 1 && out[1] == 10;\n}\n"
+    )
+    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", "-o", "main", "main.c"], cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "main"], check=False).returncode == 1
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """lib/model of the bundled digits model."""
+    runtime = AotRuntime()
+    graph = read_model(resolve_model("digits").path)
+    files = runtime.sources(runtime.plan(graph, load_board("nucleo_f446re"), "digits"), "").files
+    for name, text in files.items():
+        (tmp_path / name).write_text(str(text))
+    return tmp_path
+
+
+def test_the_library_needs_nothing_but_a_c11_compiler(library: Path) -> None:
+    strict = ["gcc", "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    subprocess.run([*strict, *(path.name for path in library.glob("*.c"))], cwd=library, check=True)
+
+
+@pytest.mark.parametrize("flag", ["-DMODEL_ARENA_PLACE=", "-DMODEL_ARENA_BUFFER=mine"])
+def test_the_arena_can_be_placed_or_given(library: Path, flag: str) -> None:
+    subprocess.run(["gcc", "-std=c11", "-Werror", flag, "-c", "model.c"], cwd=library, check=True)
+    symbols = subprocess.run(
+        ["nm", "model.o"], cwd=library, check=True, capture_output=True, text=True
+    ).stdout
+    kinds = {fields[-1]: fields[-2] for fields in map(str.split, symbols.splitlines())}
+    assert kinds.get("mine") == "U" if "BUFFER" in flag else kinds["arena"] in "bB"
+
+
+def test_offsets_that_overlap_do_not_compile(library: Path) -> None:
+    text = (library / "model.c").read_text()
+    moved = re.sub(r"\bAT_STEM = \d+,", "AT_STEM = 1000,", text)
+    assert moved != text
+    (library / "model.c").write_text(moved)
+    done = subprocess.run(
+        ["gcc", "-std=c11", "-fsyntax-only", "model.c"],
+        cwd=library,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "AT_STEM reaches into AT_INPUT_0" in done.stderr
 
 
 def test_whole_scale_is_a_float_and_floats_have_none() -> None:

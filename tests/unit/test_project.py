@@ -9,15 +9,17 @@ import re
 import subprocess
 import sys
 from configparser import ConfigParser
+from importlib.metadata import requires
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from micronets_gen.boards.board import Upload
 from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import ModelError, UsageError
-from micronets_gen.project.project import environments, project_files
+from micronets_gen.project.project import TOOLS, environments, project_files
 from micronets_gen.project.selftest import literals, protocol_field, selftest_files
 from micronets_gen.project.vectors import Vectors, vectors_for
 from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
@@ -49,6 +51,21 @@ def test_two_environments_that_differ_in_profiling_alone() -> None:
     assert ini["platformio"]["default_envs"] == release
     assert dict(ini[f"env:{release}"]) == {}
     assert dict(ini[f"env:{profile}"]) == {"build_flags": "${env.build_flags} -D MODEL_PROFILE"}
+
+
+def test_the_workflow_pins_what_it_runs() -> None:
+    text = tiny_project().files[".github/workflows/firmware.yml"].decode()
+    uses = re.findall(r"uses: (\S+)", text)
+    assert uses
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in uses)
+    assert re.findall(r"runs-on: (\S+)", text) == ["ubuntu-24.04"]
+    (installed,) = re.findall(r"pip install (.+)", text)
+    assert all(re.fullmatch(r"\w+==[\d.]+", tool) for tool in installed.split())
+
+
+def test_the_pinned_tools_are_of_the_versions_that_the_package_admits() -> None:
+    requirements = {Requirement(text).name: Requirement(text) for text in requires("micronets-gen") or ()}
+    assert all(requirements[name].specifier.contains(version) for name, version in TOOLS.items())
 
 
 def test_board_manifest_says_what_platformio_asks() -> None:

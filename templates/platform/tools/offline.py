@@ -1,21 +1,23 @@
-"""Gives PlatformIO the build tool SCons where PlatformIO's registry cannot be reached.
+"""Gives PlatformIO the tools SCons and Cppcheck where PlatformIO's registry cannot be reached.
 
-PlatformIO downloads SCons as the package ``tool-scons``. The same SCons is on PyPI: once PlatformIO's Python
-has it (``pip install scons``), this module copies it into PlatformIO's core folder as that package. The
-platform does so by itself; to do it by hand, run this file with PlatformIO's Python:
+PlatformIO downloads them as the packages ``tool-scons`` and ``tool-cppcheck``. The same SCons is on PyPI
+(``pip install scons`` in PlatformIO's Python), and systems have Cppcheck (``apt install cppcheck``). Where they are
+found this module makes PlatformIO's packages of them, in its core folder. The platform does so by itself; to do it by
+hand, run this file with PlatformIO's Python:
 
     python pio/micronets/tools/offline.py
 """
 
 import importlib.util
 import json
+import shlex
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-PACKAGE = "tool-scons"
-LAUNCHER = """\
+SCONS, CPPCHECK = "tool-scons", "tool-cppcheck"
+SCONS_LAUNCHER = """\
 import os
 import sys
 
@@ -40,43 +42,69 @@ def prepare(quiet=False):
 
     Leaves an installed one alone. Without SCons from PyPI it does nothing, and PlatformIO downloads its own.
     """
+    source = scons_source()
+
+    def fill(folder):
+        shutil.copytree(source, folder / "scons-local" / "SCons")
+        (folder / "scons.py").write_text(SCONS_LAUNCHER, encoding="utf-8")
+
+    return _prepare(SCONS, source, fill, quiet)
+
+
+def prepare_cppcheck(quiet=False):
+    """Make ``tool-cppcheck`` available for ``pio check``; return whether it is.
+
+    Leaves an installed one alone. Without a Cppcheck on the PATH it does nothing, and PlatformIO downloads its own.
+    """
+    source = shutil.which("cppcheck")
+    if sys.platform == "win32":
+        source = None
+
+    def fill(folder):
+        launcher = folder / "cppcheck"
+        launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(source)} "$@"\n', encoding="utf-8")
+        launcher.chmod(0o755)
+
+    return _prepare(CPPCHECK, source, fill, quiet)
+
+
+def _prepare(package, source, fill, quiet):
+    """Make a package in PlatformIO's core folder, where it is not there yet, that ``fill`` puts files into."""
     from platformio.dependencies import get_core_dependencies
     from platformio.package.manager.core import get_core_package_dir
     from platformio.project.config import ProjectConfig
 
-    if get_core_package_dir(PACKAGE, auto_install=False):
+    if get_core_package_dir(package, auto_install=False):
         return True
-    source = scons_source()
     if source is None:
         return False
 
     # The lowest version that the requirement (for example "~4.41101.0") admits.
-    version = get_core_dependencies()[PACKAGE].lstrip("~^=> ")
+    version = get_core_dependencies()[package].lstrip("~^=> ")
     packages = Path(ProjectConfig.get_instance().get("platformio", "packages_dir"))
     packages.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{PACKAGE}-", dir=packages))
+    folder = Path(tempfile.mkdtemp(prefix=f".{package}-", dir=packages))
     try:
-        shutil.copytree(source, folder / "scons-local" / "SCons")
-        (folder / "scons.py").write_text(LAUNCHER, encoding="utf-8")
-        _write_json(folder / "package.json", {"name": PACKAGE, "version": version})
-        owner = {"owner": "platformio", "id": 8192, "name": PACKAGE, "requirements": None, "uri": None}
-        _write_json(folder / ".piopm", {"type": "tool", "name": PACKAGE, "version": version, "spec": owner})
+        fill(folder)
+        _write_json(folder / "package.json", {"name": package, "version": version})
+        owner = {"owner": "platformio", "id": 8192, "name": package, "requirements": None, "uri": None}
+        _write_json(folder / ".piopm", {"type": "tool", "name": package, "version": version, "spec": owner})
         folder.chmod(0o755)
-        target = packages / PACKAGE
+        target = packages / package
         if target.exists():
             # One for another version of PlatformIO.
-            target = packages / f"{PACKAGE}@{version}"
+            target = packages / f"{package}@{version}"
         try:
             folder.rename(target)
         except OSError:
             # Another build was faster.
-            if not (target / "scons.py").is_file():
+            if not (target / "package.json").is_file():
                 raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not quiet:
-        print(f"{PACKAGE} {version}: copied from {source}")
-    return get_core_package_dir(PACKAGE, auto_install=False) is not None
+        print(f"{package} {version}: made of {source}")
+    return get_core_package_dir(package, auto_install=False) is not None
 
 
 def _write_json(path, value):
@@ -89,4 +117,6 @@ if __name__ == "__main__":
             sys.exit(f"SCons is missing: run `{sys.executable} -m pip install scons` first")
     except ImportError as error:
         sys.exit(f"{error}: run this file with PlatformIO's Python (`pio system info` names it)")
-    print(f"{PACKAGE} is in place: `pio run` needs no registry")
+    print(f"{SCONS} is in place: `pio run` needs no registry")
+    if prepare_cppcheck():
+        print(f"{CPPCHECK} is in place: `pio check` needs none either")
