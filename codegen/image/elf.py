@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.boards.board import Board, Region
+from micronets_gen.common.integers import overlap
 from micronets_gen.errors import ToolError
 
 CODE, RODATA, DATA, BSS, ARENA = "code", "rodata", "data", "bss", "arena"
@@ -339,17 +340,13 @@ def _region(
     used = 0
     for section in sections:
         places = {section.address, section.load_address} if section.load_region else {section.address}
-        used += sum(_common(region, place, section.size) for place in places)
+        used += sum(overlap(place, section.size, region.origin, region.size) for place in places)
     # The stack grows down from its top, which is the first address behind it.
     home = region.origin < stack_top <= region.end if stack_top is not None else region == board.default_ram
     here = stack or 0 if home and region.kind == "ram" else 0
     return RegionReport(
         region.name, region.kind, region.origin, region.size, used, here, region.size - used - here
     )
-
-
-def _common(region: Region, address: int, size: int) -> int:
-    return max(0, min(region.end, address + size) - max(region.origin, address))
 
 
 # --- origins --------------------------------------------------------------------------------------------

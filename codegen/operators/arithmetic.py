@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Padding, Tensor
 from micronets_gen.operators import Problem
 
@@ -123,7 +124,7 @@ def output_extent(padding: Padding, size: int, window: int, stride: int, dilatio
     """``ComputeOutSize``: elements of the output along one spatial dimension."""
     effective = (window - 1) * dilation + 1
     if padding is Padding.SAME:
-        return (size + stride - 1) // stride
+        return ceil_div(size, stride)
     return max(0, (size + stride - effective) // stride)
 
 

@@ -17,6 +17,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.plan.plan import Buffer, LayerCode, MemoryPlan
 
@@ -246,10 +247,6 @@ def _loads(chains: Iterable[_Chain], moments: int) -> list[int]:
     return loads
 
 
-def _round_up(size: int, align: int = WORD) -> int:
-    return -(-size // align) * align
-
-
 # --- offsets ---------------------------------------------------------------------------------------------
 
 
@@ -293,7 +290,7 @@ def _problem(chains: tuple[_Chain, ...], moments: int) -> _Problem:
     bound = peak = 0
     for present in live:
         load = sum(size for _, size in present)
-        padding = [_round_up(size) - size for _, size in present]
+        padding = [round_up(size, WORD) - size for _, size in present]
         peak = max(peak, load)
         # The topmost buffer needs no padding; whichever that is.
         bound = max(bound, load + sum(padding) - max(padding, default=0))
@@ -327,7 +324,7 @@ def _first_fit(problem: _Problem, order: Sequence[int]) -> tuple[int, list[int]]
             if offset <= low:
                 break
             if offset < high:
-                offset = -(-high // align) * align
+                offset = round_up(high, align)
         offsets[index] = offset
         top = max(top, offset + problem.sizes[index])
     return top, offsets
@@ -403,7 +400,7 @@ def _under_the_top(problem: _Problem, size: int, offsets: Sequence[int]) -> list
     seen = set(found)
     for index in found:
         for other, _, above in problem.rivals[index]:
-            height = offsets[other] + _round_up(above, problem.aligns[index])
+            height = offsets[other] + round_up(above, problem.aligns[index])
             if other not in seen and height == offsets[index]:
                 seen.add(other)
                 found.append(other)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from micronets_gen.boards.board import Board, Region
 from micronets_gen.boards.cores import CORES
+from micronets_gen.common.numbers import size
 from micronets_gen.errors import FitError
 from micronets_gen.plan.plan import MemoryPlan
 
@@ -203,4 +204,4 @@ def _alternatives(board: Board, arena_bytes: int, other_ram_bytes: int) -> list[
 def describe_board(board: Board) -> str:
     """Return a board's name and memory, in words."""
     kind = "" if board.upload else "emulated, "
-    return f"{board.name} ({kind}{board.ram_bytes // 1024} KB RAM, {board.flash_bytes // 1024} KB flash)"
+    return f"{board.name} ({kind}{size(board.ram_bytes)} RAM, {size(board.flash_bytes)} flash)"

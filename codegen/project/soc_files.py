@@ -13,6 +13,7 @@ from typing import Any
 from micronets_gen.boards.board import Board, Region
 from micronets_gen.boards.family import AHB_FIELDS, APB_FIELDS, Family, frequencies, load_family, soc_folder
 from micronets_gen.common.numbers import frequency as megahertz
+from micronets_gen.common.numbers import size
 from micronets_gen.common.templates import render
 from micronets_gen.plan.placement import stack_guard
 
@@ -135,7 +136,7 @@ def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, A
             {
                 "name": region.name,
                 "origin": f"0x{region.origin:08X}",
-                "size_text": f"{size_text(region.size):>6}",
+                "size": f"{size(region.size):>7}",
                 "note": region.note,
             }
             for region in board.regions
@@ -169,11 +170,11 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
         {
             "condition": f"_data_load + SIZEOF(.data) <= ORIGIN({code}) + LENGTH({code})",
             "sentence": f"Flash overflow in {code}: code, constants and weights need more than its "
-            f"{size_text(flash.size)}. Take a smaller model, or a board with more flash.",
+            f"{size(flash.size)}. Take a smaller model, or a board with more flash.",
         },
         {
             "condition": "_stack_limit + _stack_bytes <= _stack_top",
-            "sentence": f"RAM overflow in {rw}: {holds} need more than its {size_text(data.size)}. "
+            "sentence": f"RAM overflow in {rw}: {holds} need more than its {size(data.size)}. "
             + (
                 "Take a smaller model, shrink your own variables, or take a board with more RAM."
                 if shared
@@ -186,7 +187,7 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
             {
                 "condition": f"_arena_end <= ORIGIN({tensors}) + LENGTH({tensors})",
                 "sentence": f"RAM overflow in {tensors}: the arena of the model needs more than its "
-                f"{size_text(arena.size)}. Generate the project again to place the arena elsewhere, take a "
+                f"{size(arena.size)}. Generate the project again to place the arena elsewhere, take a "
                 "smaller model, or a board with more RAM.",
             }
         )
@@ -195,11 +196,3 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
 
 def _identifier(region: Region) -> str:
     return region.name.replace("+", "_")
-
-
-def size_text(size: int) -> str:
-    """Return a size as linker scripts write it: ``64K``, ``2M``, or bytes."""
-    for unit, letter in ((1 << 20, "M"), (1 << 10, "K")):
-        if size % unit == 0:
-            return f"{size // unit}{letter}"
-    return str(size)

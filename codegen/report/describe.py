@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from micronets_gen.boards.board import Board
+from micronets_gen.common.integers import overlap
 from micronets_gen.image.demangle import readable
 from micronets_gen.image.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
 from micronets_gen.image.stack import StackReport
@@ -93,7 +94,9 @@ def describe_image(image: ImageReport) -> ImageInfo:
 
 def _parts(image: ImageReport, region: RegionReport) -> tuple[Part, ...]:
     stored = [section for section in image.sections if section.load_region]
-    loaded = sum(_overlap(section.load_address, section.size, region) for section in stored)
+    loaded = sum(
+        overlap(section.load_address, section.size, region.origin, region.size) for section in stored
+    )
     if loaded == image.flash_bytes:
         parts = [Part(category.name, category.flash_bytes) for category in image.categories]
     else:
@@ -101,8 +104,8 @@ def _parts(image: ImageReport, region: RegionReport) -> tuple[Part, ...]:
     running = Counter[str]()
     for section in image.sections:
         if not section.load_region or section.address != section.load_address:
-            running[_LABELS.get(section.kind, section.kind)] += _overlap(
-                section.address, section.size, region
+            running[_LABELS.get(section.kind, section.kind)] += overlap(
+                section.address, section.size, region.origin, region.size
             )
     parts += [Part(label, size) for label, size in running.items()]
     if region.stack:
@@ -117,7 +120,9 @@ def _stored_parts(image: ImageReport, region: RegionReport, loaded: int) -> list
     """
     sizes = Counter[str]()
     for section in image.sections:
-        if not section.load_region or not _overlap(section.load_address, section.size, region):
+        if not section.load_region or not overlap(
+            section.load_address, section.size, region.origin, region.size
+        ):
             continue
         end = section.address
         inside = (symbol for symbol in image.symbols if symbol.section == section.name)
@@ -128,10 +133,6 @@ def _stored_parts(image: ImageReport, region: RegionReport, loaded: int) -> list
                 end = symbol.address + symbol.size
     sizes[OTHER] += loaded - sizes.total()
     return [Part(category, size) for category, size in sizes.most_common()]
-
-
-def _overlap(start: int, size: int, region: RegionReport) -> int:
-    return max(0, min(start + size, region.origin + region.size) - max(start, region.origin))
 
 
 def describe_stack(stack: StackReport, reserved: int | None = None) -> StackInfo:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.model.graph import Graph, Operator, Tensor
 from micronets_gen.operators import operator_specs
 from micronets_gen.plan.reference import last_uses
@@ -151,7 +152,7 @@ def live_bytes(graph: Graph) -> tuple[int, ...]:
 def sparkline(values: tuple[int, ...]) -> str:
     """Return one block character per value, the largest full; a value above 0 is never blank."""
     top = max(values, default=0)
-    return "".join(_BLOCKS[-(-v * (len(_BLOCKS) - 1) // top) if top else 0] for v in values)
+    return "".join(_BLOCKS[ceil_div(v * (len(_BLOCKS) - 1), top) if top else 0] for v in values)
 
 
 def render(summary: ModelSummary, console: Console) -> None:

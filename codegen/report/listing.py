@@ -13,6 +13,7 @@ from rich.text import Text
 
 from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
+from micronets_gen.common.numbers import frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult
 
 
@@ -29,13 +30,6 @@ def keep_whole(table: Table, *columns: int) -> None:
         column = table.columns[index]
         column.no_wrap = True
         column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
-
-
-def size_text(size: int) -> str:
-    """Return bytes in the unit that memory is sold in."""
-    if size % (1 << 20) == 0:
-        return f"{size >> 20} MB"
-    return f"{size >> 10} KB" if size % 1024 == 0 else f"{size:,} B"
 
 
 def _emulator(board: Board) -> str:
@@ -59,9 +53,9 @@ def board_table(boards: Iterable[Board]) -> RenderableType:
         table.add_row(
             board.name,
             board.core.replace("cortex-m", "M"),
-            f"{board.clock_hz // 1_000_000} MHz",
-            size_text(board.flash_bytes),
-            size_text(board.ram_bytes),
+            frequency(board.clock_hz),
+            size(board.flash_bytes),
+            size(board.ram_bytes),
             _emulator(board),
             Text(board.title, style="dim"),
         )
@@ -114,7 +108,7 @@ def board_details(board: Board) -> RenderableType:
             region.name,
             region.kind,
             f"0x{region.origin:08x}",
-            size_text(region.size),
+            size(region.size),
             Text("default" if region.default else "", style="dim"),
         )
     return Group(Text(f"{board.name}: {board.title}", style="bold"), facts, Text(), regions)
@@ -141,8 +135,8 @@ def published_table(published: Iterable[Mapping[str, Any]]) -> RenderableType:
         ("published", ""),
         ("task", ""),
         ("MOps", "right"),
-        ("model KB", "right"),
-        ("memory KB", "right"),
+        ("model", "right"),
+        ("memory", "right"),
         ("", ""),
     )
     for model in published:
@@ -150,8 +144,8 @@ def published_table(published: Iterable[Mapping[str, Any]]) -> RenderableType:
             model["name"],
             model["task"],
             f"{model['ops'] / 1e6:.1f}",
-            f"{model['model_bytes'] / 1024:.0f}",
-            f"{model['working_memory'] / 1024:.0f}",
+            size(model["model_bytes"]),
+            size(model["working_memory"]),
             Text("untrained; train it with micronets-gen train", style="dim"),
         )
     keep_whole(table, 0, 2, 3, 4)

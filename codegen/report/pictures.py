@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.common.numbers import percent, plural, size
 from micronets_gen.plan.memory import timeline
 from micronets_gen.plan.plan import Buffer, MemoryPlan
@@ -222,8 +223,8 @@ def _byte_ticks(total: int) -> list[int]:
 def _step_ticks(operators: int) -> tuple[Tick, ...]:
     """Return operator indices at the middle of their columns, thinned so that they never touch."""
     steps = operators + 2
-    every_wide = -(-operators * 26 // WIDE_PIXELS) or 1
-    every_narrow = every_wide * (-(-operators * 22 // (NARROW_PIXELS * every_wide)) or 1)
+    every_wide = ceil_div(operators * 26, WIDE_PIXELS) or 1
+    every_narrow = every_wide * (ceil_div(operators * 22, NARROW_PIXELS * every_wide) or 1)
     inner = [
         Tick(_percent((index + 1.5) / steps), str(index), index % every_narrow == 0)
         for index in range(0, operators, every_wide)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.common.caches import cache_root
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.search.data.drafts import draft_of
 from micronets_gen.search.data.progress import progress, report_unusable
 
@@ -188,7 +189,7 @@ def _compute(
         labels = plan.labels.astype(np.int32).copy()
         rows = np.lib.format.open_memmap(paths[0], "w+", plan.dtype, (len(labels), *plan.shape))
         batches = _batches(plan, unusable, labels)
-        steps = -(-len(labels) // _BATCH)
+        steps = ceil_div(len(labels), _BATCH)
         for start, values in progress(batches, steps, f"{task}: features of {name}"):
             rows[start : start + len(values)] = values
         rows.flush()

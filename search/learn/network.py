@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.search.learn.distribution import mean_over_replicas, replicas_in_step
 from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape
 from micronets_gen.search.space.export import (
@@ -368,5 +369,5 @@ def _skip(stream: Any, like: Any) -> Any:
     """Return what a block left out leaves: its input, averaged where the block downsamples."""
     if stream.shape[1:3] == like.shape[1:3]:
         return stream
-    stride = [-(-a // b) for a, b in zip(stream.shape[1:3], like.shape[1:3], strict=True)]
+    stride = [ceil_div(a, b) for a, b in zip(stream.shape[1:3], like.shape[1:3], strict=True)]
     return tf.nn.avg_pool2d(stream, stride, stride, "SAME")

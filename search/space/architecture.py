@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from micronets_gen.common.documents import load_json
 from micronets_gen.common.files import write_json
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import UsageError
 
@@ -360,7 +361,11 @@ class _Lowering:
     ) -> None:
         height, breadth, _ = self._shape
         flat = kind in {"dense", "softmax"}
-        out = (1, 1, channels) if flat else (-(-height // stride[0]), -(-breadth // stride[1]), channels)
+        out = (
+            (1, 1, channels)
+            if flat
+            else (ceil_div(height, stride[0]), ceil_div(breadth, stride[1]), channels)
+        )
         self._layers.append(
             Layer(
                 name, kind, (self._tensor, *others), self._shape, out, kernel, stride, activation, block,

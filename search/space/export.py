@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tflite
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape, lower
 
 _ALIGN = 16
@@ -159,11 +160,7 @@ def _payload(layer: Layer) -> int:
     channels = layer.out_shape[2]
     scales = 1 if layer.kind == "dense" else channels
     vectors = (prod(layer.weight_shape), 4 * channels, *(4 * scales, 8 * scales) * 2)
-    return sum(_padded(4 + size) for size in vectors)
-
-
-def _padded(size: int) -> int:
-    return -(-size // _ALIGN) * _ALIGN
+    return sum(round_up(4 + size, _ALIGN) for size in vectors)
 
 
 @cache

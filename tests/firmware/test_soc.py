@@ -204,19 +204,19 @@ def test_span_holds_an_arena_larger_than_each_of_its_regions(tmp_path: Path) -> 
         (
             ["-DARENA_BYTES=300000"],
             "SRAM1",
-            "RAM overflow in SRAM1: the arena of the model needs more than its 240K. Generate the project "
+            "RAM overflow in SRAM1: the arena of the model needs more than its 240 KiB. Generate the project "
             "again to place the arena elsewhere, take a smaller model, or a board with more RAM.",
         ),
         (
             ["-DARENA_BYTES=65000"],
             "DTCM",
-            "RAM overflow in DTCM: the arena of the model, data, bss and the stack need more than its 64K. "
+            "RAM overflow in DTCM: the arena of the model, data, bss and the stack need more than its 64 KiB. "
             "Take a smaller model, shrink your own variables, or take a board with more RAM.",
         ),
         (
             ["-DBSS_BYTES=65000"],
             "SRAM1",
-            "RAM overflow in DTCM: data, bss and the stack need more than its 64K. Shrink your own "
+            "RAM overflow in DTCM: data, bss and the stack need more than its 64 KiB. Shrink your own "
             "variables, or move large ones to another region by a section attribute.",
         ),
     ],

@@ -7,7 +7,8 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micronets_gen.runtimes.tflm.arena.greedy import Wanted, plan, round_up
+from micronets_gen.common.integers import round_up
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN, Wanted, plan
 
 _BUFFERS = st.lists(
     st.builds(
@@ -27,7 +28,7 @@ def _together(a: Wanted, b: Wanted) -> bool:
 @given(_BUFFERS)
 def test_what_lives_together_lies_apart(buffers: list[Wanted]) -> None:
     placed = plan(buffers)
-    spans = [(o, o + round_up(b.size)) for o, b in zip(placed.offsets, buffers, strict=True)]
+    spans = [(o, o + round_up(b.size, ALIGN)) for o, b in zip(placed.offsets, buffers, strict=True)]
     for i, j in combinations(range(len(buffers)), 2):
         if _together(buffers[i], buffers[j]):
             assert spans[i][1] <= spans[j][0] or spans[j][1] <= spans[i][0]
@@ -37,13 +38,13 @@ def test_what_lives_together_lies_apart(buffers: list[Wanted]) -> None:
 @given(_BUFFERS)
 def test_largest_first_each_as_low_as_it_goes(buffers: list[Wanted]) -> None:
     # The same rule told by trying every multiple of 16 instead of walking a sorted list of gaps.
-    order = sorted(range(len(buffers)), key=lambda i: (-round_up(buffers[i].size), -i))
+    order = sorted(range(len(buffers)), key=lambda i: (-round_up(buffers[i].size, ALIGN), -i))
     placed = plan(buffers)
     standing: list[int] = []
     for index in order:
-        size = round_up(buffers[index].size)
+        size = round_up(buffers[index].size, ALIGN)
         rivals = [
-            (placed.offsets[i], placed.offsets[i] + round_up(buffers[i].size))
+            (placed.offsets[i], placed.offsets[i] + round_up(buffers[i].size, ALIGN))
             for i in standing
             if _together(buffers[i], buffers[index])
         ]

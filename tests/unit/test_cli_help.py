@@ -127,7 +127,7 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
         return console.export_text()
 
     def numbers(text: str) -> list[str]:
-        pattern = r"\d+ (?:MHz|KB|MB)|\d+\.\d%|\d{1,3}(?:,\d{3})+|(?<= )\d+(?= +\S$)"
+        pattern = r"\d+ (?:MHz|KiB|MiB)|\d+\.\d%|\d{1,3}(?:,\d{3})+|(?<= )\d+(?= +\S$)"
         return re.findall(pattern, text, re.MULTILINE)
 
     narrow = text(80)

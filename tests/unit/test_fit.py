@@ -55,7 +55,7 @@ def test_larger_model_is_told_the_smallest_board() -> None:
     with pytest.raises(FitError, match="the model does not fit") as caught:
         place(*dense(4096, 300), load_boards(), vector_bytes=4220)
     assert caught.value.remedy == (
-        "take nucleo_f767zi (512 KB RAM, 2048 KB flash), the smallest that holds it, or use fewer weights"
+        "take nucleo_f767zi (512 KiB RAM, 2 MiB flash), the smallest that holds it, or use fewer weights"
     )
 
 
@@ -68,7 +68,7 @@ def test_check_of_one_board_names_another() -> None:
 def test_emulated_board_is_called_so() -> None:
     with pytest.raises(FitError) as caught:
         place(*dense(4096, 700), load_boards())
-    assert "take qemu_mps2_an505 (emulated, 4096 KB RAM, 4096 KB flash)" in caught.value.remedy
+    assert "take qemu_mps2_an505 (emulated, 4 MiB RAM, 4 MiB flash)" in caught.value.remedy
 
 
 LINKER = """\
@@ -86,7 +86,7 @@ def test_what_the_linker_refuses_names_tensors_and_board() -> None:
     assert str(overflowed(plan, footprint, error.region, error.excess, load_boards())) == (
         "nucleo_f446re: the image is 1,084 bytes too large for FLASH\n"
         "  why: largest: weights 520,192\n"
-        "  what to do: take nucleo_f746zg (320 KB RAM, 1024 KB flash), the smallest that holds it, "
+        "  what to do: take nucleo_f746zg (320 KiB RAM, 1 MiB flash), the smallest that holds it, "
         "or use fewer weights"
     )
     ram = overflowed(plan, footprint, "SRAM1", 200_000, load_boards())

@@ -98,7 +98,7 @@ def test_message_goes_region_by_region_and_names_tensors_and_a_board() -> None:
         "  why: FLASH (code and constants): 614,400 of 524,288 bytes, 90,112 too many; "
         "SRAM (arena, data and stack): 212,992 of 131,072 bytes, 81,920 too many; "
         "largest at the peak: conv1 153,600, pool 51,200\n"
-        "  what to do: take split (320 KB RAM, 1024 KB flash), the smallest that holds it, or make the "
+        "  what to do: take split (320 KiB RAM, 1 MiB flash), the smallest that holds it, or make the "
         "largest tensors smaller"
     )
 

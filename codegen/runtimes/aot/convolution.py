@@ -7,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 import numpy.typing as npt
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.model.graph import Array, DType, FullyConnectedOptions, Graph, Operator
 from micronets_gen.operators import convolution, fully_connected
 from micronets_gen.operators.convolution import Geometry, Requantization
@@ -15,11 +16,6 @@ from micronets_gen.runtimes.aot.registry import lowering
 
 _Fields = tuple[tuple[str, Field], ...]
 _CHANNELS_LAST_EXTENTS = tuple(field.name for field in fields(Geometry))
-
-
-def ceil_to(value: int, multiple: int) -> int:
-    """Round up to a multiple."""
-    return -(-value // multiple) * multiple
 
 
 def _padded(values: Array, length: int) -> Array:
@@ -49,7 +45,7 @@ def pack_pairs(weights: Array) -> npt.NDArray[np.int8]:
         int8, shape ``(ceil(channels / 2), ceil(depth / 4), 2, 4)``, zero where there is nothing.
     """
     channels, depth = weights.shape
-    full = np.zeros((ceil_to(channels, 2), ceil_to(depth, 4)), dtype=np.int8)
+    full = np.zeros((round_up(channels, 2), round_up(depth, 4)), dtype=np.int8)
     full[:channels, :depth] = weights
     return np.ascontiguousarray(full.reshape(-1, 2, full.shape[1] // 4, 4).transpose(0, 2, 1, 3))
 
@@ -64,7 +60,7 @@ def pack_quads(weights: Array) -> npt.NDArray[np.int8]:
         int8, shape ``(ceil(channels / 4), kernel_h, kernel_w, 4)``, zero where there is nothing.
     """
     kernel_h, kernel_w, channels = weights.shape
-    full = np.zeros((kernel_h, kernel_w, ceil_to(channels, 4)), dtype=np.int8)
+    full = np.zeros((kernel_h, kernel_w, round_up(channels, 4)), dtype=np.int8)
     full[:, :, :channels] = weights
     return np.ascontiguousarray(full.reshape(kernel_h, kernel_w, -1, 4).transpose(2, 0, 1, 3))
 
@@ -107,7 +103,7 @@ def _output_fields(op: Operator, r: Requantization, narrow: bool, *, share: bool
     if share and _shared(r):
         multipliers, shifts, mask = r.multiplier[:1], shift[:1], 0
     else:
-        even = ceil_to(len(shift), 2)
+        even = round_up(len(shift), 2)
         multipliers, shifts, mask = _padded(r.multiplier, even), _padded(shift, even), -1
     return (
         ("output.multiplier", _multiplier(op, multipliers)),
@@ -161,7 +157,7 @@ def _mve_vectors(
         ),
         (f"{prefix}bias", _bias_field(op, _folded_bias(bias, weights, zero_point), 4)),
         *_mve_output_fields(
-            op, r, np.arange(4 if shared else ceil_to(out_c, 4)), prefix, 0 if shared else -1
+            op, r, np.arange(4 if shared else round_up(out_c, 4)), prefix, 0 if shared else -1
         ),
     )
 
@@ -171,7 +167,7 @@ def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype:
     return Constant(
         f"{op.name}_bias",
         ctype,
-        _padded(bias, ceil_to(len(bias), multiple)).astype(dtype),
+        _padded(bias, round_up(len(bias), multiple)).astype(dtype),
         "bias",
         "one a channel",
         align=8 if ctype == "int64_t" else 4,
@@ -266,7 +262,7 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
         ("bias", _bias_field(op, _folded_bias(bias, flat, zero_point), 2)),
         *_output_fields(op, r, narrow),
     )
-    depth = ceil_to(flat.shape[1], 4)
+    depth = round_up(flat.shape[1], 4)
     pointwise = g.kernel_h == g.kernel_w == g.stride_h == g.stride_w == 1
     if pointwise:
         params = (("positions", g.out_h * g.out_w), *_extents(g, "in_c", "out_c"), *tail)
@@ -351,7 +347,7 @@ def _depthwise_mve(
         weights: int8, shape ``(kernel_h, kernel_w, channels)``.
     """
     kernel_h, kernel_w, channels = weights.shape
-    eights = np.arange(ceil_to(channels, 8)).reshape(-1, 4, 2).transpose(0, 2, 1).reshape(-1)
+    eights = np.arange(round_up(channels, 8)).reshape(-1, 4, 2).transpose(0, 2, 1).reshape(-1)
     ordered = Constant(
         f"{op.name}_bias",
         "int32_t",

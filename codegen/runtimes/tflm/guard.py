@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.errors import FitError, ToolError
 from micronets_gen.image.elf import open_image
 from micronets_gen.image.thumb import Code, Instruction, branches, instructions
@@ -214,7 +215,7 @@ class _Image:
                 if target in self.functions:
                     yield target
             yield from self._pointer(_built(instruction, halves))
-        for place in range((function.address + 3) & ~3, end - 3, 4):
+        for place in range(round_up(function.address, 4), end - 3, 4):
             yield from self._pointer(code.word(place))
 
     def _pointer(self, value: int | None) -> Iterable[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.search.data.store import Part
 from micronets_gen.search.data.tasks.base import Dataset, Labels, Split
 
@@ -31,7 +32,7 @@ def evenly(labels: npt.NDArray[Any]) -> Indices:
 def held_back(names: Sequence[str]) -> frozenset[str]:
     """Return a tenth of the names, rounded up: those whose hashes come first, whatever their order."""
     by_hash = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    return frozenset(by_hash[: -(-len(names) // 10)])
+    return frozenset(by_hash[: ceil_div(len(names), 10)])
 
 
 def usable(part: Part, rows: Indices | None = None) -> Indices:

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from micronets_gen.common.integers import round_up
+
 _LANES_S8, _LANES_S16 = 16, 8
 _MVE_COLUMNS = 4
 _MVE_DEPTHWISE_BLOCK = 124
@@ -68,8 +70,8 @@ def convolution_s8(w: Window, simd: Simd) -> int:
 
 def _columns_s8(column: int, simd: Simd) -> int:
     if simd is Simd.MVE:
-        return _MVE_COLUMNS * _round_up(column, _LANES_S8)
-    return 2 * _round_up(column, 4) * _HALF
+        return _MVE_COLUMNS * round_up(column, _LANES_S8)
+    return 2 * round_up(column, 4) * _HALF
 
 
 def _one_by_n_mve(w: Window) -> int:
@@ -89,7 +91,7 @@ def _one_by_n_mve(w: Window) -> int:
 def convolution_s16(w: Window, simd: Simd) -> int:
     """Scratch of ``arm_convolve_wrapper_s16``."""
     if simd is Simd.MVE:
-        return _MVE_COLUMNS * _round_up(w.column, _LANES_S16) * _HALF
+        return _MVE_COLUMNS * round_up(w.column, _LANES_S16) * _HALF
     return 2 * w.column * _HALF
 
 
@@ -146,7 +148,3 @@ def fully_connected_s8(outputs: int, simd: Simd) -> int:
 def average_pool(channels: int, simd: Simd) -> int:
     """Scratch of ``arm_avgpool_s8`` and ``arm_avgpool_s16``."""
     return channels * _WORD if simd is Simd.DSP else 0
-
-
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step

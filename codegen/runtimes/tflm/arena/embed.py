@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.errors import ModelError
-from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN
 from micronets_gen.runtimes.tflm.arena.model import PLAN_METADATA
 
 _VERSION, _BUFFERS, _METADATA = 0, 4, 6
@@ -49,8 +50,8 @@ def embed_plan(data: bytes, offsets: Sequence[int]) -> bytes:
     entry_vtable = buffer + 8
     entry = entry_vtable + 8
     name = entry + 12
-    content = round_up(name + 4 + len(PLAN_METADATA) + 1 + 4) - 4
-    old = round_up(content + 4 + len(plan))
+    content = round_up(name + 4 + len(PLAN_METADATA) + 1 + 4, ALIGN) - 4
+    old = round_up(content + 4 + len(plan), ALIGN)
 
     front = bytearray(old)
     targets = {f: old + at + _word(data, at) for f, at in fields.items() if f != _VERSION}

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from micronets_gen.common.integers import round_up
+
 ALIGN = 16
 """Every buffer's size is rounded up to this, in bytes."""
 
@@ -42,7 +44,7 @@ class Placed:
 
 def plan(buffers: Sequence[Wanted]) -> Placed:
     """Place buffers as TFLM does."""
-    sizes = [round_up(b.size) for b in buffers]
+    sizes = [round_up(b.size, ALIGN) for b in buffers]
     given = [i for i, b in enumerate(buffers) if b.offset is not None]
     free = sorted(
         (i for i in reversed(range(len(buffers))) if buffers[i].offset is None), key=lambda i: -sizes[i]
@@ -66,8 +68,3 @@ def plan(buffers: Sequence[Wanted]) -> Placed:
         heights.insert(place, offset)
         standing.insert(place, index)
     return Placed(tuple(offsets), max((o + s for o, s in zip(offsets, sizes, strict=True)), default=0))
-
-
-def round_up(size: int, align: int = ALIGN) -> int:
-    """Return the least multiple of ``align`` that is not below ``size``."""
-    return -(-size // align) * align

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.errors import ModelError
 from micronets_gen.runtimes.tflm.arena import cmsis_nn
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd, Window
@@ -140,7 +141,7 @@ def _window(node: Node, data: Tensor, weights: Tensor, out: Tensor) -> Window:
             return 0
         extent = data.shape[axis + 1]
         reach = (weights.shape[axis + 1] - 1) * dilation[axis] + 1
-        steps = -(-extent // stride[axis])
+        steps = ceil_div(extent, stride[axis])
         return max((steps - 1) * stride[axis] + reach - extent, 0) // 2
 
     return Window(

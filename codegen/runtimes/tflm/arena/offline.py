@@ -12,11 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.model.graph import DType, Graph, NoOptions, Operator
 from micronets_gen.model.graph import Tensor as GraphTensor
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import LayerCode
-from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN
 from micronets_gen.runtimes.tflm.arena.kernels import Target, requests_of
 from micronets_gen.runtimes.tflm.arena.model import ONLINE, Model, Node
 from micronets_gen.runtimes.tflm.arena.predict import Prediction, predict, wanted_buffers
@@ -57,7 +58,9 @@ def _offsets(model: Model, target: Target, *, in_place: bool) -> tuple[int, ...]
     }
     # Sizes in multiples of 16 make offsets such multiples.
     tensors = tuple(
-        GraphTensor(i, "", (round_up(t.nbytes),), DType.INT8, None, None if i in buffers else np.empty(0))
+        GraphTensor(
+            i, "", (round_up(t.nbytes, ALIGN),), DType.INT8, None, None if i in buffers else np.empty(0)
+        )
         for i, t in enumerate(model.tensors)
     )
     operators = tuple(
@@ -66,7 +69,7 @@ def _offsets(model: Model, target: Target, *, in_place: bool) -> tuple[int, ...]
     )
     layers = []
     for node in model.nodes:
-        scratch = sum(round_up(size) for size in requests_of(model, node, target).scratch)
+        scratch = sum(round_up(size, ALIGN) for size in requests_of(model, node, target).scratch)
         view = in_place and _is_view(model, node)
         over = () if view or not in_place else _may_overwrite(model, node)
         layers.append(LayerCode((), (), may_overwrite=over, alias=view, scratch_bytes=scratch))

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from micronets_gen.common.integers import round_up
 from micronets_gen.runtimes.tflm.arena import greedy
 from micronets_gen.runtimes.tflm.arena import structures as s
-from micronets_gen.runtimes.tflm.arena.greedy import ALIGN, Placed, Wanted, round_up
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN, Placed, Wanted
 from micronets_gen.runtimes.tflm.arena.kernels import Requests, Target, requests_of
 from micronets_gen.runtimes.tflm.arena.layout import TypeName
 from micronets_gen.runtimes.tflm.arena.model import ONLINE, Model
@@ -185,7 +186,7 @@ class _Replay:
             head=placed.size,
             tail=self.tail,
             transient=self.transient,
-            needed=round_up(self.needed),
+            needed=round_up(self.needed, ALIGN),
             activations=_peak(tensors),
             live=_peak(buffers.values()),
             parts=self.parts,
@@ -194,7 +195,7 @@ class _Replay:
                     node.index,
                     node.kind,
                     self.persistent[node.index],
-                    sum(round_up(size) for size in self.requests[node.index].scratch),
+                    sum(round_up(size, ALIGN) for size in self.requests[node.index].scratch),
                 )
                 for node in self.model.nodes
             ),
@@ -287,7 +288,7 @@ class _Replay:
         entry = self.sizes[s.PLANNED_BUFFER].size + self.sizes[s.PLANNED_ENTRY].size + 3 * _WORD
         self.copy(entry * len(buffers), ALIGN)
         self.transient = max(self.transient, self.temporary)
-        self.require(self.temporary + round_up(self.tail), "planning")
+        self.require(self.temporary + round_up(self.tail, ALIGN), "planning")
         return greedy.plan(tuple(buffers.values())), buffers
 
     def finish(self, head: int) -> None:
@@ -306,8 +307,8 @@ def _peak(buffers: Iterable[Wanted]) -> int:
     """The largest sum of live buffers at any moment, each rounded up."""
     changes: dict[int, int] = {}
     for buffer in buffers:
-        changes[buffer.first] = changes.get(buffer.first, 0) + round_up(buffer.size)
-        changes[buffer.last + 1] = changes.get(buffer.last + 1, 0) - round_up(buffer.size)
+        changes[buffer.first] = changes.get(buffer.first, 0) + round_up(buffer.size, ALIGN)
+        changes[buffer.last + 1] = changes.get(buffer.last + 1, 0) - round_up(buffer.size, ALIGN)
     live = peak = 0
     for moment in sorted(changes):
         live += changes[moment]

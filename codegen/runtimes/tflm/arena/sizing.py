@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from micronets_gen.common.integers import ceil_div, round_up
 from micronets_gen.model.graph import Graph
 from micronets_gen.plan.arena import ArenaInfo, ArenaOperator, ArenaPart, ArenaSize, OfflinePlan
 from micronets_gen.plan.plan import Buffer, MemoryPlan
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
 from micronets_gen.runtimes.tflm.arena.embed import embed_plan
-from micronets_gen.runtimes.tflm.arena.greedy import round_up
+from micronets_gen.runtimes.tflm.arena.greedy import ALIGN
 from micronets_gen.runtimes.tflm.arena.kernels import Target
 from micronets_gen.runtimes.tflm.arena.model import Model, read_model
 from micronets_gen.runtimes.tflm.arena.offline import better_plan
@@ -65,7 +66,7 @@ def size_arena(graph: Graph, simd: str, structures: Structures) -> Sizing:
 
 def margin(needed: int, *, proven: bool) -> int:
     """Return what is added to the least arena: nothing where an emulator has tried it out, else 2 %, at least 64."""
-    return 0 if proven else round_up(max(_UNPROVEN_LEAST, -(-needed // _UNPROVEN_SHARE)))
+    return 0 if proven else round_up(max(_UNPROVEN_LEAST, ceil_div(needed, _UNPROVEN_SHARE)), ALIGN)
 
 
 def offline_gain(graph: Graph, simd: str, structures: Structures) -> OfflinePlan | None:
