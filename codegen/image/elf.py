@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from micronets_gen.boards.board import Board, Region
 from micronets_gen.common.integers import overlap
-from micronets_gen.errors import ToolError
+from micronets_gen.image.symbols import FUNCTION, OBJECT, Symbol, open_image, read_symbols
 
 CODE, RODATA, DATA, BSS, ARENA = "code", "rodata", "data", "bss", "arena"
 
@@ -179,27 +178,6 @@ class Piece:
     file: str
 
 
-@contextmanager
-def open_image(path: Path) -> Iterator[Any]:
-    """Open an image for reading: pyelftools' ``ELFFile``.
-
-    Raises:
-        ToolError: the file is missing or no ELF image.
-    """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with path.open("rb") as stream:
-            yield ELFFile(stream)
-    except OSError as error:
-        raise ToolError(
-            f"the image cannot be read: {error.strerror}", where=str(path), remedy="build the project first"
-        ) from error
-    except ELFError as error:
-        raise ToolError("this is no ELF image", where=str(path), why=str(error)) from error
-
-
 def loaded_sha256(path: Path) -> str:
     """Return the SHA-256 of what an image puts where in memory: debug information does not count.
 
@@ -233,18 +211,19 @@ def analyse_elf(
     Raises:
         ToolError: the file is missing or no ELF image.
     """
-    sections, raw_symbols = _read(path, board)
+    by_index, raw_symbols = _read(path, board)
+    sections = tuple(by_index.values())
     map_path = path.with_suffix(".map")
     names = {section.name for section in sections}
     # Debug information has addresses of its own, which mean nothing here.
     pieces = [p for p in read_map(map_path) if p.output in names] if map_path.is_file() else []
-    symbols = _symbols(raw_symbols, sections, pieces, board, rules)
+    symbols = _symbols(raw_symbols, by_index, pieces, board, rules)
     flash_bytes = sum(s.size for s in sections if s.load_region)
     top = next((s.address for s in raw_symbols if s.name == _STACK_TOP), None)
     limit = next((s.address for s in raw_symbols if s.name == _STACK_LIMIT), None)
     return ImageReport(
         sha256=loaded_sha256(path),
-        sections=tuple(sections),
+        sections=sections,
         symbols=symbols,
         regions=tuple(_region(r, sections, board, top, stack_bytes) for r in board.regions),
         categories=_categories(sections, symbols, pieces, rules, flash_bytes),
@@ -255,27 +234,17 @@ def analyse_elf(
     )
 
 
-@dataclass(frozen=True)
-class _RawSymbol:
-    name: str
-    address: int
-    size: int
-    section: str
-    file: str
-    function: bool
-
-
-def _read(path: Path, board: Board) -> tuple[list[SectionReport], list[_RawSymbol]]:
+def _read(path: Path, board: Board) -> tuple[dict[int, SectionReport], tuple[Symbol, ...]]:
+    """Return the sections that occupy memory, by index, and every symbol."""
     with open_image(path) as elf:
         loaded = (s.header for s in elf.iter_segments() if s.header.p_type == "PT_LOAD")
         segments = [header for header in loaded if header.p_memsz]
-        sections = [
-            _section(s.name, s.header, segments, board)
-            for s in elf.iter_sections()
+        sections = {
+            index: _section(s.name, s.header, segments, board)
+            for index, s in enumerate(elf.iter_sections())
             if s.header.sh_flags & _SHF_ALLOC and s.header.sh_size
-        ]
-        table = elf.get_section_by_name(".symtab")
-        return sections, list(_raw_symbols(elf, table)) if table is not None else []
+        }
+        return sections, read_symbols(elf)
 
 
 def _section(name: str, header: Any, segments: Iterable[Any], board: Board) -> SectionReport:
@@ -298,25 +267,6 @@ def _section(name: str, header: Any, segments: Iterable[Any], board: Board) -> S
         kind = RODATA
     load_region = _region_name(board, load, size) if stored else ""
     return SectionReport(name, address, load, size, _region_name(board, address, size), load_region, kind)
-
-
-def _raw_symbols(elf: Any, table: Any) -> Iterator[_RawSymbol]:
-    file = ""
-    names = [section.name for section in elf.iter_sections()]
-    for symbol in table.iter_symbols():
-        info = symbol.entry.st_info
-        if info.type == "STT_FILE":
-            file = symbol.name
-            continue
-        index = symbol.entry.st_shndx
-        section = names[index] if isinstance(index, int) and index < len(names) else ""
-        sized = info.type in {"STT_FUNC", "STT_OBJECT"} and symbol.entry.st_size
-        if symbol.name and (sized or symbol.name in (_STACK_TOP, _STACK_LIMIT)):
-            function = info.type == "STT_FUNC"
-            # Bit 0 of a function's address says Thumb.
-            address = symbol.entry.st_value & ~1 if function else symbol.entry.st_value
-            local = file if info.bind == "STB_LOCAL" else ""
-            yield _RawSymbol(symbol.name, address, symbol.entry.st_size, section, local, function)
 
 
 # --- regions --------------------------------------------------------------------------------------------
@@ -387,17 +337,17 @@ def _piece_at(pieces: Sequence[Piece], starts: Sequence[int], address: int) -> P
 
 
 def _symbols(
-    raw: Iterable[_RawSymbol],
-    sections: Iterable[SectionReport],
+    raw: Iterable[Symbol],
+    sections: Mapping[int, SectionReport],
     pieces: Sequence[Piece],
     board: Board,
     rules: Sequence[Rule],
 ) -> tuple[SymbolReport, ...]:
-    kinds = {s.name: s.kind for s in sections}
     starts = [p.address for p in pieces]
     found = []
     for symbol in raw:
-        if symbol.section in kinds and symbol.size:
+        section = sections.get(symbol.section) if symbol.section is not None else None
+        if section and symbol.size and symbol.kind in {FUNCTION, OBJECT}:
             piece = _piece_at(pieces, starts, symbol.address)
             file = piece.file if piece else symbol.file
             found.append(
@@ -406,10 +356,10 @@ def _symbols(
                     symbol.address,
                     symbol.size,
                     _region_name(board, symbol.address, symbol.size),
-                    symbol.section,
-                    kinds[symbol.section],
+                    section.name,
+                    section.kind,
                     file,
-                    _category(rules, symbol.name, file, symbol.section),
+                    _category(rules, symbol.name, file, section.name),
                 )
             )
     return tuple(sorted(found, key=lambda s: (-s.size, s.name, s.address)))

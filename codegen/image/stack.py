@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.errors import ToolError
-from micronets_gen.image.elf import open_image
+from micronets_gen.image.symbols import Function, open_image, read_program
 from micronets_gen.image.thumb import (
     Code,
     Instruction,
@@ -32,7 +32,6 @@ BASIC_FRAME, FLOAT_FRAME = 32, 104
 Source: Armv7-M Architecture Reference Manual (DDI 0403), B1.5.
 """
 
-_EXECUTABLE = 4  # SHF_EXECINSTR
 _FRAME_ALIGNMENT = 4
 """The core aligns the frame to 8 bytes where the stack pointer is not (CCR.STKALIGN)."""
 
@@ -96,11 +95,10 @@ class Usage:
 
 @dataclass
 class _Function:
-    name: str
-    address: int
+    """A function of the image and what its code does to the stack."""
+
+    symbol: Function
     size: int
-    file: str
-    aliases: set[str]
     frame: int = 0
     source: str = "code"
     dynamic: bool = False
@@ -108,6 +106,14 @@ class _Function:
     restarts: bool = False
     calls: list[int] = field(default_factory=list)
     tail_calls: list[int] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.symbol.name
+
+    @property
+    def address(self) -> int:
+        return self.symbol.address
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,9 @@ def analyse_stack(
         ToolError: the image cannot be read, or has no such entry.
     """
     with open_image(elf) as opened:
-        image = _read_image(opened)
+        image = _read_image(opened, elf)
     _apply_usage(image.functions, read_usage(usage))
-    by_name = {alias: f for f in image.functions.values() for alias in f.aliases}
+    by_name = {alias: f for f in image.functions.values() for alias in f.symbol.names}
     if entry not in by_name:
         raise ToolError(f"the image has no function {entry}", where=str(elf), remedy="link with its symbols")
     constructors = [image.functions[a].name for a in image.constructors if a in image.functions]
@@ -202,10 +208,10 @@ def _apply_usage(functions: Mapping[int, _Function], usage: Iterable[Usage]) -> 
     for entry in usage:
         by_name.setdefault(entry.function, []).append(entry)
     for function in functions.values():
-        names = function.aliases | {alias.partition(".")[0] for alias in function.aliases}
+        names = function.symbol.names | {name.partition(".")[0] for name in function.symbol.names}
         entries = [entry for name in sorted(names) for entry in by_name.get(name, ())]
         # Static functions of one name: the file decides, and where it cannot, the largest.
-        same_file = [e for e in entries if Path(e.file).name == Path(function.file).name]
+        same_file = [e for e in entries if Path(e.file).name == Path(function.symbol.file).name]
         candidates = same_file or entries
         if candidates:
             worst = max(candidates, key=lambda e: e.bytes)
@@ -300,33 +306,11 @@ class _Walk:
 # --- the image ------------------------------------------------------------------------------------------
 
 
-def _read_image(elf: Any) -> _Image:
-    sections = list(elf.iter_sections())
-    code = {i: s for i, s in enumerate(sections) if s.header.sh_flags & _EXECUTABLE}
-    table = elf.get_section_by_name(".symtab")
-    if table is None:
-        raise ToolError("the image has no symbols", remedy="link without -s and do not strip it")
-    functions: dict[int, _Function] = {}
-    marks: dict[int, list[tuple[int, str]]] = {index: [] for index in code}
-    file = ""
-    for symbol in table.iter_symbols():
-        info, index = symbol.entry.st_info, symbol.entry.st_shndx
-        if info.type == "STT_FILE":
-            file = symbol.name
-        if index not in code:
-            continue
-        address, name = symbol.entry.st_value & ~1, symbol.name
-        if info.type == "STT_FUNC":
-            origin = file if info.bind == "STB_LOCAL" else ""
-            known = functions.setdefault(address, _Function(name, address, 0, origin, set()))
-            known.aliases.add(name)
-            known.size = max(known.size, symbol.entry.st_size)
-            if info.bind == "STB_GLOBAL":
-                known.name = name
-        elif name[:2] in {"$t", "$d"}:
-            marks[index].append((address, name[1]))
-    for index, section in code.items():
-        _decode(functions, Code(section.header.sh_addr, section.data(), sorted(marks[index])))
+def _read_image(elf: Any, path: Path) -> _Image:
+    program = read_program(elf, path)
+    functions = {address: _Function(symbol, symbol.size) for address, symbol in program.functions.items()}
+    for code in program.code:
+        _decode(functions, code)
     return _Image(
         functions,
         tuple(a & ~1 for name in (".preinit_array", ".init_array") for a in _words(elf, name)),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.common.resources import data_dir
-from micronets_gen.image.elf import open_image, read_map
+from micronets_gen.image.elf import read_map
+from micronets_gen.image.symbols import open_image, read_symbols
 
 COMPILER = "arm-none-eabi-gcc"
 FLAGS = {
@@ -60,8 +61,8 @@ def _params(
     (folder / "params.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
     _run(folder, *flags, f"-I{include}", "-fdata-sections", "-c", "params.c", "-o", "params.o")
     with open_image(folder / "params.o") as image:
-        symbols = image.get_section_by_name(".symtab")
-        return {name: symbols.get_symbol_by_name(f"{name}_size")[0].entry.st_size for name in names}
+        sizes = {symbol.name: symbol.size for symbol in read_symbols(image)}
+    return {name: sizes[f"{name}_size"] for name in names}
 
 
 def _kept(folder: Path, flags: tuple[str, ...], objects: list[str], kernel: str) -> dict[str, int]:

@@ -10,18 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from micronets_gen.common.integers import round_up
 from micronets_gen.errors import FitError, ToolError
-from micronets_gen.image.elf import open_image
-from micronets_gen.image.thumb import Code, Instruction, branches, instructions
+from micronets_gen.image.symbols import Program, open_image, read_program
+from micronets_gen.image.thumb import Instruction, branches, instructions
 from micronets_gen.plan.plan import Plan
 from micronets_gen.runtimes.base import LayerKernel
 
-_EXECUTABLE = 4  # SHF_EXECINSTR
 # They prepare: what they compute is not the operator.
 _PREPARING = re.compile(r"get_buffer_size|arm_vector_sum")
 _CALLER = re.compile(r"^_ZN6tflite\d+MicroInterpreterGraph\d+(Init|Prepare|Invoke)Subgraphs?E")
@@ -62,7 +59,7 @@ def layer_kernels(
 
 
 def _judge(image: _Image, kind: str, expected: Expectation, elf: Path) -> LayerKernel:
-    start = image.find(f"_ZN6tflite{len(expected.registration)}{expected.registration}Ev")
+    start = image.find(expected.registration)
     if start is None:
         raise ToolError(
             f"{expected.registration} is not in the image, so nothing can execute {kind}",
@@ -97,10 +94,10 @@ def operator_calls(elf: Path, registrations: Iterable[str]) -> dict[str, tuple[s
         ToolError: the image cannot be read.
     """
     image = _Image.read(elf)
-    starts = (image.find(f"_ZN6tflite{len(name)}{name}Ev") for name in registrations)
+    starts = (image.find(name) for name in registrations)
     addresses = {a for start in starts if start is not None for a in image.mentioned(start)}
-    targets = tuple(sorted(min(image.functions[a].names) for a in addresses))
-    return dict.fromkeys(sorted(name for name in image.names if _CALLER.search(name)), targets)
+    targets = tuple(sorted(min(image.program.functions[a].names) for a in addresses))
+    return dict.fromkeys(sorted(name for name in image.program.by_name if _CALLER.search(name)), targets)
 
 
 def require_fast(plan: Plan, kernels: Iterable[LayerKernel]) -> None:
@@ -129,67 +126,21 @@ def require_fast(plan: Plan, kernels: Iterable[LayerKernel]) -> None:
     )
 
 
-@dataclass(frozen=True)
-class _Function:
-    address: int
-    size: int
-    names: frozenset[str]
-
-
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """Functions by address, without the Thumb bit, and the code that they lie in."""
+    """A program, with the functions that each of its functions mentions."""
 
-    functions: Mapping[int, _Function]
-    code: tuple[Code, ...]
+    program: Program
 
     @classmethod
     def read(cls, path: Path) -> _Image:
         with open_image(path) as elf:
-            return cls._of(elf, path)
+            return cls(read_program(elf, path))
 
-    @classmethod
-    def _of(cls, elf: Any, path: Path) -> _Image:
-        table = elf.get_section_by_name(".symtab")
-        if table is None:
-            raise ToolError(
-                "the image has no symbols", where=str(path), remedy="link without -s, do not strip it"
-            )
-        sections = {
-            i: section
-            for i, section in enumerate(elf.iter_sections())
-            if section.header.sh_flags & _EXECUTABLE
-        }
-        marks: dict[int, list[tuple[int, str]]] = {index: [] for index in sections}
-        names: dict[int, set[str]] = {}
-        sizes: dict[int, int] = {}
-        for symbol in table.iter_symbols():
-            index = symbol.entry.st_shndx
-            if index not in sections:
-                continue
-            address = symbol.entry.st_value & ~1
-            if symbol.entry.st_info.type == "STT_FUNC":
-                names.setdefault(address, set()).add(symbol.name)
-                sizes[address] = max(sizes.get(address, 0), symbol.entry.st_size)
-            elif symbol.name[:2] in {"$t", "$d"}:
-                marks[index].append((address, symbol.name[1]))
-        return cls(
-            {a: _Function(a, sizes[a], frozenset(names[a])) for a in names},
-            tuple(Code(s.header.sh_addr, s.data(), sorted(marks[i])) for i, s in sections.items()),
-        )
-
-    @cached_property
-    def _by_name(self) -> dict[str, int]:
-        return {name: f.address for f in self.functions.values() for name in f.names}
-
-    @property
-    def names(self) -> Iterable[str]:
-        """Names of all functions."""
-        return self._by_name
-
-    def find(self, name: str) -> int | None:
-        """Return the address of a function."""
-        return self._by_name.get(name)
+    def find(self, registration: str) -> int | None:
+        """Return the address of the function of a registration, which stands in namespace ``tflite``."""
+        found = self.program.by_name.get(f"_ZN6tflite{len(registration)}{registration}Ev")
+        return found.address if found else None
 
     def reachable(self, start: int) -> frozenset[str]:
         """Return the names of all functions that a function calls or takes the address of, directly or not."""
@@ -200,19 +151,17 @@ class _Image:
             if address not in done:
                 done.add(address)
                 waiting.extend(self.mentioned(address))
-        return frozenset(name for address in done for name in self.functions[address].names)
+        return frozenset(name for address in done for name in self.program.functions[address].names)
 
     def mentioned(self, address: int) -> Iterable[int]:
         """Yield the addresses of functions that a function calls or takes the address of."""
-        function = self.functions[address]
-        code = next(
-            (c for c in self.code if c.base <= function.address < c.end), Code(function.address, b"", ())
-        )
+        function = self.program.functions[address]
+        code = self.program.code_at(function.address)
         end = function.address + function.size
         halves: dict[int, int] = {}
         for instruction in instructions(code, function.address, end):
             for target, _ in branches(instruction, code):
-                if target in self.functions:
+                if target in self.program.functions:
                     yield target
             yield from self._pointer(_built(instruction, halves))
         for place in range(round_up(function.address, 4), end - 3, 4):
@@ -220,7 +169,7 @@ class _Image:
 
     def _pointer(self, value: int | None) -> Iterable[int]:
         """A value is a pointer to a function if it is the address of one with the Thumb bit."""
-        if value is not None and value & 1 and value & ~1 in self.functions:
+        if value is not None and value & 1 and value & ~1 in self.program.functions:
             yield value & ~1
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.errors import ToolError
-from micronets_gen.image.elf import open_image
+from micronets_gen.image.symbols import open_image
 
 _TYPES = frozenset({"DW_TAG_structure_type", "DW_TAG_class_type"})
 _SCOPES = frozenset({"DW_TAG_namespace"})
