@@ -352,7 +352,7 @@ def _list_models(as_json: bool) -> None:
 def inspect(model: ModelArgument, as_json: Json = False) -> None:
     """Show a model: operators, shapes, quantisation, MACs, weights, memory over time."""
     from micronets_gen.bundled.catalogue import resolve_model
-    from micronets_gen.model.reader import read_model
+    from micronets_gen.operators.reading import read_model
     from micronets_gen.report.inspect import inspect_model, render
 
     summary = inspect_model(read_model(resolve_model(model).path))
@@ -378,7 +378,7 @@ def check(
     from micronets_gen.boards.load import load_board, load_boards
     from micronets_gen.bundled.catalogue import resolve_model
     from micronets_gen.jobs.check import check_on_boards
-    from micronets_gen.model.reader import read_model
+    from micronets_gen.operators.reading import read_model
     from micronets_gen.report.listing import check_table
 
     graph = read_model(resolve_model(model).path)

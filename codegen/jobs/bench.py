@@ -11,7 +11,7 @@ from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.image.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
 from micronets_gen.jobs.build import Notify, Request, build
 from micronets_gen.jobs.execute import progress_text, run_project
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.report.report import ImageInfo, Report

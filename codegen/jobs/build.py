@@ -13,8 +13,8 @@ from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.model.graph import Graph
-from micronets_gen.model.reader import read_model
 from micronets_gen.operators import Problem
+from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.fit import overflowed, place
 from micronets_gen.plan.footprint import Footprint

@@ -9,7 +9,7 @@ What the reader guarantees of every graph it returns, so that nothing after it n
   type, one scale a channel only in constants, where the zero points are 0;
 - constants have exactly the bytes that shape and type ask for, as read-only arrays;
 - floating point occurs at the borders alone: model inputs read by QUANTIZE, outputs written by DEQUANTIZE;
-- every kind is one of :data:`micronets_gen.model.options.KINDS` with its options.
+- every kind is one of those whose schemas were given, with its options.
 
 Operators whose results nothing uses are left out, and so is the arithmetic with which a converter computes
 the shape of a RESHAPE or TRANSPOSE_CONV from an unknown batch: with batch 1 the shape is a constant. Tensors
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -32,7 +32,7 @@ import numpy as np
 from micronets_gen.errors import ModelError, UsageError
 from micronets_gen.model.graph import Array, DType, Graph, Operator, Quantization, Tensor
 from micronets_gen.model.naming import identifier, label, layer_name, unique_names
-from micronets_gen.model.options import KINDS, read_options
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.model.tflite_file import MAX_FILE_BYTES, RawModel, RawTensor, load
 
 MAX_TENSOR_BYTES = 64 << 20
@@ -52,14 +52,8 @@ _RANGES = {
     DType.INT32: (-(2**31), 2**31 - 1),
     DType.INT64: (-(2**63), 2**63 - 1),
 }
-_OPTIONAL_INPUTS = {
-    "CONV_2D": {2},
-    "DEPTHWISE_CONV_2D": {2},
-    "FULLY_CONNECTED": {2},
-    "TRANSPOSE_CONV": {3},
-    "RESHAPE": {1},
-}
-_SHAPE_INPUT = {"RESHAPE": 1, "TRANSPOSE_CONV": 0}
+_SHAPE = "SHAPE"
+"""Has no schema of its own: with fixed shapes its result is a constant, or nothing uses it."""
 _CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "WHILE"})
 _DILATION = (
     "the converter writes a dilated convolution as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND where the batch size "
@@ -89,8 +83,8 @@ _FIXED_SHAPE = (
 )
 
 
-def read_model(path: Path) -> Graph:
-    """Read a ``.tflite`` file.
+def read_graph_file(path: Path, schemas: Mapping[str, OperatorSchema]) -> Graph:
+    """Read a ``.tflite`` file; as :func:`read_graph`.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
@@ -118,28 +112,30 @@ def read_model(path: Path) -> Graph:
         raise UsageError(
             "the file cannot be read", where=where, why=error.strerror or "", remedy="check its permissions"
         ) from None
-    return read_model_bytes(data, path.name)
+    return read_graph(data, path.name, schemas)
 
 
-def read_model_bytes(data: bytes, name: str) -> Graph:
+def read_graph(data: bytes, name: str, schemas: Mapping[str, OperatorSchema]) -> Graph:
     """Read the contents of a ``.tflite`` file.
 
     Args:
         data: The file's bytes.
         name: The file's name, for messages and for the model's name.
+        schemas: By builtin name, the operators that a model may have.
 
     Raises:
         ModelError: the file cannot be used; the message says why and what to do.
     """
-    return _Model(load(data, name), name).graph(data)
+    return _Model(load(data, name), name, schemas).graph(data)
 
 
 class _Model:
     """The checks, in the order in which a person wants to hear of problems."""
 
-    def __init__(self, raw: RawModel, file: str) -> None:
+    def __init__(self, raw: RawModel, file: str, schemas: Mapping[str, OperatorSchema]) -> None:
         self.raw = raw
         self.file = file
+        self.schemas = schemas
         self.check_indices()
         self.kinds = tuple(self.kind(op.code) for op in raw.operators)
         self.names = unique_names(
@@ -268,9 +264,9 @@ class _Model:
                 )
 
     def check_inputs(self, i: int, ready: set[int]) -> None:
-        optional = _OPTIONAL_INPUTS.get(self.kinds[i], set())
+        schema = self.schemas.get(self.kinds[i])
         for position, t in enumerate(self.raw.operators[i].inputs):
-            if t == -1 and position not in optional:
+            if t == -1 and not (schema and schema.may_omit(position)):
                 raise ModelError(
                     f"its input {position} is missing", where=self.layer(i), remedy=_CONVERT_AGAIN
                 )
@@ -285,7 +281,7 @@ class _Model:
 
     def check_kinds(self) -> None:
         # Whether the result of a SHAPE matters is for alive() to find.
-        bad = [i for i, kind in enumerate(self.kinds) if kind not in KINDS | {"SHAPE"}]
+        bad = [i for i, kind in enumerate(self.kinds) if kind not in self.schemas and kind != _SHAPE]
         if not bad:
             return
         kinds = sorted({self.kinds[i] for i in bad})
@@ -313,7 +309,7 @@ class _Model:
             f"unsupported operator{'s' * (len(kinds) > 1)}: {names}",
             where=self.file,
             why=f"layers: {layers}",
-            remedy=_remedy(kinds),
+            remedy=_remedy(kinds, self.schemas),
         )
 
     # Floating point.
@@ -435,7 +431,8 @@ class _Model:
         shapes: dict[int, tuple[int, ...]] = {}
         conflicting: set[int] = set()
         for i, op in enumerate(self.raw.operators):
-            own = _SHAPE_INPUT.get(self.kinds[i])
+            schema = self.schemas.get(self.kinds[i])
+            own = schema.position(schema.shape) if schema else None
             for position, t in enumerate(op.inputs):
                 if not self.is_activation(t) or t in self.raw.inputs:
                     continue
@@ -462,7 +459,7 @@ class _Model:
             op = self.raw.operators[i]
             if needed.isdisjoint(op.outputs):
                 continue
-            if self.kinds[i] not in KINDS:
+            if self.kinds[i] not in self.schemas:
                 raise ModelError(
                     f"unsupported operator: {self.kinds[i]}", where=self.layer(i), remedy=_FIXED_SHAPE
                 )
@@ -591,14 +588,15 @@ class _Model:
 
     def operators(self, keep: list[int]) -> Iterator[Operator]:
         for index, i in enumerate(keep):
-            raw = self.raw.operators[i]
+            raw, kind = self.raw.operators[i], self.kinds[i]
+            options = dict(raw.options) if raw.options is not None else None
             yield Operator(
                 index=index,
-                kind=self.kinds[i],
+                kind=kind,
                 version=self.raw.codes[raw.code].version,
                 inputs=raw.inputs,
                 outputs=raw.outputs,
-                options=read_options(self.kinds[i], raw.options_type, raw.options, self.layer(i)),
+                options=self.schemas[kind].read_options(kind, raw.options_type, options, self.layer(i)),
                 name=self.names[i],
             )
 
@@ -616,13 +614,13 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join("?" if extent < 0 else str(extent) for extent in shape) or "scalar"
 
 
-def _remedy(unsupported: Iterable[str]) -> str:
+def _remedy(unsupported: Iterable[str], supported: Iterable[str]) -> str:
     """Say what to do about builtin operators that no runtime executes."""
     hints = list(dict.fromkeys(_HINTS[kind] for kind in unsupported if kind in _HINTS))
     others = [kind for kind in unsupported if kind not in _HINTS]
     if others:
         those = ", ".join(others) if hints else "these layers"
-        hints.append(f"replace {those} by supported ones: {', '.join(sorted(KINDS))}")
+        hints.append(f"replace {those} by supported ones: {', '.join(sorted(supported))}")
     return "; ".join(hints)
 
 

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from inspect import isfunction, signature
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ MAX_FILE_BYTES = 64 << 20
 MAX_RANK = 8
 
 _MAX_ENTRIES = 100_000
+_VECTOR_GETTER = 2
+"""Parameters of a method that returns one element: the table and an index."""
 _DAMAGE = (
     struct.error,
     IndexError,
@@ -37,54 +40,6 @@ _DAMAGE = (
     UnicodeDecodeError,
 )
 _REMEDY = "copy the file again and compare its size with the original's, or convert the model again"
-
-_OPTION_FIELDS: dict[str, tuple[str, ...]] = {
-    "Conv2DOptions": (
-        "Padding",
-        "StrideW",
-        "StrideH",
-        "FusedActivationFunction",
-        "DilationWFactor",
-        "DilationHFactor",
-    ),
-    "DepthwiseConv2DOptions": (
-        "Padding",
-        "StrideW",
-        "StrideH",
-        "DepthMultiplier",
-        "FusedActivationFunction",
-        "DilationWFactor",
-        "DilationHFactor",
-    ),
-    "TransposeConvOptions": ("Padding", "StrideW", "StrideH", "FusedActivationFunction"),
-    "FullyConnectedOptions": ("FusedActivationFunction", "WeightsFormat", "KeepNumDims"),
-    "Pool2DOptions": (
-        "Padding",
-        "StrideW",
-        "StrideH",
-        "FilterWidth",
-        "FilterHeight",
-        "FusedActivationFunction",
-    ),
-    "AddOptions": ("FusedActivationFunction", "PotScaleInt16"),
-    "SubOptions": ("FusedActivationFunction", "PotScaleInt16"),
-    "MulOptions": ("FusedActivationFunction",),
-    "ConcatenationOptions": ("Axis", "FusedActivationFunction"),
-    "ReducerOptions": ("KeepDims",),
-    "SoftmaxOptions": ("Beta",),
-    "LeakyReluOptions": ("Alpha",),
-    "StridedSliceOptions": (
-        "BeginMask",
-        "EndMask",
-        "EllipsisMask",
-        "NewAxisMask",
-        "ShrinkAxisMask",
-        "Offset",
-    ),
-    "PackOptions": ("Axis", "ValuesCount"),
-    "SplitOptions": ("NumSplits",),
-    "ResizeNearestNeighborOptions": ("AlignCorners", "HalfPixelCenters"),
-}
 
 
 @dataclass(frozen=True)
@@ -119,7 +74,7 @@ class RawOperator:
 
     Attributes:
         options_type: Name of the options table; empty where there is none.
-        options: Fields and values of the options table, for the tables this program knows; else ``None``.
+        options: Fields and values of the options table, but for vectors; ``None`` without a table.
     """
 
     code: int
@@ -286,12 +241,15 @@ class _Loader:
         )
 
     def options(self, name: str, table: Any) -> Fields | None:
-        fields = _OPTION_FIELDS.get(name)
-        if table is None or fields is None:
+        if table is None or name in {"NONE", "unknown"}:
             return None
         options = getattr(import_module(f"tflite.{name}"), name)()
         options.Init(table.Bytes, table.Pos)
-        return tuple((field, getattr(options, field)()) for field in fields)
+        values = tuple((field, getattr(options, field)()) for field in _option_fields(name))
+        for _, value in values:
+            if isinstance(value, bytes):
+                self.spend(value)
+        return values
 
     def buffer(self, buffer: Any) -> Bytes:
         offset, size = buffer.Offset(), buffer.Size()
@@ -347,3 +305,15 @@ def _option_names() -> dict[int, str]:
     from tflite.BuiltinOptions import BuiltinOptions
 
     return {value: name for name, value in vars(BuiltinOptions).items() if isinstance(value, int)}
+
+
+@cache
+def _option_fields(name: str) -> tuple[str, ...]:
+    """Return the fields of an options table that are no vectors: the methods that take nothing but the table."""
+    table = getattr(import_module(f"tflite.{name}"), name)
+    methods = {name: f for name, f in vars(table).items() if isfunction(f) and not name.startswith("_")}
+    vectors = {name for name, f in methods.items() if len(signature(f).parameters) == _VECTOR_GETTER}
+    helpers = {f"{name}{suffix}" for name in vectors for suffix in ("AsNumpy", "Length", "IsNone")}
+    return tuple(
+        name for name, f in methods.items() if len(signature(f).parameters) == 1 and name not in helpers
+    )

@@ -1,23 +1,19 @@
-"""What each operator means, independent of any runtime.
+"""What each operator is, independent of any runtime: one record, an :class:`OperatorSpec`.
 
-One module a family. Each calls :func:`register` once per builtin operator with
-
-- ``check``: why this use of the operator cannot be executed exactly (types, shapes, options), as data;
-- ``macs``: multiply-accumulates, by the field's convention (0 for operators without products);
-- ``evaluate``: the reference semantics in numpy, byte-exact with TensorFlow Lite Micro.
-
-Runtimes add how they execute it (``codegen/runtimes``).
+A module a family; each calls :func:`register` once for each of its builtin operators. Runtimes add how they execute
+it, by name: ``codegen/runtimes/aot/registry.py`` (kernel calls) and ``codegen/runtimes/tflm/arena/kernels.py`` (what it
+takes of the arena). What an operator lacks of all that is said there in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 
+from micronets_gen.common.registry import Registry
+from micronets_gen.errors import ModelError
 from micronets_gen.model.graph import Array, Graph, Operator
+from micronets_gen.model.schema import OperatorSchema
 
 
 @dataclass(frozen=True)
@@ -35,27 +31,67 @@ def no_macs(_graph: Graph, _op: Operator) -> int:
 
 
 @dataclass(frozen=True)
+class NoReference:
+    """Stands for the reference of an operator that has none, and says why, as a clause."""
+
+    because: str
+
+    def __call__(self, graph: Graph, op: Operator, _inputs: Sequence[Array | None]) -> Sequence[Array]:
+        """Refuse.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"there is no reference for {op.kind}", where=f"{graph.name}: {layer(op)}", why=self.because
+        )
+
+
+@dataclass(frozen=True)
 class OperatorSpec:
-    """The meaning of one builtin operator; see the module's docstring."""
+    """One builtin operator.
+
+    Attributes:
+        kind: The schema's name.
+        schema: Its inputs and options in a file.
+        check: Why a use of it cannot be executed exactly (types, shapes, options), as data.
+        evaluate: The reference in numpy, byte-exact with TensorFlow Lite Micro: from one array an input (None where
+            it is omitted) to one an output, of the graph's shapes and types.
+        macs: Multiply-accumulates of a use, by the field's convention.
+        in_place: Inputs, by name, whose bytes the first output may take where it has as many: what is computed of
+            them depends on no part that is overwritten before.
+        view: Whether the first output is always the first input's bytes under another shape.
+    """
 
     kind: str
+    schema: OperatorSchema
     check: Callable[[Graph, Operator], Iterable[Problem]]
     evaluate: Callable[[Graph, Operator, Sequence[Array | None]], Sequence[Array]]
     macs: Callable[[Graph, Operator], int] = no_macs
+    in_place: tuple[str, ...] = ()
+    view: bool = False
+
+    def may_overwrite(self, graph: Graph, op: Operator) -> tuple[tuple[int, int], ...]:
+        """Return ``(input position, output position)`` pairs of a use that may share their bytes."""
+        size = graph.tensor(op.outputs[0]).nbytes
+        positions = sorted(self.schema.inputs.index(name) for name in self.in_place)
+        return tuple((i, 0) for i in positions if graph.tensor(op.inputs[i]).nbytes == size)
 
 
-_SPECS: dict[str, OperatorSpec] = {}
+OPERATORS: Registry[OperatorSpec] = Registry("record", "micronets_gen.operators")
+"""Every operator by builtin name."""
 
 
 def register(spec: OperatorSpec) -> None:
     """Add one operator; called at import of the family's module."""
-    assert spec.kind not in _SPECS, spec.kind
-    _SPECS[spec.kind] = spec
+    OPERATORS.add(spec.kind, spec)
 
 
-@cache
-def operator_specs() -> dict[str, OperatorSpec]:
+def operator_specs() -> Mapping[str, OperatorSpec]:
     """Return every operator by builtin name, sorted."""
-    for module in iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
-    return dict(sorted(_SPECS.items()))
+    return OPERATORS.entries()
+
+
+def layer(op: Operator) -> str:
+    """Return how messages name an operator of a model."""
+    return f"{op.name} ({op.kind})"

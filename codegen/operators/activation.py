@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.model.graph import Array, DType, Graph, LeakyReluOptions, Operator, Tensor
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Options, Tensor
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
@@ -35,6 +36,12 @@ from micronets_gen.operators.conditions import (
     symmetric_if_int16,
 )
 from micronets_gen.operators.fixed_point import logistic, tanh
+
+
+@dataclass(frozen=True)
+class LeakyReluOptions(Options):
+    alpha: float = 0.0
+
 
 Values = npt.NDArray[np.int64]
 
@@ -255,7 +262,7 @@ def _hard_swish(graph: Graph, op: Operator, q: Values) -> Values:
     return np.clip(rounding_divide_by_pot(truncated, -output_exponent) + y.zero_point, -128, 127)
 
 
-# --- registration ----------------------------------------------------------------------------------------
+# --- records ---------------------------------------------------------------------------------------------
 
 _Function = Callable[[Graph, Operator, Values], Values]
 
@@ -330,9 +337,21 @@ def _check_hard_swish(graph: Graph, op: Operator) -> list[Problem]:
     )
 
 
-register(OperatorSpec("LOGISTIC", _check_sigmoid, _evaluator(_logistic)))
-register(OperatorSpec("TANH", _check_sigmoid, _evaluator(_tanh)))
-register(OperatorSpec("RELU", _check_relu, _evaluator(_relu)))
-register(OperatorSpec("RELU6", _check_simple, _evaluator(_relu6)))
-register(OperatorSpec("LEAKY_RELU", _check_simple, _evaluator(_leaky_relu)))
-register(OperatorSpec("HARD_SWISH", _check_hard_swish, _evaluator(_hard_swish)))
+_ELEMENT = OperatorSchema(("input",))
+
+register(OperatorSpec("LOGISTIC", _ELEMENT, _check_sigmoid, _evaluator(_logistic), in_place=("input",)))
+register(OperatorSpec("TANH", _ELEMENT, _check_sigmoid, _evaluator(_tanh), in_place=("input",)))
+register(OperatorSpec("RELU", _ELEMENT, _check_relu, _evaluator(_relu), in_place=("input",)))
+register(OperatorSpec("RELU6", _ELEMENT, _check_simple, _evaluator(_relu6), in_place=("input",)))
+register(
+    OperatorSpec(
+        "LEAKY_RELU",
+        OperatorSchema(("input",), options=LeakyReluOptions, table_required=True),
+        _check_simple,
+        _evaluator(_leaky_relu),
+        in_place=("input",),
+    )
+)
+register(
+    OperatorSpec("HARD_SWISH", _ELEMENT, _check_hard_swish, _evaluator(_hard_swish), in_place=("input",))
+)

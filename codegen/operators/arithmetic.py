@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from micronets_gen.common.integers import ceil_div
 from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Padding, Tensor
-from micronets_gen.operators import Problem
+from micronets_gen.operators import Problem, layer
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
@@ -136,7 +136,7 @@ def leading_padding(size: int, output: int, window: int, stride: int, dilation: 
 
 def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
     """Return one problem unless ``ok``; for ``check`` functions."""
-    return [] if ok else [Problem(f"{op.name} ({op.kind})", reason, remedy)]
+    return [] if ok else [Problem(layer(op), reason, remedy)]
 
 
 def check_types(graph: Graph, op: Operator) -> list[Problem]:

@@ -7,19 +7,12 @@ common quantisation, the int16 one only that zero points are 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import (
-    Activation,
-    Array,
-    ConcatenationOptions,
-    DType,
-    Graph,
-    Operator,
-    PackOptions,
-    Tensor,
-)
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Tensor
+from micronets_gen.model.schema import FusedActivation, OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -29,6 +22,18 @@ from micronets_gen.operators.layout import (
     normalized_axis,
     require_shape,
 )
+
+
+@dataclass(frozen=True)
+class ConcatenationOptions(Options):
+    axis: int
+    activation: FusedActivation = Activation.NONE
+
+
+@dataclass(frozen=True)
+class PackOptions(Options):
+    axis: int
+
 
 _CONCATENATION_TYPES = MOVED_TYPES | {DType.INT64, DType.BOOL}
 _PACK_TYPES = MOVED_TYPES | {DType.INT64}
@@ -143,5 +148,16 @@ def evaluate_pack(graph: Graph, op: Operator, inputs: Sequence[Array | None]) ->
     return [np.stack([value for value in inputs if value is not None], axis=axis)]
 
 
-register(OperatorSpec("CONCATENATION", check_concatenation, evaluate_concatenation))
-register(OperatorSpec("PACK", check_pack, evaluate_pack))
+register(
+    OperatorSpec(
+        "CONCATENATION",
+        OperatorSchema(("input",), repeated=True, options=ConcatenationOptions),
+        check_concatenation,
+        evaluate_concatenation,
+    )
+)
+register(
+    OperatorSpec(
+        "PACK", OperatorSchema(("input",), repeated=True, options=PackOptions), check_pack, evaluate_pack
+    )
+)

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.model.graph import (
-    Array,
-    Conv2DOptions,
-    DepthwiseConv2DOptions,
-    DType,
-    Graph,
-    Operator,
-    Tensor,
-)
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding, Tensor
+from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive, Read, positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     activation_range,
@@ -32,6 +26,31 @@ from micronets_gen.operators.arithmetic import (
     require,
     wrap_int32,
 )
+
+
+@dataclass(frozen=True)
+class Conv2DOptions(Options):
+    """CONV_2D. Input NHWC, filter OHWI, bias O."""
+
+    padding: Padding
+    stride_h: Positive
+    stride_w: Positive
+    dilation_h: Annotated[int, Read(positive, "DilationHFactor")] = 1
+    dilation_w: Annotated[int, Read(positive, "DilationWFactor")] = 1
+    activation: FusedActivation = Activation.NONE
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2DOptions(Options):
+    """DEPTHWISE_CONV_2D. Input NHWC, filter 1HWC*multiplier."""
+
+    padding: Padding
+    stride_h: Positive
+    stride_w: Positive
+    depth_multiplier: Positive
+    dilation_h: Annotated[int, Read(positive, "DilationHFactor")] = 1
+    dilation_w: Annotated[int, Read(positive, "DilationWFactor")] = 1
+    activation: FusedActivation = Activation.NONE
 
 
 @dataclass(frozen=True)
@@ -306,5 +325,21 @@ def _depthwise_macs(graph: Graph, op: Operator) -> int:
     return y.elements * w.shape[1] * w.shape[2]
 
 
-register(OperatorSpec("CONV_2D", _conv_check, _conv_evaluate, _conv_macs))
-register(OperatorSpec("DEPTHWISE_CONV_2D", _depthwise_check, _depthwise_evaluate, _depthwise_macs))
+register(
+    OperatorSpec(
+        "CONV_2D",
+        OperatorSchema(("input", "filter", "bias"), optional=("bias",), options=Conv2DOptions),
+        _conv_check,
+        _conv_evaluate,
+        _conv_macs,
+    )
+)
+register(
+    OperatorSpec(
+        "DEPTHWISE_CONV_2D",
+        OperatorSchema(("input", "filter", "bias"), optional=("bias",), options=DepthwiseConv2DOptions),
+        _depthwise_check,
+        _depthwise_evaluate,
+        _depthwise_macs,
+    )
+)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, BinaryOptions, DType, Graph, Operator
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options
+from micronets_gen.model.schema import FusedActivation, OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     activation_range,
@@ -29,6 +30,14 @@ from micronets_gen.operators.conditions import (
     same_type,
     symmetric_if_int16,
 )
+
+
+@dataclass(frozen=True)
+class BinaryOptions(Options):
+    """ADD, SUB, MUL."""
+
+    activation: FusedActivation = Activation.NONE
+    pot_scale_int16: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,8 +209,21 @@ def _check_sum(graph: Graph, op: Operator) -> list[Problem]:
     )
 
 
-register(OperatorSpec("ADD", _check_sum, _evaluate_sum))
-register(OperatorSpec("SUB", _check_sum, _evaluate_sum))
-register(OperatorSpec("MUL", _check_arithmetic, _evaluate_product))
-register(OperatorSpec("MINIMUM", _check_extremum, _evaluate_extremum))
-register(OperatorSpec("MAXIMUM", _check_extremum, _evaluate_extremum))
+_OPERANDS = ("input1", "input2")
+
+
+def _arithmetic(table: str) -> OperatorSchema:
+    return OperatorSchema(_OPERANDS, options=BinaryOptions, table=table)
+
+
+register(OperatorSpec("ADD", _arithmetic("AddOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS))
+register(OperatorSpec("SUB", _arithmetic("SubOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS))
+register(
+    OperatorSpec("MUL", _arithmetic("MulOptions"), _check_arithmetic, _evaluate_product, in_place=_OPERANDS)
+)
+for _kind in ("MINIMUM", "MAXIMUM"):
+    register(
+        OperatorSpec(
+            _kind, OperatorSchema(_OPERANDS), _check_extremum, _evaluate_extremum, in_place=_OPERANDS
+        )
+    )

@@ -7,10 +7,14 @@ tensorflow/lite/micro/kernels/fully_connected_common.cc.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, FullyConnectedOptions, Graph, Operator
+from micronets_gen.errors import ModelError
+from micronets_gen.model.graph import Activation, Array, Graph, Operator, Options
+from micronets_gen.model.schema import FusedActivation, OperatorSchema, Read
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, check_types, quantize_multiplier, require
 from micronets_gen.operators.convolution import (
@@ -19,6 +23,25 @@ from micronets_gen.operators.convolution import (
     requantize,
     weights_problems,
 )
+
+
+def _default_weights(value: int, _name: str, where: str) -> int:
+    if value:
+        raise ModelError(
+            "shuffled weights are not supported",
+            where=where,
+            remedy="convert the model again with TensorFlow 2",
+        )
+    return 0
+
+
+@dataclass(frozen=True)
+class FullyConnectedOptions(Options):
+    """Filter OI, bias O."""
+
+    activation: FusedActivation = Activation.NONE
+    keep_num_dims: bool = False
+    weights_format: Annotated[int, Read(_default_weights)] = 0
 
 
 def requantization(graph: Graph, op: Operator) -> Requantization:
@@ -77,4 +100,12 @@ def _macs(graph: Graph, op: Operator) -> int:
     return graph.tensor(op.outputs[0]).elements * graph.tensor(op.inputs[1]).shape[1]
 
 
-register(OperatorSpec("FULLY_CONNECTED", _check, _evaluate, _macs))
+register(
+    OperatorSpec(
+        "FULLY_CONNECTED",
+        OperatorSchema(("input", "filter", "bias"), optional=("bias",), options=FullyConnectedOptions),
+        _check,
+        _evaluate,
+        _macs,
+    )
+)

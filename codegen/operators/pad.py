@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -117,5 +118,5 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
     return [np.pad(value, paddings(graph, op), constant_values=pad_value(graph, op))]
 
 
-register(OperatorSpec("PAD", check, evaluate))
-register(OperatorSpec("PADV2", check, evaluate))
+register(OperatorSpec("PAD", OperatorSchema(("input", "paddings")), check, evaluate))
+register(OperatorSpec("PADV2", OperatorSchema(("input", "paddings", "constant_values")), check, evaluate))

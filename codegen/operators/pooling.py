@@ -7,13 +7,27 @@ tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator, Pool2DOptions
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding
+from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
 from micronets_gen.operators.conditions import CONVERT_AGAIN, activation_fits, arity, quantized, same_type
+
+
+@dataclass(frozen=True)
+class Pool2DOptions(Options):
+    """AVERAGE_POOL_2D and MAX_POOL_2D. Input NHWC."""
+
+    padding: Padding
+    stride_h: Positive
+    stride_w: Positive
+    filter_height: Positive
+    filter_width: Positive
+    activation: FusedActivation = Activation.NONE
 
 
 def _window(size: int, output: int, window: int, stride: int) -> tuple[Array, int]:
@@ -29,15 +43,15 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
     assert x is not None
     _, height, width, _ = x.shape
     _, out_h, out_w, _ = y.shape
-    rows, _ = _window(height, out_h, options.filter_h, options.stride_h)
-    columns, _ = _window(width, out_w, options.filter_w, options.stride_w)
+    rows, _ = _window(height, out_h, options.filter_height, options.stride_h)
+    columns, _ = _window(width, out_w, options.filter_width, options.stride_w)
     row_inside, column_inside = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
     average = op.kind == "AVERAGE_POOL_2D"
     result = np.full(
         (x.shape[0], out_h, out_w, x.shape[3]), 0 if average else np.iinfo(x.dtype).min, dtype=np.int64
     )
-    for i in range(options.filter_h):
-        for j in range(options.filter_w):
+    for i in range(options.filter_height):
+        for j in range(options.filter_width):
             inside = (row_inside[:, i, None] & column_inside[None, :, j])[None, :, :, None]
             taken = x[:, np.clip(rows[:, i], 0, height - 1)][:, :, np.clip(columns[:, j], 0, width - 1)]
             if average:
@@ -70,28 +84,28 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
     )
     problems += require(
         len(x.shape) == 4 == len(y.shape)
-        and min(options.stride_h, options.stride_w, options.filter_h, options.filter_w) > 0,
+        and min(options.stride_h, options.stride_w, options.filter_height, options.filter_width) > 0,
         op,
         f"its input has shape {list(x.shape)} (it must be NHWC), window "
-        f"{options.filter_h}x{options.filter_w}, stride {options.stride_h}x{options.stride_w}",
+        f"{options.filter_height}x{options.filter_width}, stride {options.stride_h}x{options.stride_w}",
         CONVERT_AGAIN,
     )
     if problems:
         return problems
     expected = (
         x.shape[0],
-        output_extent(options.padding, x.shape[1], options.filter_h, options.stride_h),
-        output_extent(options.padding, x.shape[2], options.filter_w, options.stride_w),
+        output_extent(options.padding, x.shape[1], options.filter_height, options.stride_h),
+        output_extent(options.padding, x.shape[2], options.filter_width, options.stride_w),
         x.shape[3],
     )
     return require(
         y.shape == expected and y.elements > 0 and x.elements > 0,
         op,
-        f"its output has shape {list(y.shape)}; a {options.filter_h}x{options.filter_w} window over "
+        f"its output has shape {list(y.shape)}; a {options.filter_height}x{options.filter_width} window over "
         f"{list(x.shape)} gives {list(expected)}",
         CONVERT_AGAIN,
     )
 
 
-register(OperatorSpec("AVERAGE_POOL_2D", _check, _evaluate))
-register(OperatorSpec("MAX_POOL_2D", _check, _evaluate))
+for _kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+    register(OperatorSpec(_kind, OperatorSchema(("input",), options=Pool2DOptions), _check, _evaluate))

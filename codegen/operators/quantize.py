@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
@@ -83,5 +84,17 @@ def _check_dequantize(graph: Graph, op: Operator) -> list[Problem]:
     return problems or quantized(op, [graph.tensor(op.inputs[0])]) + same_shape(graph, op)
 
 
-register(OperatorSpec("QUANTIZE", _check_quantize, _evaluate_quantize))
-register(OperatorSpec("DEQUANTIZE", _check_dequantize, _evaluate_dequantize))
+register(
+    OperatorSpec(
+        "QUANTIZE", OperatorSchema(("input",)), _check_quantize, _evaluate_quantize, in_place=("input",)
+    )
+)
+register(
+    OperatorSpec(
+        "DEQUANTIZE",
+        OperatorSchema(("input",)),
+        _check_dequantize,
+        _evaluate_dequantize,
+        in_place=("input",),
+    )
+)

@@ -12,7 +12,8 @@ from math import prod
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
@@ -21,6 +22,13 @@ from micronets_gen.operators.arithmetic import (
     wrap_int32,
 )
 from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
+
+
+@dataclass(frozen=True)
+class ReducerOptions(Options):
+    """MEAN, SUM: the axes are the second input."""
+
+    keep_dims: bool = False
 
 
 def axes(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -126,5 +134,7 @@ def reduce_dimensions(shape: tuple[int, ...], reduced: tuple[int, ...]) -> list[
     return runs
 
 
-register(OperatorSpec("MEAN", _check, _evaluate))
-register(OperatorSpec("SUM", _check, _evaluate))
+for _kind in ("MEAN", "SUM"):
+    register(
+        OperatorSpec(_kind, OperatorSchema(("input", "axis"), options=ReducerOptions), _check, _evaluate)
+    )

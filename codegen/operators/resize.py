@@ -6,11 +6,13 @@ Source: tensorflow/lite/kernels/internal/reference/resize_nearest_neighbor.h; si
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator, ResizeOptions
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -20,6 +22,13 @@ from micronets_gen.operators.layout import (
     require_constant,
     require_shape,
 )
+
+
+@dataclass(frozen=True)
+class ResizeOptions(Options):
+    align_corners: bool = False
+    half_pixel_centers: bool = False
+
 
 MAX_EXTENT = 65536
 """Rows or columns of the input: their indices have 16 bits."""
@@ -70,4 +79,11 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
     return [value.take(rows, axis=1).take(columns, axis=2)]
 
 
-register(OperatorSpec("RESIZE_NEAREST_NEIGHBOR", check, evaluate))
+register(
+    OperatorSpec(
+        "RESIZE_NEAREST_NEIGHBOR",
+        OperatorSchema(("input", "size"), options=ResizeOptions, table="ResizeNearestNeighborOptions"),
+        check,
+        evaluate,
+    )
+)

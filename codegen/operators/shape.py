@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -58,6 +59,16 @@ def check_expand_dims(graph: Graph, op: Operator) -> Iterable[Problem]:
     return require_shape(graph, op, (*source.shape[:axis], 1, *source.shape[axis:]))
 
 
-register(OperatorSpec("RESHAPE", check_reshape, evaluate))
-register(OperatorSpec("SQUEEZE", check_reshape, evaluate))
-register(OperatorSpec("EXPAND_DIMS", check_expand_dims, evaluate))
+register(
+    OperatorSpec(
+        "RESHAPE",
+        OperatorSchema(("input", "shape"), optional=("shape",), shape="shape"),
+        check_reshape,
+        evaluate,
+        view=True,
+    )
+)
+register(OperatorSpec("SQUEEZE", OperatorSchema(("input",)), check_reshape, evaluate, view=True))
+register(
+    OperatorSpec("EXPAND_DIMS", OperatorSchema(("input", "axis")), check_expand_dims, evaluate, view=True)
+)

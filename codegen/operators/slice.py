@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator, SplitOptions, StridedSliceOptions
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
+from micronets_gen.model.schema import OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -21,6 +22,24 @@ from micronets_gen.operators.layout import (
     require_constant,
     require_shape,
 )
+
+
+@dataclass(frozen=True)
+class StridedSliceOptions(Options):
+    """Bit ``i`` of a mask is for dimension ``i``."""
+
+    begin_mask: int = 0
+    end_mask: int = 0
+    ellipsis_mask: int = 0
+    new_axis_mask: int = 0
+    shrink_axis_mask: int = 0
+    offset: bool = False
+
+
+@dataclass(frozen=True)
+class SplitOptions(Options):
+    num_splits: Positive
+
 
 MAX_SLICE_RANK = 5
 MAX_STRIDED_SLICE_RANK = 4
@@ -240,6 +259,17 @@ def evaluate_split(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -
     return [value.take(range(i * size, (i + 1) * size), axis=axis) for i in range(len(op.outputs))]
 
 
-register(OperatorSpec("SLICE", check_slice, evaluate_slice))
-register(OperatorSpec("STRIDED_SLICE", check_strided_slice, evaluate_strided_slice))
-register(OperatorSpec("SPLIT", check_split, evaluate_split))
+register(OperatorSpec("SLICE", OperatorSchema(("input", "begin", "size")), check_slice, evaluate_slice))
+register(
+    OperatorSpec(
+        "STRIDED_SLICE",
+        OperatorSchema(("input", "begin", "end", "strides"), options=StridedSliceOptions),
+        check_strided_slice,
+        evaluate_strided_slice,
+    )
+)
+register(
+    OperatorSpec(
+        "SPLIT", OperatorSchema(("axis", "input"), options=SplitOptions), check_split, evaluate_split
+    )
+)

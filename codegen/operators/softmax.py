@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator, SoftmaxOptions
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
@@ -24,6 +26,12 @@ from micronets_gen.operators.arithmetic import (
 )
 from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_shape, type_pair
 from micronets_gen.operators.fixed_point import exp_on_negative_values, reciprocal
+
+
+@dataclass(frozen=True)
+class SoftmaxOptions(Options):
+    beta: float = 1.0
+
 
 Values = npt.NDArray[np.int64]
 
@@ -177,4 +185,12 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
     )
 
 
-register(OperatorSpec("SOFTMAX", _check, _evaluate))
+register(
+    OperatorSpec(
+        "SOFTMAX",
+        OperatorSchema(("input",), options=SoftmaxOptions, table_required=True),
+        _check,
+        _evaluate,
+        in_place=("input",),
+    )
+)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import require
 from micronets_gen.operators.layout import (
@@ -63,4 +64,4 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
     return [np.ascontiguousarray(value.transpose(permutation(graph, op)))]
 
 
-register(OperatorSpec("TRANSPOSE", check, evaluate))
+register(OperatorSpec("TRANSPOSE", OperatorSchema(("input", "perm")), check, evaluate))

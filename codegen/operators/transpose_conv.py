@@ -12,11 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator, Tensor, TransposeConvOptions
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding, Tensor
+from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
 from micronets_gen.operators.convolution import Requantization, per_channel_requantization, requantize
 from micronets_gen.operators.layout import CONVERT, CONVERT_AGAIN, check_moved
+
+
+@dataclass(frozen=True)
+class TransposeConvOptions(Options):
+    """Input NHWC, filter OHWI, bias O."""
+
+    padding: Padding
+    stride_h: Positive
+    stride_w: Positive
+    activation: FusedActivation = Activation.NONE
+
 
 SHAPE, FILTER, INPUT, BIAS = range(4)
 """Positions of the inputs."""
@@ -198,4 +210,17 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
     return [requantize(total, requantization(graph, op), graph.tensor(op.outputs[0]).dtype)]
 
 
-register(OperatorSpec("TRANSPOSE_CONV", check, evaluate, macs))
+register(
+    OperatorSpec(
+        "TRANSPOSE_CONV",
+        OperatorSchema(
+            ("output_shape", "filter", "input", "bias"),
+            optional=("bias",),
+            shape="output_shape",
+            options=TransposeConvOptions,
+        ),
+        check,
+        evaluate,
+        macs,
+    )
+)

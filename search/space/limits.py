@@ -15,7 +15,7 @@ from micronets_gen.boards.board import Board
 from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.model.graph import Graph
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.placement import find_placement, lost_bytes
 from micronets_gen.runtimes.base import Runtime
 from micronets_gen.search.space.architecture import Architecture

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.search.data.digits import SEED, Floats, Labels, Split, load_split
 
 EPOCHS = 120

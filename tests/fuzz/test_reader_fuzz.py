@@ -22,24 +22,17 @@ import pytest
 
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import ModelError
-from micronets_gen.model.graph import (
-    Activation,
-    BinaryOptions,
-    ConcatenationOptions,
-    Conv2DOptions,
-    DepthwiseConv2DOptions,
-    DType,
-    FullyConnectedOptions,
-    PackOptions,
-    Padding,
-    Pool2DOptions,
-    ReducerOptions,
-    SoftmaxOptions,
-    SplitOptions,
-    StridedSliceOptions,
-    TransposeConvOptions,
-)
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.model.graph import Activation, DType, Padding
+from micronets_gen.operators.concat import ConcatenationOptions, PackOptions
+from micronets_gen.operators.convolution import Conv2DOptions, DepthwiseConv2DOptions
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reading import read_model_bytes
+from micronets_gen.operators.reduce import ReducerOptions
+from micronets_gen.operators.slice import SplitOptions, StridedSliceOptions
+from micronets_gen.operators.softmax import SoftmaxOptions
+from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from micronets_gen.plan.check import check_model
 from micronets_gen.project.vectors import vectors_for
 from micronets_gen.report.inspect import inspect_model

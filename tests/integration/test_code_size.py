@@ -15,7 +15,7 @@ from micronets_gen.errors import FitError
 from micronets_gen.image.elf import analyse_elf
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.model.graph import DType
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.project import pio
 from micronets_gen.project.project import environments
 from micronets_gen.runtimes.aot.runtime import AotRuntime

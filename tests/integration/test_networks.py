@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from micronets_gen.model.graph import Array, DType, Graph
-from micronets_gen.model.reader import read_model, read_model_bytes
 from micronets_gen.operators import operator_specs
+from micronets_gen.operators.reading import read_model, read_model_bytes
 from micronets_gen.plan.plan import MemoryPlan
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.runtimes.aot.planner import plan_layers

@@ -6,21 +6,14 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import (
-    Activation,
-    Array,
-    BinaryOptions,
-    DType,
-    LeakyReluOptions,
-    NoOptions,
-    Options,
-    Padding,
-    Pool2DOptions,
-    ReducerOptions,
-    SoftmaxOptions,
-)
+from micronets_gen.model.graph import Activation, Array, DType, NoOptions, Options, Padding
 from micronets_gen.operators import operator_specs
+from micronets_gen.operators.activation import LeakyReluOptions
 from micronets_gen.operators.arithmetic import output_extent
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reduce import ReducerOptions
+from micronets_gen.operators.softmax import SoftmaxOptions
 from tests.operators.native import Sample
 from tests.operators.strategies import shapes, values
 from tests.support.builder import ModelBuilder

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import Activation, ConcatenationOptions, DType, PackOptions
+from micronets_gen.model.graph import Activation, DType
+from micronets_gen.operators.concat import ConcatenationOptions, PackOptions
 from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import Sample, assert_exact, execute, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values

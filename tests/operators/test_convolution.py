@@ -10,17 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import (
-    Activation,
-    Array,
-    Conv2DOptions,
-    DepthwiseConv2DOptions,
-    DType,
-    FullyConnectedOptions,
-    Padding,
-)
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.model.graph import Activation, Array, DType, Padding
 from micronets_gen.operators.arithmetic import output_extent
+from micronets_gen.operators.convolution import Conv2DOptions, DepthwiseConv2DOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.runtimes.aot.convolution import pack_pairs, pack_quads
 from micronets_gen.runtimes.aot.planner import plan_layers

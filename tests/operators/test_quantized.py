@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import DType, Padding, Pool2DOptions, ReducerOptions
+from micronets_gen.model.graph import DType, Padding
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reduce import ReducerOptions
 from tests.operators.native import Sample, assert_exact
 from tests.operators.quantized_cases import CASES
 from tests.operators.strategies import values

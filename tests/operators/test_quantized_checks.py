@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from micronets_gen.model.graph import (
-    Activation,
-    BinaryOptions,
-    LeakyReluOptions,
-    NoOptions,
-    Options,
-    Padding,
-    Pool2DOptions,
-    ReducerOptions,
-    SoftmaxOptions,
-)
-from micronets_gen.operators.activation import sigmoid_table
+from micronets_gen.model.graph import Activation, NoOptions, Options, Padding
+from micronets_gen.operators.activation import LeakyReluOptions, sigmoid_table
 from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reduce import ReducerOptions
+from micronets_gen.operators.softmax import SoftmaxOptions
 from micronets_gen.plan.plan import LayerCode
 from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import problems

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import DType, ResizeOptions
+from micronets_gen.model.graph import DType
+from micronets_gen.operators.resize import ResizeOptions
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, scale_of, values
 from tests.support.builder import ModelBuilder

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import DType, SplitOptions, StridedSliceOptions
+from micronets_gen.model.graph import DType
+from micronets_gen.operators.slice import SplitOptions, StridedSliceOptions
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder

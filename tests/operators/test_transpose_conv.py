@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micronets_gen.model.graph import Activation, DType, Padding, TransposeConvOptions
+from micronets_gen.model.graph import Activation, DType, Padding
 from micronets_gen.operators import operator_specs
+from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, values
 from tests.support.builder import ModelBuilder

@@ -76,7 +76,7 @@ def test_exact_at_every_choice_of_every_decision(name: str) -> None:
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("seed", range(5))
 def test_exact_against_the_exported_file(name: str, seed: int) -> None:
-    from micronets_gen.model.reader import read_model_bytes
+    from micronets_gen.operators.reading import read_model_bytes
     from micronets_gen.report.inspect import inspect_model
 
     space = SPACES[name]

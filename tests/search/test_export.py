@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.report.inspect import inspect_model

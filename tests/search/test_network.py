@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
 from micronets_gen.search.space.backbone import Choice, Space, load_backbone

@@ -23,11 +23,11 @@ from micronets_gen.model.graph import (
     NoOptions,
     Operator,
     Options,
-    PackOptions,
     Padding,
     Quantization,
     Tensor,
 )
+from micronets_gen.operators.concat import PackOptions
 
 _TENSOR_TYPE = {
     DType.INT8: schema.TensorType.INT8,
@@ -76,8 +76,6 @@ _FIELD = {
     "activation": "fusedActivationFunction",
     "dilation_h": "dilationHFactor",
     "dilation_w": "dilationWFactor",
-    "filter_h": "filterHeight",
-    "filter_w": "filterWidth",
 }
 
 # Version by the type of the activations (default, int8, int16), as the converter numbers them.

@@ -11,29 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import (
-    Activation,
-    Array,
-    BinaryOptions,
-    ConcatenationOptions,
-    Conv2DOptions,
-    DepthwiseConv2DOptions,
-    DType,
-    FullyConnectedOptions,
-    Graph,
-    LeakyReluOptions,
-    Options,
-    PackOptions,
-    Padding,
-    Pool2DOptions,
-    ReducerOptions,
-    ResizeOptions,
-    SoftmaxOptions,
-    SplitOptions,
-    StridedSliceOptions,
-    TransposeConvOptions,
-)
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Options, Padding
+from micronets_gen.operators.activation import LeakyReluOptions
 from micronets_gen.operators.arithmetic import output_extent
+from micronets_gen.operators.concat import ConcatenationOptions, PackOptions
+from micronets_gen.operators.convolution import Conv2DOptions, DepthwiseConv2DOptions
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reduce import ReducerOptions
+from micronets_gen.operators.resize import ResizeOptions
+from micronets_gen.operators.slice import SplitOptions, StridedSliceOptions
+from micronets_gen.operators.softmax import SoftmaxOptions
+from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from tests.support.builder import ModelBuilder
 
 _WEIGHT_SPREAD = 73.0  # of integers drawn evenly from -127..127

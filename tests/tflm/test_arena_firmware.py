@@ -14,7 +14,7 @@ from micronets_gen.emulate import qemu
 from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.jobs.build import Built, Request, build
 from micronets_gen.jobs.execute import run_project
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.arena import ArenaSize
 from micronets_gen.project.pio import build as compile_project
 from micronets_gen.project.project import Library, project_files

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from micronets_gen.errors import ModelError
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
 from micronets_gen.runtimes.tflm.arena.embed import embed_plan
 from micronets_gen.runtimes.tflm.arena.kernels import Target

@@ -8,8 +8,8 @@ import pytest
 
 from micronets_gen.errors import ModelError, ToolError
 from micronets_gen.model.graph import DType
-from micronets_gen.model.options import KINDS as READABLE
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators import operator_specs
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.arena import ArenaSize
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
 from micronets_gen.runtimes.tflm.arena.kernels import KINDS, Target, requests_of
@@ -66,7 +66,7 @@ def test_the_papers_networks_take_what_was_measured(name: str) -> None:
 
 
 def test_every_operator_that_is_read_can_be_predicted() -> None:
-    assert set(READABLE) <= KINDS
+    assert set(operator_specs()) <= KINDS
 
 
 @pytest.mark.parametrize("seed", range(30))

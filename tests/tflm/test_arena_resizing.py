@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.boards.load import load_board
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.arena import ArenaInfo, ArenaSize
 from micronets_gen.plan.plan import MemoryPlan, Plan
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd

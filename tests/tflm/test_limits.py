@@ -16,15 +16,12 @@ from micronets_gen.errors import ModelError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.check import check_on_boards
 from micronets_gen.jobs.execute import run_project
-from micronets_gen.model.graph import (
-    ConcatenationOptions,
-    DType,
-    FullyConnectedOptions,
-    Padding,
-    TransposeConvOptions,
-)
-from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.model.graph import DType, Padding
 from micronets_gen.operators import Problem, operator_specs
+from micronets_gen.operators.concat import ConcatenationOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.reading import read_model, read_model_bytes
+from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from micronets_gen.plan.check import check_model
 from micronets_gen.runtimes.choose import choose_for_model
 from micronets_gen.runtimes.tflm.limits import KernelLimits, read_limits, refusals

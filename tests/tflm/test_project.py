@@ -13,7 +13,7 @@ import pytest
 from micronets_gen.errors import FitError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.execute import run_project
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.project.pio import run_pio
 from micronets_gen.runtimes.tflm.operators import OperatorUse
 from micronets_gen.runtimes.tflm.source import layer_of_operators

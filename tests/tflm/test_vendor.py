@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.errors import ToolError
-from micronets_gen.model.options import KINDS
+from micronets_gen.operators import operator_specs
 from micronets_gen.runtimes.tflm.cpp import Source, Tree, reachable
 from micronets_gen.runtimes.tflm.notices import notices
 from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
@@ -207,7 +207,7 @@ def test_real_sources_give_the_same_files_quickly() -> None:
     assert len([path for path in files.cmsis_nn if path.endswith(".c")]) < 60
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", operator_specs())
 def test_every_operator_of_the_generator_has_a_kernel(kind: str) -> None:
     files = Vendor(require_sources()).collect([OperatorUse(kind, "INT8", "", "INT8", 1)], "m")
     [kernel] = files.operators

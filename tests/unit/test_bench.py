@@ -16,7 +16,7 @@ from micronets_gen.errors import ModelError, UsageError
 from micronets_gen.jobs import bench
 from micronets_gen.jobs.bench import measure_all
 from micronets_gen.jobs.execute import load_report
-from micronets_gen.model.graph import FullyConnectedOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.report.comparison import (
     METRICS,
     against_first,

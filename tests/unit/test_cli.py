@@ -19,7 +19,8 @@ import pytest
 from micronets_gen import __version__
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL
 from micronets_gen.cli.main import main
-from micronets_gen.model.graph import ConcatenationOptions, DType
+from micronets_gen.model.graph import DType
+from micronets_gen.operators.concat import ConcatenationOptions
 from tests.support.builder import ModelBuilder
 from tests.support.micronets import micronet
 

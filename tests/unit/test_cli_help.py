@@ -108,7 +108,7 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
 
     from micronets_gen.boards.load import load_boards
     from micronets_gen.bundled.catalogue import bundled_models
-    from micronets_gen.model.reader import read_model
+    from micronets_gen.operators.reading import read_model
     from micronets_gen.report.inspect import inspect_model, render
     from micronets_gen.report.listing import board_table, model_table
 

@@ -11,8 +11,9 @@ from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.errors import FitError
 from micronets_gen.jobs.build import _vector_count
 from micronets_gen.jobs.check import check_on_boards
-from micronets_gen.model.graph import DType, FullyConnectedOptions
-from micronets_gen.model.reader import read_model_bytes
+from micronets_gen.model.graph import DType
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.fit import overflowed, place
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Plan

@@ -13,17 +13,10 @@ import pytest
 from rich.console import Console
 
 from micronets_gen.errors import UsageError
-from micronets_gen.model.graph import (
-    BinaryOptions,
-    DType,
-    FullyConnectedOptions,
-    Graph,
-    NoOptions,
-    Operator,
-    Quantization,
-    Tensor,
-)
-from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.model.graph import DType, Graph, NoOptions, Operator, Quantization, Tensor
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.reading import read_model, read_model_bytes
 from micronets_gen.plan.check import BoardFit, CheckResult, Problem, RegionUse, check_model
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.report.inspect import inspect_model, live_bytes, render, sparkline

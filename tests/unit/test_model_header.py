@@ -10,8 +10,9 @@ import pytest
 
 from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
-from micronets_gen.model.graph import DType, NoOptions, SplitOptions
-from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.model.graph import DType, NoOptions
+from micronets_gen.operators.reading import read_model, read_model_bytes
+from micronets_gen.operators.slice import SplitOptions
 from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
 

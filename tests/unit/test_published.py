@@ -8,7 +8,7 @@ import pytest
 
 from micronets_gen.bundled.catalogue import published_names, resolve_model
 from micronets_gen.jobs.build import Request, build
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.zoo import published
 

@@ -12,25 +12,18 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from micronets_gen.errors import MicronetsError, ModelError, UsageError
-from micronets_gen.model.graph import (
-    Activation,
-    BinaryOptions,
-    ConcatenationOptions,
-    Conv2DOptions,
-    DType,
-    FullyConnectedOptions,
-    Graph,
-    PackOptions,
-    Padding,
-    Pool2DOptions,
-    ReducerOptions,
-    ResizeOptions,
-    SoftmaxOptions,
-    SplitOptions,
-    StridedSliceOptions,
-)
+from micronets_gen.model.graph import Activation, DType, Graph, Padding
 from micronets_gen.model.naming import identifier, layer_name, unique_names
-from micronets_gen.model.reader import read_model, read_model_bytes
+from micronets_gen.operators.concat import ConcatenationOptions, PackOptions
+from micronets_gen.operators.convolution import Conv2DOptions
+from micronets_gen.operators.elementwise import BinaryOptions
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
+from micronets_gen.operators.pooling import Pool2DOptions
+from micronets_gen.operators.reading import read_model, read_model_bytes
+from micronets_gen.operators.reduce import ReducerOptions
+from micronets_gen.operators.resize import ResizeOptions
+from micronets_gen.operators.slice import SplitOptions, StridedSliceOptions
+from micronets_gen.operators.softmax import SoftmaxOptions
 from tests.support.builder import ModelBuilder
 
 SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))

@@ -28,7 +28,7 @@ from micronets_gen.image.elf import analyse_elf
 from micronets_gen.image.stack import Frame as StackFrame
 from micronets_gen.image.stack import StackReport
 from micronets_gen.model.graph import Graph
-from micronets_gen.model.reader import read_model
+from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import LayerCode
 from micronets_gen.report import terminal

@@ -22,7 +22,6 @@ from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
 from micronets_gen.runtimes.aot.elementwise import SUFFIX
 from micronets_gen.runtimes.aot.registry import lowering
 
-IN_PLACE = ((0, 0),)
 _SOURCES = ("mn_activation.c",)
 
 
@@ -34,11 +33,11 @@ def table_layer(graph: Graph, op: Operator) -> LayerCode:
     comment = f"{op.kind} of every {x.dtype.value}: 0, 1, ..."
     table = Constant(f"{op.name}_table", "uint8_t", outputs.view(np.uint8), "table", comment)
     call = Call("mn_table_s8", (("count", y.elements), ("table", table)), op.inputs, op.outputs)
-    return LayerCode(_SOURCES, (call,), may_overwrite=IN_PLACE)
+    return LayerCode(_SOURCES, (call,))
 
 
 def _call(op: Operator, function: str, *params: tuple[str, Field]) -> LayerCode:
-    return LayerCode(_SOURCES, (Call(function, params, op.inputs, op.outputs),), may_overwrite=IN_PLACE)
+    return LayerCode(_SOURCES, (Call(function, params, op.inputs, op.outputs),))
 
 
 def _limit(graph: Graph, op: Operator, low: int, high: int) -> LayerCode:
@@ -74,7 +73,7 @@ def lower_relu(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         ("high", r.high),
     )
     call = Call("mn_requantize_s16_s16", params, op.inputs, op.outputs)
-    return LayerCode(("mn_quantize.c",), (call,), may_overwrite=IN_PLACE)
+    return LayerCode(("mn_quantize.c",), (call,))
 
 
 @lowering("RELU6")

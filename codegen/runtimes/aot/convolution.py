@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.common.integers import round_up
-from micronets_gen.model.graph import Array, DType, FullyConnectedOptions, Graph, Operator
+from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.operators import convolution, fully_connected
 from micronets_gen.operators.convolution import Geometry, Requantization
+from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
 from micronets_gen.runtimes.aot.registry import lowering
 

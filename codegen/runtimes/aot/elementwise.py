@@ -50,15 +50,8 @@ def _broadcast(graph: Graph, op: Operator) -> list[tuple[str, Field]]:
     return [(f"shape.{name}", value) for name, value in fields]
 
 
-def _in_place(graph: Graph, op: Operator) -> tuple[tuple[int, int], ...]:
-    """Inputs of the output's size are read element by element before the output is written there."""
-    elements = graph.tensor(op.outputs[0]).elements
-    return tuple((i, 0) for i, t in enumerate(op.inputs) if graph.tensor(t).elements == elements)
-
-
-def _layer(graph: Graph, op: Operator, function: str, params: list[tuple[str, Field]]) -> LayerCode:
-    call = Call(function, tuple(params), op.inputs, op.outputs)
-    return LayerCode(SOURCES, (call,), may_overwrite=_in_place(graph, op))
+def _layer(op: Operator, function: str, params: list[tuple[str, Field]]) -> LayerCode:
+    return LayerCode(SOURCES, (Call(function, tuple(params), op.inputs, op.outputs),))
 
 
 def _equal_sum(graph: Graph, op: Operator, r: SumRescaling) -> LayerCode:
@@ -80,7 +73,7 @@ def _equal_sum(graph: Graph, op: Operator, r: SumRescaling) -> LayerCode:
     )
     operands = (op.inputs[larger], op.inputs[1 - larger])
     call = Call("mn_add_s8" if whole else "mn_add_clamped_s8", params, operands, op.outputs)
-    return LayerCode(SOURCES, (call,), may_overwrite=((0, 0), (1, 0)))
+    return LayerCode(SOURCES, (call,))
 
 
 @lowering("ADD", "SUB")
@@ -103,7 +96,7 @@ def lower_sum(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         ("scale.low", r.low),
         ("scale.high", r.high),
     ]
-    return _layer(graph, op, f"mn_sum_{SUFFIX[y.dtype]}", fields)
+    return _layer(op, f"mn_sum_{SUFFIX[y.dtype]}", fields)
 
 
 @lowering("MUL")
@@ -120,11 +113,11 @@ def lower_product(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         ("scale.low", r.low),
         ("scale.high", r.high),
     ]
-    return _layer(graph, op, f"mn_mul_{SUFFIX[graph.tensor(op.outputs[0]).dtype]}", fields)
+    return _layer(op, f"mn_mul_{SUFFIX[graph.tensor(op.outputs[0]).dtype]}", fields)
 
 
 @lowering("MINIMUM", "MAXIMUM")
 def lower_extremum(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Choose between elements, broadcast."""
     function = f"mn_{op.kind.lower()}_{SUFFIX[graph.tensor(op.outputs[0]).dtype]}"
-    return _layer(graph, op, function, _broadcast(graph, op))
+    return _layer(op, function, _broadcast(graph, op))

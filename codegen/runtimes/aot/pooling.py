@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from micronets_gen.model.graph import DType, Graph, Operator, Pool2DOptions
+from micronets_gen.model.graph import DType, Graph, Operator
 from micronets_gen.operators.arithmetic import activation_range, leading_padding
+from micronets_gen.operators.pooling import Pool2DOptions
 from micronets_gen.plan.plan import Call, LayerCode
 from micronets_gen.runtimes.aot.elementwise import SUFFIX
 from micronets_gen.runtimes.aot.registry import lowering
@@ -30,12 +31,12 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
             ("channels", x.shape[3]),
             ("out_height", y.shape[1]),
             ("out_width", y.shape[2]),
-            ("filter_height", options.filter_h),
-            ("filter_width", options.filter_w),
+            ("filter_height", options.filter_height),
+            ("filter_width", options.filter_width),
             ("stride_height", options.stride_h),
             ("stride_width", options.stride_w),
-            ("pad_top", leading_padding(x.shape[1], y.shape[1], options.filter_h, options.stride_h)),
-            ("pad_left", leading_padding(x.shape[2], y.shape[2], options.filter_w, options.stride_w)),
+            ("pad_top", leading_padding(x.shape[1], y.shape[1], options.filter_height, options.stride_h)),
+            ("pad_left", leading_padding(x.shape[2], y.shape[2], options.filter_width, options.stride_w)),
             ("low", low),
             ("high", high),
         ),

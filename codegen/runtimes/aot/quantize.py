@@ -16,8 +16,7 @@ def _layer(graph: Graph, op: Operator, family: str, *params: tuple[str, Field]) 
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     function = f"mn_{family}_{SUFFIX[x.dtype]}_{SUFFIX[y.dtype]}"
     call = Call(function, (("count", y.elements), *params), op.inputs, op.outputs)
-    in_place = ((0, 0),) if x.dtype.size == y.dtype.size else ()
-    return LayerCode(("mn_quantize.c",), (call,), may_overwrite=in_place)
+    return LayerCode(("mn_quantize.c",), (call,))
 
 
 @lowering("QUANTIZE")

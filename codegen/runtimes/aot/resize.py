@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from micronets_gen.model.graph import Graph, Operator, ResizeOptions
-from micronets_gen.operators.resize import nearest
+from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators.resize import ResizeOptions, nearest
 from micronets_gen.plan.plan import Call, Constant, LayerCode
 from micronets_gen.runtimes.aot.registry import lowering
 

@@ -35,4 +35,4 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         function = "mn_softmax_s8" if y.dtype is DType.INT8 else "mn_softmax_s8_s16"
         params.append(("smallest", smallest))
     call = Call(function, tuple(params), op.inputs, op.outputs)
-    return LayerCode(("mn_softmax.c",), (call,), may_overwrite=((0, 0),) if x.dtype is y.dtype else ())
+    return LayerCode(("mn_softmax.c",), (call,))
