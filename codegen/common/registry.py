@@ -17,15 +17,16 @@ class Registry(Generic[T]):
 
     Args:
         what: What an entry is, for messages to developers.
-        package: The package whose modules add entries; each is imported before the entries are first read.
+        package: The package whose modules add entries; each is imported before the entries are first read. Empty where
+            the module of the registry adds them all.
     """
 
-    def __init__(self, what: str, package: str) -> None:
+    def __init__(self, what: str, package: str = "") -> None:
         self._what = what
         self._package = package
         self._entries: dict[str, T] = {}
         self._lacking: dict[str, str] = {}
-        self._complete = False
+        self._complete = not package
 
     def add(self, name: str, entry: T) -> None:
         """Add an entry.

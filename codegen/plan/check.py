@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from micronets_gen.model.graph import Graph, Operator
-from micronets_gen.operators import Problem, operator_specs
+from micronets_gen.operators import Problem, layer, operator_specs
 
 __all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model"]
 
@@ -84,7 +84,7 @@ def _check(graph: Graph, op: Operator) -> tuple[Problem, ...]:
     if spec is None:
         return (
             Problem(
-                f"{op.name} ({op.kind})",
+                layer(op),
                 "the operator is not supported",
                 "replace the layer; supported are " + ", ".join(operator_specs()),
             ),

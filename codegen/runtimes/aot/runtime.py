@@ -7,13 +7,14 @@ from pathlib import Path
 
 from micronets_gen.boards.board import Board
 from micronets_gen.model.graph import Graph
-from micronets_gen.operators import Problem
+from micronets_gen.operators import Problem, layer
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Constant, Plan
 from micronets_gen.runtimes.aot.code_size import code_bytes
 from micronets_gen.runtimes.aot.planner import plan_layers
+from micronets_gen.runtimes.aot.registry import LOWERINGS, lowerings
 from micronets_gen.runtimes.aot.source import model_files
 from micronets_gen.runtimes.base import LayerKernel, Sources
 
@@ -27,8 +28,16 @@ class AotRuntime:
     name = "aot"
 
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
-        """Return the uses of operators that have no exact meaning here; there is a kernel for all others."""
-        return check_model(graph)
+        """Return the uses of operators that have no exact meaning here, or no kernel."""
+        return check_model(graph) or tuple(
+            Problem(
+                layer(op),
+                f"aot has no kernel for it: {LOWERINGS.why_not(op.kind) or 'nobody wrote one'}",
+                "build with --runtime tflm",
+            )
+            for op in graph.operators
+            if op.kind not in lowerings()
+        )
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
         """Choose kernels and lay out the arena for the board's instruction set."""

@@ -8,6 +8,7 @@ planning, tables between the two.
 from __future__ import annotations
 
 from micronets_gen.model.graph import Graph, Operator
+from micronets_gen.operators import operator_specs
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import LayerCode
 
@@ -35,8 +36,9 @@ def _channels(graph: Graph, op: Operator) -> int:
 
 def _scratch(graph: Graph, op: Operator) -> int:
     """Bound what kernels ask for: a few columns of the window as int16, and a word for each channel."""
-    if op.kind in {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}:
-        weights = graph.tensor(op.inputs[1]).shape
+    filter_position = operator_specs()[op.kind].schema.position("filter")
+    if filter_position is not None:
+        weights = graph.tensor(op.inputs[filter_position]).shape
         window = max(weights[1] * weights[2], 1) * max(weights[-1], 128) if len(weights) == 4 else 0
         spread = graph.tensor(op.outputs[0]).nbytes * 4 if op.kind == "TRANSPOSE_CONV" else 0
         return _SCRATCH + 8 * window + 8 * _channels(graph, op) + spread

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from micronets_gen.operators import Problem
+from micronets_gen.operators import Problem, operator_specs
 from micronets_gen.runtimes.tflm.operators import Operand, Signature
 
 _SWITCH = re.compile(r"\bswitch\s*\(\s*(?P<subject>[\w.>-]+?)(?:->|\.|_)type\s*\)\s*\{")
@@ -32,9 +32,6 @@ _REMEDY = "build with --runtime aot"
 _CHAINS = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "RESIZE_NEAREST_NEIGHBOR"})
 # An inequality that is an error: kernels/shape.cc, Prepare.
 _OUTPUTS = {"SHAPE": frozenset({"INT32"})}
-_DATA_INPUT = {"SPLIT": 1, "TRANSPOSE_CONV": 2}
-_POSITIONS = {"axis": 1, "dims": 0, "begin": 1, "end": 2, "paddings": 1, "perm": 1, "size": 1, "strides": 3}
-_SPLIT_AXIS = 0
 
 _RANKS = {
     # kernels/cmsis_nn/maximum_minimum.cc, FillVariableShape: four sizes.
@@ -49,7 +46,6 @@ _RANKS = {
 # kernels/internal/runtime_shape.h, kMaxSmallSize.
 _MOST_RANK = 6
 _SHAPELESS = frozenset({"RESHAPE", "SQUEEZE"})
-_BIAS_POSITION = {"DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 # Reads it as 64 bits whatever its type: kernels/cmsis_nn/fully_connected.cc, EvalQuantizedInt16, and
 # kernels/cmsis_nn/depthwise_conv.cc, EvalQuantizedPerChannel16x8.
 _WIDE_BIAS = frozenset({"DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -122,7 +118,7 @@ def missing(layer: str) -> Problem:
 
 
 def _reasons(use: Signature, limits: KernelLimits) -> Iterator[str]:
-    data = _operand(use, _DATA_INPUT.get(use.kind, 0))
+    data = _at(use, _position(use.kind, "input") or 0)
     for role, operand, allowed in (
         ("input", data, limits.inputs),
         ("output", use.outputs[0] if use.outputs else None, limits.outputs),
@@ -132,8 +128,7 @@ def _reasons(use: Signature, limits: KernelLimits) -> Iterator[str]:
     if limits.most_inputs is not None and len(use.inputs) > limits.most_inputs:
         yield f"TFLM's kernel joins at most {limits.most_inputs} inputs, not {len(use.inputs)}"
     for name in sorted(limits.constants):
-        position = _SPLIT_AXIS if (use.kind, name) == ("SPLIT", "axis") else _POSITIONS.get(name)
-        operand = None if position is None else _operand(use, position)
+        operand = _operand(use, name)
         if operand is not None and not operand.constant:
             yield f"TFLM's kernel takes a constant '{name}', and this one is computed"
     yield from _rank_reasons(use)
@@ -151,9 +146,9 @@ def _rank_reasons(use: Signature) -> Iterator[str]:
 
 
 def _bias_reasons(use: Signature, data: str) -> Iterator[str]:
-    if data != "INT16" or use.kind not in _BIAS_POSITION:
+    if data != "INT16":
         return
-    bias = _operand(use, _BIAS_POSITION[use.kind])
+    bias = _operand(use, "bias")
     if bias is None and use.kind in _NEEDS_BIAS:
         yield "CMSIS-NN's kernel for int16 looks at the type of a bias that is not there"
     if bias is not None and use.kind in _WIDE_BIAS and bias.type != "INT64":
@@ -181,8 +176,19 @@ def _name(subject: str) -> str:
     return re.split(r"->|\.", subject)[-1]
 
 
-def _operand(use: Signature, position: int) -> Operand | None:
+def _operand(use: Signature, name: str) -> Operand | None:
+    """Return the input of a name; None where it is omitted, or the operator has none of that name."""
+    position = _position(use.kind, name)
+    return None if position is None else _at(use, position)
+
+
+def _at(use: Signature, position: int) -> Operand | None:
     return use.inputs[position] if position < len(use.inputs) else None
+
+
+def _position(kind: str, name: str) -> int | None:
+    spec = operator_specs().get(kind)
+    return spec.schema.position(name) if spec else None
 
 
 def _either(types: Iterable[str]) -> str:

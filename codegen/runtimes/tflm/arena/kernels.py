@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from micronets_gen.common.integers import ceil_div
+from micronets_gen.common.registry import Registry
 from micronets_gen.errors import ModelError
 from micronets_gen.runtimes.tflm.arena import cmsis_nn
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd, Window
@@ -60,7 +61,10 @@ class Target:
     for_speed: bool = True
 
 
-_Kernel = Callable[[Model, Node, Target], Requests]
+Kernel = Callable[[Model, Node, Target], Requests]
+
+ARENA_REQUESTS: Registry[Kernel] = Registry("arena requests")
+"""What each operator asks for, by builtin name, or why that is not known."""
 
 
 def requests_of(model: Model, node: Node, target: Target) -> Requests:
@@ -70,11 +74,12 @@ def requests_of(model: Model, node: Node, target: Target) -> Requests:
         ModelError: it is none of those that are known, or it is damaged: results that nothing uses are not checked
             when a model is read.
     """
-    kernel = _KERNELS.get(node.kind)
+    kernel = ARENA_REQUESTS.entries().get(node.kind)
     if kernel is None:
         raise ModelError(
             f"how much of TFLM's arena {node.kind} takes is not known",
             where=f"operator {node.index}",
+            why=ARENA_REQUESTS.why_not(node.kind),
             remedy="take a board that an emulator covers, where the arena is measured, or --runtime aot",
         )
     try:
@@ -107,7 +112,7 @@ def _of(node: Node, *positions: int) -> tuple[int, ...]:
 
 def _simple(
     builtin: str = "", data: TypeName | None = None, inputs: tuple[int, ...] = (), output: bool = True
-) -> _Kernel:
+) -> Kernel:
     """A kernel that copies some inputs and perhaps the output, and asks for nothing beyond its data."""
     options = _options(builtin) if builtin else None
 
@@ -317,7 +322,7 @@ def _operands(model: Model, node: Node, *positions: int) -> tuple[Tensor, ...]:
     return (*tensors, model.tensors[node.outputs[0]])
 
 
-_KERNELS: Mapping[str, _Kernel] = {
+_KERNELS: Mapping[str, Kernel] = {
     "ADD": _simple("TfLiteAddParams", _op_data("add.cc"), (0, 1)),
     "AVERAGE_POOL_2D": _pooling,
     "CONCATENATION": _concatenation,
@@ -361,5 +366,5 @@ _KERNELS: Mapping[str, _Kernel] = {
     "TRANSPOSE_CONV": _transpose_convolution,
 }
 
-KINDS = frozenset(_KERNELS)
-"""Operators whose requests are known."""
+for _kind, _kernel in _KERNELS.items():
+    ARENA_REQUESTS.add(_kind, _kernel)
