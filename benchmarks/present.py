@@ -27,6 +27,7 @@ COLUMNS = (
     "stack",
 )
 _NAMES = 3
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
 def rows(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
@@ -84,17 +85,17 @@ def to_json(measurements: Sequence[Measurement], timing: BuildTime | None) -> di
     }
 
 
-def update_docs(path: Path, measurements: Sequence[Measurement]) -> None:
-    """Replace the generated section of a Markdown file.
+def replace_section(path: Path, table: str, begin: str = BEGIN) -> None:
+    """Replace the generated section of a Markdown file that a line begins.
 
     Raises:
         UsageError: it has no such section.
     """
     text = path.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
+    head, found, rest = text.partition(begin)
     _, end, tail = rest.partition(END)
-    if not begin or not end:
+    if not found or not end:
         raise UsageError(
-            "has no generated section", where=str(path), remedy=f"restore the lines {BEGIN}, {END}"
+            "has no generated section", where=str(path), remedy=f"restore the lines {begin}, {END}"
         )
-    path.write_text(f"{head}{BEGIN}\n\n{to_markdown(measurements)}\n{END}{tail}", encoding="utf-8")
+    path.write_text(f"{head}{begin}\n\n{table}\n{END}{tail}", encoding="utf-8")

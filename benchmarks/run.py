@@ -19,10 +19,8 @@ from benchmarks.measure import (
     measure_all,
     model_file,
 )
-from benchmarks.present import to_json, to_markdown, to_table, update_docs
+from benchmarks.present import DOCS, replace_section, to_json, to_markdown, to_table
 from micronets_gen.errors import MicronetsError
-
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -63,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     if arguments.update_docs:
-        update_docs(DOCS, found)
+        replace_section(DOCS, to_markdown(found))
     if arguments.json:
         print(json.dumps(to_json(found, timing), indent=2))
     elif arguments.markdown:

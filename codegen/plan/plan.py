@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from micronets_gen.boards.board import Board
 from micronets_gen.model.graph import Array, Graph
 
+WORD = 4
+"""Smallest alignment of a tensor in the arena, in bytes: kernels load words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Constant:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure import BOARDS, Measurement, baseline, measure, model_file
-from benchmarks.present import BEGIN, COLUMNS, END, to_json, to_markdown, update_docs
+from benchmarks.present import BEGIN, COLUMNS, END, replace_section, to_json, to_markdown
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import UsageError
 from micronets_gen.jobs import bench
@@ -122,13 +122,13 @@ def test_board_without_emulator_is_an_error(tmp_path: Path, monkeypatch: pytest.
 def test_docs_keep_what_people_wrote(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    update_docs(page, [SAMPLE])
-    update_docs(page, [SAMPLE])
+    replace_section(page, to_markdown([SAMPLE]))
+    replace_section(page, to_markdown([SAMPLE]))
     text = page.read_text()
     assert text == f"before\n{BEGIN}\n\n{to_markdown([SAMPLE])}\n{END}\nafter\n"
     page.write_text("nothing to replace")
     with pytest.raises(UsageError, match="no generated section"):
-        update_docs(page, [SAMPLE])
+        replace_section(page, to_markdown([SAMPLE]))
 
 
 def test_published_page_shows_this_table() -> None:

@@ -21,7 +21,7 @@ import pytest
 from micronets_gen.model.graph import Array, Graph
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.check import check_model
-from micronets_gen.plan.memory import verify
+from micronets_gen.plan.verify import verify
 from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.source import model_files
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 from itertools import permutations
 
@@ -13,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micronets_gen.model.graph import DType, Graph, NoOptions, Operator, Tensor
-from micronets_gen.plan.memory import MemoryPlanError, plan_memory, timeline, verify
+from micronets_gen.plan.memory import plan_memory, timeline
 from micronets_gen.plan.plan import LayerCode, MemoryPlan
+from micronets_gen.plan.verify import MemoryPlanError, verify
 
 
 class Net:
@@ -343,17 +343,6 @@ def best_of_all_orders(plan: MemoryPlan) -> int:
     return best
 
 
-def test_a_hundred_operators_take_less_than_50_ms() -> None:
-    rng = random.Random(5)
-    nets = [random_net(rng, 100) for _ in range(5)]
-    times = []
-    for graph, layers in nets:
-        start = time.process_time()
-        plan_memory(graph, layers)
-        times.append(time.process_time() - start)
-    assert sorted(times)[2] < 0.05
-
-
 # --- the proof notices what is wrong --------------------------------------------------------------------
 
 
@@ -433,3 +422,12 @@ def test_proof_rejects_a_wrong_peak() -> None:
     graph, layers, plan = planned()
     with pytest.raises(MemoryPlanError, match="the peak is 192 bytes, not 100"):
         verify(replace(plan, peak=100), graph, layers)
+
+
+def test_proof_finds_a_tensor_without_a_place() -> None:
+    graph, layers, plan = planned()
+    for tensor in (0, 1, 2):
+        rest = tuple(b for b in plan.buffers if tensor not in b.tensors)
+        without = replace(plan, buffers=rest)
+        with pytest.raises(MemoryPlanError, match=f"tensor {tensor} has no place in the arena"):
+            verify(replace(without, peak=max(timeline(without, 3))), graph, layers)
