@@ -1,0 +1,1 @@
+"""The files of ABS, which the generator lacks, as CONTRIBUTING has a new operator added."""
