@@ -172,7 +172,7 @@ def build(
         strict_kernels=strict_kernels,
     )
     with _status(as_json) as notify:
-        built = build_project(request, notify)
+        built = build_project(request, notify, _tell)
     report = built.report
     image, stack = report.image, report.stack
     if as_json:
@@ -235,6 +235,7 @@ def run(
             port=port,
             clock_fails=clock_fails,
             progress=lambda *done: notify(progress_text(*done)),
+            tell=_tell,
         )
     result = report.run
     assert result is not None
@@ -451,6 +452,11 @@ def _print(what: RenderableType) -> None:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
+
+
+def _tell(sentence: str) -> None:
+    """Print what a person must see although a program may read the output."""
+    _console(stderr=True).print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
+    """Whether a file has exactly these bytes."""
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:

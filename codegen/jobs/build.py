@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from micronets_gen import __version__
+from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board, load_boards
-from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.bundled.catalogue import ModelSource, resolve_model
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.model.graph import Graph
@@ -74,17 +75,49 @@ class Built:
     report: Report
 
 
-def build(request: Request, notify: Notify = lambda _step: None) -> Built:
-    """Turn a model into a project, and compile it.
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What a request stands for."""
+
+    request: Request
+    board: Board
+    source: ModelSource
+    graph: Graph
+    name: str
+    folder: Path
+    notify: Notify
+    tell: Notify
+
+
+def build(
+    request: Request, notify: Notify = lambda _step: None, tell: Notify = lambda _sentence: None
+) -> Built:
+    """Turn a model into a project, and compile it; while another process works in the folder, wait.
+
+    Args:
+        request: What is asked.
+        notify: Told each step, for a line that changes.
+        tell: Told what a person must see: what is overwritten, what is waited for.
 
     Raises:
         MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is
             untouched unless the project was complete.
     """
-    return _build(request, None, notify, _RESIZINGS)
+    from micronets_gen.project.folder import exclusive_folder
+    from micronets_gen.project.write import require_own
+
+    notify("reading the model")
+    board = load_board(request.board)
+    source = resolve_model(request.model)
+    graph = read_model(source.path)
+    name = source.name or graph.name
+    folder = request.out or Path("build") / f"{board.name}-{name}"
+    require_own(folder, force=request.force)
+    with exclusive_folder(folder, tell):
+        return _build(_Job(request, board, source, graph, name, folder, notify, tell), None, _RESIZINGS)
 
 
-def _build(request: Request, choice: Choice | None, notify: Notify, resizings: int) -> Built:
+def _build(job: _Job, choice: Choice | None, resizings: int) -> Built:
     """Build; again with another arena, ``resizings`` times at most, where the image proves that it needs one."""
     from micronets_gen.jobs.analyse import describe_image
     from micronets_gen.project.pio import RegionOverflowError
@@ -94,15 +127,11 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
     from micronets_gen.report.describe import describe_board, describe_layers, describe_model, with_kernels
     from micronets_gen.runtimes.tflm.guard import require_fast
 
-    notify("reading the model")
-    board = load_board(request.board)
-    source = resolve_model(request.model)
-    graph = read_model(source.path)
+    request, board, source, graph, notify = job.request, job.board, job.source, job.graph, job.notify
     choice = choice or _choose(graph, request, notify)
 
     notify("planning")
-    name = source.name or graph.name
-    plan = choice.runtime.plan(graph, board, name)
+    plan = choice.runtime.plan(graph, board, job.name)
     footprint = choice.runtime.footprint(plan)
     samples = request.vectors or source.vectors
     plan = place(plan, footprint, load_boards())
@@ -129,11 +158,10 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
         quiet_flags=sources.quiet_flags,
         about=source.about,
     )
-    folder = request.out or Path("build") / f"{board.name}-{name}"
-    with _writing(folder):
-        project.write(folder, force=request.force)
+    with _writing(job.folder):
+        project.write(job.folder, force=request.force, tell=job.tell, also=(REPORT_JSON, REPORT_HTML))
     report = Report(
-        model=replace(describe_model(graph), name=name, about=source.about),
+        model=replace(describe_model(graph), name=job.name, about=source.about),
         board=describe_board(board),
         runtime=plan.runtime,
         runtime_reason=choice.reason,
@@ -143,30 +171,30 @@ def _build(request: Request, choice: Choice | None, notify: Notify, resizings: i
         lock=(("vectors", vectors.source),),
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
-    write_report(folder, report)
+    write_report(job.folder, report)
     elf = None
     if request.compile:
         notify("compiling")
         try:
-            images = compile_project(folder, [*environments(board), *choice.runtime.trials(board)])
+            images = compile_project(job.folder, [*environments(board), *choice.runtime.trials(board)])
         except RegionOverflowError as error:
             raise overflowed(plan, footprint, error.region, error.excess, load_boards()) from error
         notify("analysing the image")
         arena = choice.runtime.prove(plan, images)
         resized = choice.runtime.resized(plan, arena) if arena else None
         if resized and resizings:
-            return _build(request, replace(choice, runtime=resized), notify, resizings - 1)
+            return _build(job, replace(choice, runtime=resized), resizings - 1)
         elf = images[environments(board)[0]]
         image, stack = describe_image(elf, board, choice.runtime.indirect_calls(plan, elf))
         kernels = choice.runtime.kernels(plan, elf)
         report = replace(
             report, image=image, stack=stack, arena=arena, layers=with_kernels(report.layers, kernels)
         )
-        write_report(folder, report)
+        write_report(job.folder, report)
         _require_stack(report)
         if request.strict_kernels:
             require_fast(plan, kernels)
-    return Built(folder, elf, report)
+    return Built(job.folder, elf, report)
 
 
 def _choose(graph: Graph, request: Request, notify: Notify) -> Choice:
@@ -200,12 +228,13 @@ def write_report(folder: Path, report: Report) -> None:
     Raises:
         UsageError: the folder cannot be written.
     """
+    from micronets_gen.project.folder import drafts_of
     from micronets_gen.report.document import to_json
     from micronets_gen.report.html import to_html
 
     for name, text in ((REPORT_JSON, to_json(report)), (REPORT_HTML, to_html(report))):
         with _writing(folder):
-            write_atomically(folder / name, text)
+            write_atomically(folder / name, text, drafts=drafts_of(folder))
 
 
 @contextmanager

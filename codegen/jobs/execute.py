@@ -14,6 +14,7 @@ from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.result import RunResult
 from micronets_gen.errors import RunError, UsageError
 from micronets_gen.jobs.build import REPORT_JSON, write_report
+from micronets_gen.project.folder import exclusive_folder
 from micronets_gen.project.project import PLATFORM
 from micronets_gen.report.document import from_json
 from micronets_gen.report.report import Report
@@ -54,6 +55,7 @@ def run_project(
     port: str | None = None,
     clock_fails: bool = False,
     progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda _sentence: None,
 ) -> Report:
     """Run the release image, then the profiled one for the layers, and write the report.
 
@@ -66,6 +68,7 @@ def run_project(
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
         progress: See :data:`Progress`.
+        tell: Told where another process works in the project, and this one waits.
 
     Raises:
         RunError: the firmware did not run to its end.
@@ -80,7 +83,8 @@ def run_project(
             board = json.loads((project / PLATFORM / "tools" / "board.json").read_text(encoding="utf-8"))
             images = Images.of(project, report.board.name)
             if images.stale(project):
-                images.compile(project)
+                with exclusive_folder(project, tell):
+                    images.compile(project)
             report = _described(report, images.release, board)
 
             def execute(elf: Path, name: str) -> RunResult:
@@ -105,7 +109,8 @@ def run_project(
             remedy=(_remedy(project) if port is None else "") or error.remedy,
         ) from error
     report = report.with_run(run)
-    write_report(project, report)
+    with exclusive_folder(project, tell):
+        write_report(project, report)
     return report
 
 

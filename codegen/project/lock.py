@@ -111,7 +111,7 @@ class Lock:
             generator=table["generator"],
         )
         files = {str(name): str(value) for name, value in table["files"].items()}
-        if any(_outside(name) for name in files):
+        if any(is_outside(name) for name in files):
             raise ValueError("a path leads out of the project")
         return cls(inputs, files, tuple(str(name) for name in table["user_files"]))
 
@@ -135,6 +135,7 @@ def _sorted(values: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(values.items()))
 
 
-def _outside(name: str) -> bool:
+def is_outside(name: str) -> bool:
+    """Whether a path of a project would lead out of it."""
     path = PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts

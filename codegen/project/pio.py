@@ -16,6 +16,7 @@ from pathlib import Path
 from micronets_gen.common.caches import cache_root
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ToolError
+from micronets_gen.project.folder import drafts_of
 
 COMPILER = "arm-none-eabi-gcc"
 TOOLCHAIN = "toolchain-gccarmnoneeabi"
@@ -222,5 +223,5 @@ def _settings() -> dict[str, str]:
 def _write_log(project: Path, output: str) -> Path:
     log = project / ".pio" / "micronets.log"
     log.parent.mkdir(exist_ok=True)
-    write_atomically(log, output)
+    write_atomically(log, output, drafts=drafts_of(project))
     return log

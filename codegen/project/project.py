@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,9 +41,24 @@ class Project:
     user_files: Mapping[str, bytes]
     inputs: Inputs
 
-    def write(self, root: Path, *, force: bool = False) -> Written:
+    def write(
+        self,
+        root: Path,
+        *,
+        force: bool = False,
+        tell: Callable[[str], None] = lambda _text: None,
+        also: Sequence[str] = (),
+    ) -> Written:
         """Write it to ``root``; see :func:`micronets_gen.project.write.write_files`."""
-        return write_files(root, self.files, inputs=self.inputs, user_files=self.user_files, force=force)
+        return write_files(
+            root,
+            self.files,
+            inputs=self.inputs,
+            user_files=self.user_files,
+            force=force,
+            tell=tell,
+            also=also,
+        )
 
 
 @dataclass(frozen=True)

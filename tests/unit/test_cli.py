@@ -315,8 +315,8 @@ def test_unknown_board(cli: Cli, tmp_path: Path) -> None:
     assert (done.status, done.out) == (4, "")
     assert done.err == (
         "error: there is no board 'nucleo_f746z'\n"
-        "  what to do: Did you mean 'nucleo_f746zg', 'nucleo_f767zi' or 'nucleo_h743zi'? "
-        "'micronets-gen boards' lists them; the path of a .toml file works, too.\n"
+        "  what to do: did you mean nucleo_f746zg, nucleo_f767zi or nucleo_h743zi? "
+        "'micronets-gen boards' lists them; the path of a .toml file works, too\n"
     )
     assert not (tmp_path / "p").exists()
 
@@ -396,7 +396,9 @@ def test_output_folder_is_someone_elses(cli: Cli, tmp_path: Path) -> None:
         "  what to do: choose another folder with --out, or write into this one with --force\n"
     )
     assert snapshot(tmp_path) == {"thesis.tex": b"years of work"}
-    assert cli(*words, "--force").status == 0
+    write(tmp_path / "README.md", b"what the thesis is about")
+    done = cli(*words, "--force")
+    assert (done.status, done.err) == (0, f"overwriting in {tmp_path}: README.md\n")
     assert snapshot(tmp_path)["thesis.tex"] == b"years of work"
 
 
@@ -432,7 +434,7 @@ def test_run_of_what_is_no_project(cli: Cli, tmp_path: Path) -> None:
         assert (done.status, done.out) == (2, "")
         assert done.err == (
             f"error: {folder}: this is no project that micronets-gen built\n"
-            "  why: report.json: No such file or directory\n"
+            "  why: report.json: the file does not exist\n"
             "  what to do: give the folder that 'micronets-gen build' named\n"
         )
 

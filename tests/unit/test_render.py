@@ -214,9 +214,7 @@ def test_file_where_a_folder_must_be_is_one_message(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_new_folder_is_a_project_from_its_first_file_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "p"
     real = Path.replace
 
@@ -229,7 +227,7 @@ def test_new_folder_is_a_project_from_its_first_file_on(
         patch.setattr(Path, "replace", stop_at_b)
         with pytest.raises(KeyboardInterrupt):
             write(root)
-    assert write(root).written == ("lib/x/b.c",)
+    assert write(root).written == ("lib/x/b.c", "micronets.lock")
 
 
 def test_templates_must_know_every_name() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from micronets_gen.common.locks import LockedError, exclusive
 from micronets_gen.runtimes.tflm.sources import cache, git
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
 from micronets_gen.runtimes.tflm.sources.pins import Pin
@@ -104,11 +105,22 @@ def seal(pin: Pin, partial: Path, origin: cache.Origin) -> None:
 
 @contextmanager
 def cache_lock(folder: Path, waiting: Callable[[], None]) -> Iterator[int]:
-    """Hold the lock of one entry."""
-    from micronets_gen.runtimes.tflm.sources.lock import exclusive
+    """Hold the lock of one entry.
 
-    with exclusive(folder.with_name(f".{folder.name}.lock"), waiting) as lock:
-        yield lock
+    Raises:
+        SourcesError: another process holds it and does not end.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    try:
+        # The file stays: a git that outlives this process still has it open.
+        with exclusive(path, waiting) as lock:
+            yield lock
+    except LockedError:
+        raise SourcesError(
+            "another process has been fetching the same sources for too long",
+            where=str(path),
+            remedy="end that process (a git fetch may have outlived its parent), then try again",
+        ) from None
 
 
 def bring(pin: Pin, url: str, on_progress: OnProgress, *, local: bool = False) -> None:
