@@ -22,6 +22,7 @@ from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Plan
 from micronets_gen.project.vectors import Vectors, vectors_for
 from micronets_gen.report.report import Report
+from micronets_gen.runtimes.base import RELEASE, Runtime
 from micronets_gen.runtimes.choose import Choice, choose_for_model
 
 REPORT_JSON = "report.json"
@@ -114,87 +115,118 @@ def build(
     folder = request.out or Path("build") / f"{board.name}-{name}"
     require_own(folder, force=request.force)
     with exclusive_folder(folder, tell):
-        return _build(_Job(request, board, source, graph, name, folder, notify, tell), None, _RESIZINGS)
+        return _build(_Job(request, board, source, graph, name, folder, notify, tell))
 
 
-def _build(job: _Job, choice: Choice | None, resizings: int) -> Built:
-    """Build; again with another arena, ``resizings`` times at most, where the image proves that it needs one."""
-    from micronets_gen.jobs.analyse import describe_image
-    from micronets_gen.project.pio import RegionOverflowError
-    from micronets_gen.project.pio import build as compile_project
-    from micronets_gen.project.project import Library, environments, project_files
-    from micronets_gen.project.soc_files import soc_files
-    from micronets_gen.report.describe import describe_board, describe_layers, describe_model, with_kernels
-    from micronets_gen.runtimes.tflm.guard import require_fast
+def _build(job: _Job) -> Built:
+    """Build; again with another arena, :data:`_RESIZINGS` times at most, where the image proves that it needs one."""
+    choice = _choose(job.graph, job.request, job.notify)
+    for _ in range(1 + _RESIZINGS):
+        job.notify("planning")
+        planned = _plan(job, choice)
+        job.notify("writing the project")
+        report = _write(job, planned)
+        if not job.request.compile:
+            return Built(job.folder, None, report)
+        job.notify("compiling")
+        images = _compile(job.folder, planned)
+        job.notify("analysing the image")
+        arena = choice.runtime.prove(planned.plan, images)
+        resized = choice.runtime.resized(planned.plan, arena) if arena else None
+        if resized is None:
+            break
+        choice = replace(choice, runtime=resized)
+    report = _analyse(job, planned, images, replace(report, arena=arena))
+    return Built(job.folder, images[RELEASE.name(job.board.name)], report)
 
-    request, board, source, graph, notify = job.request, job.board, job.source, job.graph, job.notify
-    choice = choice or _choose(graph, request, notify)
 
-    notify("planning")
-    plan = choice.runtime.plan(graph, board, job.name)
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """What is decided before anything is written."""
+
+    choice: Choice
+    plan: Plan
+    footprint: Footprint
+    vectors: Vectors
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.choice.runtime
+
+
+def _plan(job: _Job, choice: Choice) -> _Planned:
+    """Plan the model on the board, with as many golden vectors as there is room for."""
+    request, graph = job.request, job.graph
+    plan = choice.runtime.plan(graph, job.board, job.name)
     footprint = choice.runtime.footprint(plan)
-    samples = request.vectors or source.vectors
+    samples = request.vectors or job.source.vectors
     plan = place(plan, footprint, load_boards())
-    count = request.vector_count or _vector_count(
-        plan, footprint, _FILE_VECTORS if samples else _RANDOM_VECTORS
-    )
+    most = _FILE_VECTORS if samples else _RANDOM_VECTORS
+    count = request.vector_count or _vector_count(plan, footprint, most)
     vectors = vectors_for(graph, samples, count=count)
     plan = place(plan, footprint, load_boards(), vector_bytes=_vector_bytes(vectors))
+    return _Planned(choice, plan, footprint, vectors)
 
-    notify("writing the project")
-    sources = choice.runtime.sources(plan, source.mark)
-    project = project_files(
-        plan,
-        vectors,
-        sources.files,
-        soc_files(board, arena_region=plan.arena_region, stack_bytes=footprint.stack),
-        pins=sources.pins,
-        library=Library.with_dependencies(sources.flags, sources.dependencies)
-        if sources.dependencies
-        else Library(flags=sources.flags),
-        language=sources.language,
-        libraries=sources.libraries,
-        documents=sources.documents,
-        quiet_flags=sources.quiet_flags,
-        about=source.about,
-    )
+
+def _write(job: _Job, planned: _Planned) -> Report:
+    """Write the project, and the report as far as it is known."""
+    from micronets_gen.project.project import project_files
+    from micronets_gen.project.soc_files import soc_files
+    from micronets_gen.report.describe import describe_board, describe_layers, describe_model
+
+    plan, source = planned.plan, job.source
+    board_files = soc_files(plan.board, arena_region=plan.arena_region, stack_bytes=planned.footprint.stack)
+    sources = planned.runtime.sources(plan, source.mark)
+    project = project_files(plan, planned.vectors, sources, board_files, about=source.about)
     with _writing(job.folder):
-        project.write(job.folder, force=request.force, tell=job.tell, also=(REPORT_JSON, REPORT_HTML))
+        project.write(job.folder, force=job.request.force, tell=job.tell, also=(REPORT_JSON, REPORT_HTML))
     report = Report(
-        model=replace(describe_model(graph), name=job.name, about=source.about),
-        board=describe_board(board),
+        model=replace(describe_model(job.graph), name=job.name, about=source.about),
+        board=describe_board(plan.board),
         runtime=plan.runtime,
-        runtime_reason=choice.reason,
+        runtime_reason=planned.choice.reason,
         generator=f"micronets-gen {__version__}",
         layers=describe_layers(plan),
         memory=plan.memory,
-        lock=(("vectors", vectors.source),),
+        lock=(("vectors", planned.vectors.source),),
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
     write_report(job.folder, report)
-    elf = None
-    if request.compile:
-        notify("compiling")
-        try:
-            images = compile_project(job.folder, [*environments(board), *choice.runtime.trials(board)])
-        except RegionOverflowError as error:
-            raise overflowed(plan, footprint, error.region, error.excess, load_boards()) from error
-        notify("analysing the image")
-        arena = choice.runtime.prove(plan, images)
-        resized = choice.runtime.resized(plan, arena) if arena else None
-        if resized and resizings:
-            return _build(job, replace(choice, runtime=resized), resizings - 1)
-        elf = images[environments(board)[0]]
-        image, stack = describe_image(elf, board, choice.runtime.indirect_calls(plan, elf))
-        kernels = choice.runtime.kernels(plan, elf)
-        report = replace(
-            report, image=image, stack=stack, arena=arena, layers=with_kernels(report.layers, kernels)
-        )
-        write_report(job.folder, report)
-        _require_stack(report)
-        if request.strict_kernels:
-            require_fast(plan, kernels)
-    return Built(job.folder, elf, report)
+    return report
+
+
+def _compile(folder: Path, planned: _Planned) -> Mapping[str, Path]:
+    """Compile the release, the profiled image, and what the runtime tries out; return them by environment."""
+    from micronets_gen.project.pio import RegionOverflowError
+    from micronets_gen.project.pio import build as compile_project
+    from micronets_gen.project.project import environments
+
+    board = planned.plan.board
+    trials = [environment.name(board.name) for environment in planned.runtime.trials(board)]
+    try:
+        return compile_project(folder, [*environments(board), *trials])
+    except RegionOverflowError as error:
+        raise overflowed(
+            planned.plan, planned.footprint, error.region, error.excess, load_boards()
+        ) from error
+
+
+def _analyse(job: _Job, planned: _Planned, images: Mapping[str, Path], report: Report) -> Report:
+    """Report what is in the release image, and refuse it where its stack or its kernels are not as they must be."""
+    from micronets_gen.jobs.analyse import describe_image
+    from micronets_gen.report.describe import with_kernels
+    from micronets_gen.runtimes.tflm.guard import require_fast
+
+    plan, runtime = planned.plan, planned.runtime
+    elf = images[RELEASE.name(plan.board.name)]
+    image, stack = describe_image(elf, plan.board, runtime.indirect_calls(plan, elf))
+    kernels = runtime.kernels(plan, elf)
+    report = replace(report, image=image, stack=stack, layers=with_kernels(report.layers, kernels))
+    write_report(job.folder, report)
+    _require_stack(report)
+    if job.request.strict_kernels:
+        require_fast(plan, kernels)
+    return report
 
 
 def _choose(graph: Graph, request: Request, notify: Notify) -> Choice:

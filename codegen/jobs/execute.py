@@ -18,6 +18,7 @@ from micronets_gen.project.folder import exclusive_folder
 from micronets_gen.project.project import PLATFORM
 from micronets_gen.report.document import from_json
 from micronets_gen.report.report import Report
+from micronets_gen.runtimes.base import PROFILE, RELEASE
 
 Progress = Callable[[str, int, int], None]
 """Told the image's name, the instructions executed so far (0 where the emulator does not say) and the samples done."""
@@ -162,7 +163,7 @@ class Images:
         """Return where they are, or will be."""
         from micronets_gen.project.pio import image_of
 
-        names = (board, f"{board}_profile")
+        names = (RELEASE.name(board), PROFILE.name(board))
         return cls(names, image_of(project, names[0]), image_of(project, names[1]))
 
     def stale(self, project: Path) -> bool:

@@ -18,7 +18,7 @@ from micronets_gen.project.lock import Inputs, content_hash
 from micronets_gen.project.selftest import selftest_files
 from micronets_gen.project.vectors import Vectors
 from micronets_gen.project.write import Written, write_files
-from micronets_gen.runtimes.base import LibrarySources
+from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
 
 PLATFORM = "pio/micronets"
 TOOLS = {"platformio": "6.2.0", "scons": "4.11.1", "unicorn": "2.1.4"}
@@ -92,47 +92,19 @@ class Library:
         return _json(manifest)
 
 
-BOARD_LIBRARY = Library()
-SELFTEST_LIBRARY = Library()
-AOT_LIBRARY = Library(flags=("-O2", "-Werror"))
-
-
 def project_files(
-    plan: Plan,
-    vectors: Vectors,
-    model_files: Mapping[str, str | bytes],
-    board_files: Mapping[str, str],
-    *,
-    pins: Mapping[str, str] | None = None,
-    library: Library = AOT_LIBRARY,
-    language: str = "c",
-    libraries: Sequence[LibrarySources] = (),
-    documents: Mapping[str, str] | None = None,
-    quiet_flags: Sequence[str] = (),
-    about: str = "",
+    plan: Plan, vectors: Vectors, sources: Sources, board_files: Mapping[str, str], *, about: str = ""
 ) -> Project:
     """Assemble a project.
 
     Args:
         plan: What is built for which board.
         vectors: Golden vectors of the plan's model.
-        model_files: ``lib/model`` by name, without ``library.json``.
+        sources: What the runtime makes of the plan.
         board_files: ``lib/board`` by name, without ``library.json``.
-        pins: Versions of what the runtime brings along.
-        library: How ``lib/model`` is compiled.
-        language: Suffix of the user's ``src/main.*``: ``c`` or ``cc``.
-        libraries: What the runtime brings along beside ``lib/model``.
-        documents: Further files by path in the project.
-        quiet_flags: See :class:`micronets_gen.runtimes.base.Sources`.
         about: What the project's README says of the model.
     """
-    board = plan.board
-    values = {
-        **_values(plan, vectors),
-        "quiet_flags": list(quiet_flags),
-        "about": about,
-        "language": language,
-    }
+    values = {**_values(plan, vectors, sources), "about": about}
     files: dict[str, str | bytes] = {
         "platformio.ini": render("project/platformio.ini.j2", **values),
         "README.md": render("project/README.md.j2", **values),
@@ -141,42 +113,63 @@ def project_files(
         ".github/workflows/firmware.yml": render("project/firmware.yml.j2", **values),
         "test/test_custom_runner.py": template_text("project/test_custom_runner.py"),
         "test/test_model/test_main.c": template_text("project/test_main.c"),
-        **_under("lib/board", board_files),
-        "lib/board/library.json": BOARD_LIBRARY.manifest(
-            "board", f"Start-up code and drivers of {board.title}"
-        ),
-        **_under("lib/model", model_files),
-        "lib/model/library.json": library.manifest("model", f"The model {plan.model_name}"),
-        **_under("lib/selftest", selftest_files(plan, vectors)),
-        "lib/selftest/library.json": SELFTEST_LIBRARY.manifest(
-            "selftest", "Golden vectors and the self-test"
-        ),
-        **_under(PLATFORM, platform_files(board)),
-        **(documents or {}),
+        **_libraries(plan, vectors, sources, board_files),
+        **_under(PLATFORM, platform_files(plan.board)),
+        **sources.documents,
     }
-    for extra in libraries:
-        how = Library.with_dependencies(extra.flags, extra.dependencies, extra.unflags)
-        files |= _under(f"lib/{extra.name}", extra.files)
-        files[f"lib/{extra.name}/library.json"] = how.manifest(extra.name, extra.description)
-    user_files = {
-        f"src/main.{language}": render("project/main.c.j2", **values),
+    user_files: dict[str, str | bytes] = {
+        f"src/main.{sources.language}": render("project/main.c.j2", **values),
         "user.ini": render("project/user.ini.j2", **values),
     }
-    inputs = Inputs(
+    return Project(_encode(files), _encode(user_files), _inputs(plan, vectors, sources))
+
+
+def _libraries(
+    plan: Plan, vectors: Vectors, sources: Sources, board_files: Mapping[str, str]
+) -> dict[str, str | bytes]:
+    """Return ``lib``: what the model runs on, the model, its test, and what the runtime brings along."""
+    model = (
+        Library.with_dependencies(sources.flags, sources.dependencies)
+        if sources.dependencies
+        else Library(sources.flags)
+    )
+    libraries: list[tuple[str, str, Mapping[str, str | bytes], Library]] = [
+        ("board", f"Start-up code and drivers of {plan.board.title}", dict(board_files), Library()),
+        ("model", f"The model {plan.model_name}", dict(sources.files), model),
+        ("selftest", "Golden vectors and the self-test", dict(selftest_files(plan, vectors)), Library()),
+        *(
+            (
+                library.name,
+                library.description,
+                dict(library.files),
+                Library.with_dependencies(library.flags, library.dependencies, library.unflags),
+            )
+            for library in sources.libraries
+        ),
+    ]
+    files: dict[str, str | bytes] = {}
+    for name, description, content, how in libraries:
+        files |= _under(f"lib/{name}", content)
+        files[f"lib/{name}/library.json"] = how.manifest(name, description)
+    return files
+
+
+def _inputs(plan: Plan, vectors: Vectors, sources: Sources) -> Inputs:
+    board = plan.board
+    return Inputs(
         model=plan.model_name,
         model_sha256=plan.graph.sha256,
         board=board.name,
         board_sha256=content_hash(Path(board.path).read_bytes()) if board.path else "",
         runtime=plan.runtime,
-        pins=dict(pins or {}),
+        pins=dict(sources.pins),
         vectors=vectors.source,
     )
-    return Project(_encode(files), _encode(user_files), inputs)
 
 
 def environments(board: Board) -> tuple[str, str]:
     """Return the names of the release and of the profiled PlatformIO environment."""
-    return board.name, f"{board.name}_profile"
+    return RELEASE.name(board.name), PROFILE.name(board.name)
 
 
 def platform_files(board: Board) -> dict[str, str]:
@@ -230,7 +223,7 @@ def board_manifest(board: Board) -> str:
     )
 
 
-def _values(plan: Plan, vectors: Vectors) -> dict[str, object]:
+def _values(plan: Plan, vectors: Vectors, sources: Sources) -> dict[str, object]:
     """Return the plain values of the project's templates."""
     board, graph = plan.board, plan.graph
     return {
@@ -250,9 +243,20 @@ def _values(plan: Plan, vectors: Vectors) -> dict[str, object]:
             for name, version in TOOLS.items()
             if name != "unicorn" or (board.emulator and board.emulator.kind == "virtual")
         ],
+        "language": sources.language,
+        "environments": [_environment_values(e, board) for e in sources.environments],
         "vectors": vectors.count,
         "input": _tensor_values(graph.tensor(graph.inputs[0])),
         "output": _tensor_values(graph.tensor(graph.outputs[0])),
+    }
+
+
+def _environment_values(environment: Environment, board: Board) -> dict[str, str]:
+    name = environment.name(board.name)
+    return {
+        "name": name,
+        "purpose": environment.purpose.format(name=name),
+        "flags": " ".join(environment.flags),
     }
 
 

@@ -35,6 +35,33 @@ class LibrarySources:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """An environment of the project's ``platformio.ini``: one way to compile it.
+
+    Attributes:
+        suffix: What its name has after the board's; empty for the release.
+        purpose: What it is for; ``{name}`` stands for its name.
+        flags: Compiler flags that it adds.
+    """
+
+    suffix: str
+    purpose: str
+    flags: tuple[str, ...] = ()
+
+    def name(self, board: str) -> str:
+        """Return its name in a project for a board of this name."""
+        return f"{board}_{self.suffix}" if self.suffix else board
+
+
+RELEASE = Environment("", "Release: the model alone, without measuring.")
+PROFILE = Environment(
+    "profile",
+    "Profiled: the same, and the time of each layer: `pio run -e {name} -t upload -t monitor`.",
+    ("-D MODEL_PROFILE",),
+)
+
+
+@dataclass(frozen=True)
 class Sources:
     """Files of ``lib/model`` and how they are compiled.
 
@@ -46,8 +73,7 @@ class Sources:
         dependencies: Libraries that ``lib/model`` includes headers of; empty: PlatformIO looks for them.
         libraries: What lies beside ``lib/model``.
         documents: Further files by path in the project: notices.
-        quiet_flags: Flags of the release and the profiled environment that silence the runtime; where there
-            are some, a third environment has them not.
+        environments: The release and the profiled one first.
     """
 
     files: Mapping[str, str]
@@ -57,7 +83,7 @@ class Sources:
     dependencies: tuple[str, ...] = ()
     libraries: tuple[LibrarySources, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
-    quiet_flags: tuple[str, ...] = ()
+    environments: tuple[Environment, ...] = (RELEASE, PROFILE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +124,7 @@ class Runtime(Protocol):
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Return the model's library; ``mark`` is a sentence that its header repeats, or empty."""
 
-    def trials(self, board: Board) -> tuple[str, ...]:
+    def trials(self, board: Board) -> tuple[Environment, ...]:
         """Return environments to compile beside the release and the profiled one, for :meth:`prove`."""
 
     def prove(self, plan: Plan, images: Mapping[str, Path]) -> ArenaInfo | None:

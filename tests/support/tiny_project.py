@@ -10,6 +10,10 @@ from micronets_gen.plan.plan import Layer, MemoryPlan, Plan
 from micronets_gen.project.project import Project, project_files
 from micronets_gen.project.soc_files import soc_files
 from micronets_gen.project.vectors import Vectors
+from micronets_gen.runtimes.base import Sources
+
+FLAGS = ("-O2", "-Werror")
+"""Of the model's library, as the aot runtime has them."""
 
 BOARD = Board(
     name="tiny_mps2",
@@ -255,11 +259,11 @@ def tiny_project(vectors: Vectors | None = None, **model_files: str) -> Project:
     files = {"model.h": MODEL_H, "model.c": MODEL_C}
     files |= {name.replace("__", "."): text for name, text in model_files.items()}
     board_files = {"board.h": BOARD_H, "board.c": BOARD_C, "board.ld": BOARD_LD}
-    return project_files(tiny_plan(), vectors or tiny_vectors(), files, board_files)
+    return project_files(tiny_plan(), vectors or tiny_vectors(), Sources(files, FLAGS), board_files)
 
 
 def tiny_project_for(board: Board) -> Project:
     """Return the project for one of the package's boards, with that board's own start-up code."""
     board_files = soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048)
     files = {"model.h": MODEL_H, "model.c": MODEL_C}
-    return project_files(tiny_plan(board), tiny_vectors(), files, board_files)
+    return project_files(tiny_plan(board), tiny_vectors(), Sources(files, FLAGS), board_files)

@@ -17,7 +17,7 @@ from micronets_gen.jobs.execute import run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.arena import ArenaSize
 from micronets_gen.project.pio import build as compile_project
-from micronets_gen.project.project import Library, project_files
+from micronets_gen.project.project import project_files
 from micronets_gen.project.soc_files import soc_files
 from micronets_gen.project.vectors import vectors_for
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
@@ -25,7 +25,7 @@ from micronets_gen.runtimes.tflm.arena.kernels import Target
 from micronets_gen.runtimes.tflm.arena.model import read_model as read_allocations
 from micronets_gen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
 from micronets_gen.runtimes.tflm.arena.predict import predict
-from micronets_gen.runtimes.tflm.arena.probe import arena_environment, parse_arena, try_arena
+from micronets_gen.runtimes.tflm.arena.probe import ARENA, parse_arena, try_arena
 from micronets_gen.runtimes.tflm.arena.sizing import image_structures
 from micronets_gen.runtimes.tflm.runtime import TflmRuntime
 from tests.support.micronets import ARCHITECTURES, micronet
@@ -141,7 +141,7 @@ def test_predictions_are_the_truth_on_many_models(case: Case, tmp_path: Path) ->
     for number, data in enumerate(models.values()):
         (tmp_path / f"{number:02}.tflite").write_bytes(data)
 
-    name = arena_environment(board)
+    name = ARENA.name(board.name)
     lines: list[str] = []
     elf = compile_project(project, [name])[name]
     qemu.run(elf, board.emulator.machine, ProtocolReader(lines.append), timeout=300)
@@ -183,14 +183,10 @@ def test_the_image_says_when_its_arena_is_too_small_or_too_large(case: Case, tmp
         project_files(
             plan,
             vectors_for(graph, None, count=1),
-            sources.files,
+            sources,
             soc_files(board, arena_region=plan.arena_region, stack_bytes=runtime.footprint(plan).stack),
-            library=Library.with_dependencies(sources.flags, sources.dependencies),
-            language=sources.language,
-            libraries=sources.libraries,
-            quiet_flags=sources.quiet_flags,
         ).write(folder)
-        name = arena_environment(board)
+        name = ARENA.name(board.name)
         trial = try_arena(compile_project(folder, [name])[name], board)
         if size < arena.size:
             assert (trial.size, trial.passed) == (None, False)

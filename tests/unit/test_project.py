@@ -22,6 +22,7 @@ from micronets_gen.errors import ModelError, UsageError
 from micronets_gen.project.project import TOOLS, environments, project_files
 from micronets_gen.project.selftest import literals, protocol_field, selftest_files
 from micronets_gen.project.vectors import Vectors, vectors_for
+from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
 from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
 
 
@@ -53,6 +54,20 @@ def test_two_environments_that_differ_in_profiling_alone() -> None:
     assert dict(ini[f"env:{profile}"]) == {"build_flags": "${env.build_flags} -D MODEL_PROFILE"}
 
 
+def test_environments_of_a_runtime_are_sections_with_their_purpose() -> None:
+    trial = Environment("trial", "Trial: `pio run -e {name}`.", ("-D A=1", "-D B"))
+    sources = Sources({}, (), environments=(RELEASE, PROFILE, trial))
+    text = project_files(tiny_plan(), tiny_vectors(), sources, {}).files["platformio.ini"].decode()
+    assert text.endswith(
+        "\n\n; Trial: `pio run -e tiny_mps2_trial`.\n[env:tiny_mps2_trial]\n"
+        "build_flags = ${env.build_flags} -D A=1 -D B\n"
+    )
+    ini = ConfigParser(interpolation=None)
+    ini.read_string(text)
+    names = [section.removeprefix("env:") for section in ini.sections() if section.startswith("env:")]
+    assert names == [*environments(BOARD), "tiny_mps2_trial"]
+
+
 def test_the_workflow_pins_what_it_runs() -> None:
     text = tiny_project().files[".github/workflows/firmware.yml"].decode()
     uses = re.findall(r"uses: (\S+)", text)
@@ -71,7 +86,7 @@ def test_the_pinned_tools_are_of_the_versions_that_the_package_admits() -> None:
 def test_board_manifest_says_what_platformio_asks() -> None:
     upload = Upload(("stlink", "jlink"), "stlink", "stm32f7x", "STM32F746ZG")
     plan = tiny_plan(dataclasses.replace(BOARD, upload=upload))
-    files = project_files(plan, tiny_vectors(), {}, {}).files
+    files = project_files(plan, tiny_vectors(), Sources({}, ()), {}).files
     board = json.loads(files["pio/micronets/boards/tiny_mps2.json"])
     assert {"name", "url", "vendor"} <= set(board)
     assert board["build"]["machine_flags"] == [
@@ -104,7 +119,7 @@ def test_platform_counts_as_embedded() -> None:
 )
 def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) -> None:
     plan = tiny_plan(dataclasses.replace(BOARD, emulator=emulator))  # type: ignore[arg-type]
-    files = project_files(plan, tiny_vectors(), {}, {}).files
+    files = project_files(plan, tiny_vectors(), Sources({}, ()), {}).files
     workflow, readme = files[".github/workflows/firmware.yml"].decode(), files["README.md"].decode()
     kind = plan.board.emulator.kind if plan.board.emulator else ""
     assert ("qemu-system-arm" in workflow) == (kind == "qemu") == ("qemu-system-arm" in readme)

@@ -16,7 +16,7 @@ from micronets_gen.runtimes.aot.code_size import code_bytes
 from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.registry import LOWERINGS, lowerings
 from micronets_gen.runtimes.aot.source import model_files
-from micronets_gen.runtimes.base import LayerKernel, Sources
+from micronets_gen.runtimes.base import Environment, LayerKernel, Sources
 
 _STATIC_RAM = 512
 _STACK = 2 * 1024
@@ -74,7 +74,7 @@ class AotRuntime:
         files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark)
         return Sources(files, flags=("-O2", "-Werror"))
 
-    def trials(self, board: Board) -> tuple[str, ...]:
+    def trials(self, board: Board) -> tuple[Environment, ...]:
         """Return nothing: the arena is what the plan says."""
         return ()
 

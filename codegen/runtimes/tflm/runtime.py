@@ -17,13 +17,13 @@ from micronets_gen.plan.check import check_model
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import Layer, LayerCode, MemoryPlan, Plan
-from micronets_gen.runtimes.base import LayerKernel, LibrarySources, Sources
+from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, LayerKernel, LibrarySources, Sources
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
 from micronets_gen.runtimes.tflm.arena.kernels import Target
 from micronets_gen.runtimes.tflm.arena.model import read_model
 from micronets_gen.runtimes.tflm.arena.pinned import COMMIT, PINNED
 from micronets_gen.runtimes.tflm.arena.predict import predict
-from micronets_gen.runtimes.tflm.arena.probe import Trial, arena_environment, try_arena
+from micronets_gen.runtimes.tflm.arena.probe import ARENA, Trial, try_arena
 from micronets_gen.runtimes.tflm.arena.sizing import (
     describe_arena,
     image_structures,
@@ -68,6 +68,12 @@ _FLOATLESS = ("-D ARM_NN_ENABLE_F16=0", "-D ARM_NN_ENABLE_F32=0")
 # With Helium, GCC 12 makes conditional conversions (vcvtne.f32.s32) that its assembler takes for something else.
 _WORKAROUNDS = {"mve": ("-fno-if-conversion2",)}
 _QUIET = ("-D TF_LITE_STRIP_ERROR_STRINGS",)
+_ENVIRONMENTS = (
+    *(replace(environment, flags=(*_QUIET, *environment.flags)) for environment in (RELEASE, PROFILE, ARENA)),
+    Environment(
+        "talkative", "Talkative: TensorFlow Lite Micro says over the serial port why it refuses a model."
+    ),
+)
 _THIRD_PARTY = (
     "-I third_party/flatbuffers/include",
     "-I third_party/gemmlowp",
@@ -148,9 +154,9 @@ class TflmRuntime:
         planned = replace(graph, file=sizing.file)
         return planned, memory_plan(planned, sizing.prediction, size)
 
-    def trials(self, board: Board) -> tuple[str, ...]:
+    def trials(self, board: Board) -> tuple[Environment, ...]:
         """Return the environment whose image tries out its arena, where an emulator can run it."""
-        return (arena_environment(board),) if board.emulator else ()
+        return (ARENA,) if board.emulator else ()
 
     def prove(self, plan: Plan, images: Mapping[str, Path]) -> ArenaInfo:
         """Predict with the structures of the image, and let the image try it out where an emulator covers it."""
@@ -183,7 +189,7 @@ class TflmRuntime:
         if plan.board.emulator is None:
             return None
         try:
-            return try_arena(images[arena_environment(plan.board)], plan.board)
+            return try_arena(images[ARENA.name(plan.board.name)], plan.board)
         except EmulationError:
             return None
 
@@ -244,7 +250,7 @@ class TflmRuntime:
                 ),
             ),
             documents={"THIRD_PARTY_NOTICES.md": overview},
-            quiet_flags=_QUIET,
+            environments=_ENVIRONMENTS,
         )
 
     def kernels(self, plan: Plan, elf: Path) -> tuple[LayerKernel, ...]:

@@ -15,6 +15,13 @@ from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.run import describe, run_elf
 from micronets_gen.errors import ToolError
 from micronets_gen.plan.arena import ArenaSize
+from micronets_gen.runtimes.base import Environment
+
+ARENA = Environment(
+    "arena",
+    "Arena: the release, which first tries how small its arena can be: `pio run -e {name} -t upload -t monitor`.",
+    ("-D MODEL_ARENA_PROBE",),
+)
 
 _LINE = "MN,arena,"
 _FAULT = "MN,fault,"
@@ -32,11 +39,6 @@ class Trial:
 
     size: ArenaSize | None
     passed: bool
-
-
-def arena_environment(board: Board) -> str:
-    """Return the name of the PlatformIO environment whose image tries out its arena."""
-    return f"{board.name}_arena"
 
 
 def try_arena(elf: Path, board: Board, *, timeout: float = 300.0) -> Trial:
@@ -64,7 +66,7 @@ def try_arena(elf: Path, board: Board, *, timeout: float = 300.0) -> Trial:
     raise ToolError(
         "the image says nothing of its arena",
         where=str(elf),
-        remedy=f"build the environment {arena_environment(board)}",
+        remedy=f"build the environment {ARENA.name(board.name)}",
     )
 
 
