@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.micronets import ARCHITECTURES, micronet
 from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import bundled_models, resolve_model
 from micronets_gen.errors import UsageError
@@ -77,9 +78,6 @@ def model_file(name: str, folder: Path) -> Path:
     Raises:
         UsageError: there is nothing of that name.
     """
-    # Writing models needs packages that only tests and benchmarks have.
-    from tests.support.micronets import ARCHITECTURES, micronet
-
     if name in ARCHITECTURES:
         path = folder / f"{name}.tflite"
         path.write_bytes(micronet(name))
@@ -89,8 +87,6 @@ def model_file(name: str, folder: Path) -> Path:
 
 def default_models() -> tuple[str, ...]:
     """Return the names of what is measured when nothing else is asked for."""
-    from tests.support.micronets import ARCHITECTURES
-
     return (*(model.name for model in bundled_models()), *ARCHITECTURES)
 
 

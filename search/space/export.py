@@ -71,10 +71,15 @@ class QuantisedModel:
     weights: Mapping[str, Weights]
 
 
-def write_tflite(model: QuantisedModel) -> bytes:
-    """Return the model as a ``.tflite`` file with batch size 1, int8 from input to output."""
+def write_tflite(model: QuantisedModel, *, softmax: bool = True) -> bytes:
+    """Return the model as a ``.tflite`` file with batch size 1, int8 from input to output.
+
+    Args:
+        model: The integers.
+        softmax: Whether the file ends with probabilities; else with the logits.
+    """
     architecture = model.architecture
-    layers = lower(architecture)
+    layers = lower(architecture)[: None if softmax else -1]
     return _Writer(
         architecture.name, layers, model.activations, model.weights, architecture.input_shape
     ).file()

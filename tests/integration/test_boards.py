@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.micronets import micronet
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.image.elf import ImageReport, analyse_elf
@@ -19,7 +20,6 @@ from micronets_gen.model.graph import DType, Padding
 from micronets_gen.project import pio
 from micronets_gen.project.project import environments
 from micronets_gen.report.report import Report
-from tests.support.micronets import micronet
 from tests.support.networks import Network
 
 pytestmark = [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import code_sizes
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
@@ -19,7 +20,6 @@ from micronets_gen.operators.reading import read_model
 from micronets_gen.project import pio
 from micronets_gen.project.project import environments
 from micronets_gen.runtimes.aot.runtime import AotRuntime
-from tests.support import code_sizes
 from tests.support.networks import random_network
 
 BOARDS = Path(__file__).resolve().parents[2] / "boards"
@@ -52,7 +52,7 @@ def test_record_is_of_these_kernels(simd: str) -> None:
     record = json.loads(code_sizes.RECORD.read_text(encoding="utf-8"))
     if record["compiler"] != code_sizes.compiler():
         pytest.skip(f"the record is of {record['compiler']}")
-    assert code_sizes.measure(simd) == record["sizes"][simd], "run `python -m tests.support.code_sizes`"
+    assert code_sizes.measure(simd) == record["sizes"][simd], "run `python -m benchmarks.code_sizes`"
 
 
 @needs_gcc

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.micronets import ARCHITECTURES, micronet
 from micronets_gen.boards.load import load_board
 from micronets_gen.emulate import qemu
 from micronets_gen.emulate.protocol import ProtocolReader
@@ -28,7 +29,6 @@ from micronets_gen.runtimes.tflm.arena.predict import predict
 from micronets_gen.runtimes.tflm.arena.probe import ARENA, parse_arena, try_arena
 from micronets_gen.runtimes.tflm.arena.sizing import image_structures
 from micronets_gen.runtimes.tflm.runtime import TflmRuntime
-from tests.support.micronets import ARCHITECTURES, micronet
 from tests.support.networks import BLOCKS, HEADS, Network, random_network
 from tests.tflm.trees import require_sources, shared_models
 

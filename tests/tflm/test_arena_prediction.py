@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.micronets import micronet
 from micronets_gen.errors import ModelError, ToolError
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.reading import read_model_bytes
@@ -18,7 +19,6 @@ from micronets_gen.runtimes.tflm.arena.pinned import LAYOUTS, PINNED
 from micronets_gen.runtimes.tflm.arena.predict import predict, wanted_types
 from micronets_gen.runtimes.tflm.arena.probe import parse_arena
 from micronets_gen.runtimes.tflm.arena.sizing import margin, memory_plan, size_arena
-from tests.support.micronets import micronet
 from tests.support.networks import Network, random_network
 from tests.tflm.trees import require_model
 
@@ -56,11 +56,11 @@ def test_a_small_model_needs_more_than_it_uses() -> None:
 
 @pytest.mark.parametrize("name", _MICRONETS)
 def test_the_papers_networks_take_what_was_measured(name: str) -> None:
-    # The networks measured were built by other hands: a RESHAPE more or less is 64 bytes.
+    # The networks measured were built by other hands: they have a RESHAPE, which takes 64 bytes.
     model = read_model(micronet(name), name)
     for target, used in zip((_DSP, _MVE), _MICRONETS[name], strict=True):
         prediction = predict(model, target, PINNED)
-        assert abs(prediction.head + prediction.tail - used) <= 64
+        assert abs(prediction.head + prediction.tail + 64 - used) <= 32
         assert prediction.needed >= prediction.head + prediction.tail
 
 

@@ -271,7 +271,7 @@ def test_what_a_runtime_refuses_is_told(monkeypatch: pytest.MonkeyPatch, model: 
 
 
 def test_models_that_do_not_fit_are_told(tmp_path: Path) -> None:
-    from tests.support.micronets import micronet
+    from benchmarks.micronets import micronet
 
     file = tmp_path / "micronet_ad_l.tflite"
     file.write_bytes(micronet("micronet_ad_l"))

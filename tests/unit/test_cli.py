@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
+from benchmarks.micronets import micronet
 from micronets_gen import __version__
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL
 from micronets_gen.cli.main import main
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.concat import ConcatenationOptions
 from tests.support.builder import ModelBuilder
-from tests.support.micronets import micronet
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = "qemu_mps2_an386"

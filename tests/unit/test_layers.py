@@ -84,3 +84,8 @@ def test_every_module_has_a_layer() -> None:
     faces = {"", "runtimes", "search"}
     assert {name for name in NAMES if layer(name) == len(LAYERS)} == faces
     assert all(any(name == top or name.startswith(f"{top}.") for name in NAMES) for top in LAYERS)
+
+
+def test_benchmarks_and_tools_need_no_tests() -> None:
+    for path in [*(REPOSITORY / "benchmarks").rglob("*.py"), *(REPOSITORY / "tools").rglob("*.py")]:
+        assert not [name for name in imported(path) if name.split(".")[0] == "tests"], path

@@ -1,6 +1,6 @@
 """Bytes of flash that an image takes beside the model's constants, before anything is compiled.
 
-What a kernel adds is measured: ``templates/aot/code_sizes.json``, written by ``python -m tests.support.code_sizes``.
+What a kernel adds is measured: ``templates/aot/code_sizes.json``, written by ``python -m benchmarks.code_sizes``.
 What calls the kernels follows from the plan.
 """
 

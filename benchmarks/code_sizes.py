@@ -1,4 +1,4 @@
-"""Measures what each kernel of the aot runtime adds to an image; ``python -m tests.support.code_sizes`` records it.
+"""Measures what each kernel of the aot runtime adds to an image; ``python -m benchmarks.code_sizes`` records it.
 
 The record, ``templates/aot/code_sizes.json``, holds for each instruction set and kernel the size of its parameters,
 and the input sections that the linker keeps for it with their bytes: what two kernels share has one name.
