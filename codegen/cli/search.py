@@ -142,7 +142,8 @@ def search(
         typer.Option(
             "--task",
             "-t",
-            help="What the model is for: ad, digits, kws, kws-tts or vww; see docs/tasks.md.",
+            help="What the model is for: ad, digits, kws, kws-tts or vww; a .py file; or folder:DIR, samples in a "
+            "folder a class.",
             autocompletion=_complete_task,
         ),
     ],
@@ -325,7 +326,9 @@ def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
 
 
 def _default_out(task: str) -> Path:
-    return Path("runs") / task
+    """Return a folder named after a task, or after the file or the folder that holds it."""
+    folder = Path(task.removeprefix("folder:")).resolve().name
+    return Path("runs") / (folder.removesuffix(".py") or "folder")
 
 
 def _task_of(model: str) -> str:

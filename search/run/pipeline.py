@@ -230,7 +230,7 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
     session.history["search"] = found.history
     session.history["blocks"] = outline(space, found.choice)
     session.save_history()
-    return replace(found.architecture, name=request.task), found.supernet, found.choice
+    return replace(found.architecture, name=session.task.name), found.supernet, found.choice
 
 
 def _teacher(session: _Session, space: Space) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 from micronets_gen.common.files import write_atomically, write_json
 from micronets_gen.errors import UsageError
+from micronets_gen.search.data.tasks import get_task
 from micronets_gen.search.learn.progress import Progress
 from micronets_gen.search.report import render_sweep
 from micronets_gen.search.run.pipeline import execute
@@ -40,7 +41,8 @@ def sweep(
     targets = {limit: replace(request.target, mops=limit) for limit in mops}
     for target in targets.values():
         target.resolve()
-    baselines = [_baseline(RunDir(path), request) for path in compare]
+    name = get_task(request.task).name
+    baselines = [_baseline(RunDir(path), name, request.out) for path in compare]
     points: list[dict[str, Any]] = []
     for limit in sorted(targets):
         folder = f"{limit:g}"
@@ -50,17 +52,15 @@ def sweep(
             raise KeyboardInterrupt
     if outcome.workers.is_chief:
         write_json(request.out / "sweep.json", points)
-        text = render_sweep(request.task, points, baselines)
+        text = render_sweep(name, points, baselines)
         write_atomically(request.out / "report.html", text)
     return points
 
 
-def _baseline(run: RunDir, request: Request) -> dict[str, Any]:
+def _baseline(run: RunDir, task: str, out: Path) -> dict[str, Any]:
     """Return the metrics of a run to compare with, with its ``name`` and its ``path`` from the sweep's folder."""
     metrics = run.read(run.metrics)
-    if metrics.get("task") != request.task:
-        raise UsageError(
-            f"is a run of task {metrics.get('task')}, not {request.task}", where=f"--compare {run.path}"
-        )
-    path = os.path.relpath(run.path, request.out)
+    if metrics.get("task") != task:
+        raise UsageError(f"is a run of task {metrics.get('task')}, not {task}", where=f"--compare {run.path}")
+    path = os.path.relpath(run.path, out)
     return {**metrics, "name": run.path.resolve().name, "path": Path(path).as_posix()}

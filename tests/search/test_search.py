@@ -140,8 +140,8 @@ def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[
 
 
 def environment() -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
+    path = os.pathsep.join(entry for entry in sys.path if entry)  # what this process imports from
+    return {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def command(out: Path) -> list[str]:

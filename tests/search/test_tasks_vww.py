@@ -172,12 +172,12 @@ class TestFolders:
 
     def test_pictures_are_luma_by_areas(self, tmp_path: Path) -> None:
         tf = pytest.importorskip("tensorflow")
-        from micronets_gen.search.data.tasks.vww import grey_picture
+        from micronets_gen.search.data.pictures import read_picture
 
         picture = np.zeros((40, 60, 3), np.uint8)
         picture[:20, :, 0] = 200  # red above, blue below
         picture[20:, :, 2] = 100
-        grey = grey_picture(bytes(tf.io.encode_png(picture).numpy()), 4)
+        grey = read_picture(bytes(tf.io.encode_png(picture).numpy()), (4, 4), 1)
         assert grey.shape == (4, 4, 1)
         assert grey[:2].flatten().tolist() == [60] * 8  # 0.299 * 200
         assert grey[2:].flatten().tolist() == [11] * 8  # 0.114 * 100

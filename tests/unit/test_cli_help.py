@@ -138,10 +138,11 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
 def test_help_of_search_names_every_task_and_default(call: Call) -> None:
     from micronets_gen.search.data.tasks import task_names
 
+    names = task_names()
     code, out, _ = call("search", "--help")
     words = " ".join(out.replace("│", " ").split())
     assert code == 0
-    assert f"{', '.join(task_names()[:-1])} or {task_names()[-1]};" in words
+    assert f"{', '.join(names[:-1])} or {names[-1]}; a .py file; or folder:DIR" in words
     assert "runs/<task or model>" in words
     assert words.count("[default: (the board's)]") == 2
 

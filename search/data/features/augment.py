@@ -1,4 +1,4 @@
-"""Augmentation: noise and shifts on clips (numpy), masks on features (TensorFlow, stateless seeds)."""
+"""Augmentation: noise and shifts on clips (numpy); masks on features, changes of pictures (TensorFlow, seeded)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,23 @@ class SpecAugment:
 
     def __bool__(self) -> bool:
         return bool(self.time_masks * self.time_width or self.band_masks * self.band_width)
+
+
+@dataclass(frozen=True)
+class PictureAugment:
+    """What happens to a picture in training.
+
+    Attributes:
+        flip: Mirror half of them.
+        zoom: Cut to at least ``1 - zoom`` of the sides, at random places.
+        brightness: Largest change of brightness either way; 1 is from black to white.
+        contrast: Largest change of contrast either way, as a share.
+    """
+
+    flip: bool = False
+    zoom: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
 
 
 def shifted(clip: Pcm, by: int) -> Pcm:
@@ -101,3 +118,26 @@ def spec_augment(features: Any, settings: SpecAugment, seed: Any) -> Any:
         keep = _stripes(batch, bands, settings.band_masks, min(settings.band_width, bands), seeds[1])
         features = features * keep[:, tf.newaxis, :, tf.newaxis]
     return features
+
+
+def augmented_pictures(pictures: Any, options: PictureAugment, seed: Any) -> Any:
+    """Return a batch (batch, height, width, channels) in -1..1 cut, mirrored, and with another light.
+
+    Args:
+        seed: Two integers; the same seed changes alike.
+    """
+    import tensorflow as tf
+
+    batch = tf.shape(pictures)[0]
+    draws = tf.random.stateless_uniform([6, batch], seed)
+    side = 1.0 - options.zoom * draws[0]
+    top, left = draws[1] * (1.0 - side), draws[2] * (1.0 - side)
+    boxes = tf.stack([top, left, top + side, left + side], axis=1)
+    if options.flip:
+        mirrored = tf.stack([boxes[:, 0], boxes[:, 3], boxes[:, 2], boxes[:, 1]], axis=1)
+        boxes = tf.where((draws[3] < 0.5)[:, tf.newaxis], mirrored, boxes)
+    cut = tf.image.crop_and_resize(pictures, boxes, tf.range(batch), pictures.shape[1:3])
+    contrast = 1.0 + options.contrast * (2.0 * draws[4] - 1.0)
+    brightness = 2.0 * options.brightness * (2.0 * draws[5] - 1.0)
+    lit = cut * contrast[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return tf.clip_by_value(lit + brightness[:, tf.newaxis, tf.newaxis, tf.newaxis], -1.0, 1.0)

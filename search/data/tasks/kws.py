@@ -175,7 +175,7 @@ def _plans(listing: Listing, options: KwsOptions) -> Mapping[str, Plan]:
     return {**plans, _AUGMENTED: plan(every, "train", options.noise_and_shift, len(PARTS))}
 
 
-def _normalisation(parts: Mapping[str, Part]) -> dict[str, list[float]]:
+def normalisation(parts: Mapping[str, Part]) -> dict[str, list[float]]:
     """Return mean and standard deviation of each coefficient over the training rows."""
     part = parts["train"]
     rows = part.rows[usable(part)]
@@ -209,7 +209,7 @@ def load_keywords(
         len(files),
         key,
         lambda: _plans(listing, options),
-        _normalisation,
+        normalisation,
     )
     mean = np.asarray(store.extra["mean"], np.float32)[:, np.newaxis]
     inverse = 1.0 / np.asarray(store.extra["std"], np.float32)[:, np.newaxis]

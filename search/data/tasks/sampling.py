@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ import numpy.typing as npt
 from micronets_gen.common.integers import ceil_div
 from micronets_gen.search.data.store import Part
 from micronets_gen.search.data.tasks.base import Dataset, Labels, Split
+
+PARTS = ("train", "validation", "test")
+
+PART_FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
+"""What people call the parts of a data set."""
 
 _BATCH = 256
 
@@ -33,6 +38,39 @@ def held_back(names: Sequence[str]) -> frozenset[str]:
     """Return a tenth of the names, rounded up: those whose hashes come first, whatever their order."""
     by_hash = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
     return frozenset(by_hash[: ceil_div(len(names), 10)])
+
+
+class Labelled(Protocol):
+    """A sample before it is read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> int: ...
+
+
+_Sample = TypeVar("_Sample", bound=Labelled)
+
+
+def three_parts(found: Mapping[str, Sequence[_Sample]]) -> dict[str, tuple[_Sample, ...]]:
+    """Return training, validation and test where people gave one or two of them.
+
+    What is given for validation alone is the test. A part that is missing takes a tenth of the training samples of
+    each class, chosen by the hashes of their names.
+    """
+    parts = {part: list(found.get(part, ())) for part in PARTS}
+    if not parts["test"] and parts["validation"]:
+        parts["test"], parts["validation"] = parts["validation"], []
+    for part in ("test", "validation"):
+        if not parts[part]:
+            train = parts["train"]
+            by_label: dict[int, list[str]] = {}
+            for sample in train:
+                by_label.setdefault(sample.label, []).append(sample.name)
+            kept = {(label, name) for label, names in by_label.items() for name in held_back(names)}
+            parts[part] = [sample for sample in train if (sample.label, sample.name) in kept]
+            parts["train"] = [sample for sample in train if (sample.label, sample.name) not in kept]
+    return {part: tuple(samples) for part, samples in parts.items()}
 
 
 def usable(part: Part, rows: Indices | None = None) -> Indices:

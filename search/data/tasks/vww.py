@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from micronets_gen.boards.board import Board
 from micronets_gen.errors import UsageError
+from micronets_gen.search.data.features.augment import PictureAugment, augmented_pictures
+from micronets_gen.search.data.pictures import PictureError, read_picture
 from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
 from micronets_gen.search.data.tasks.base import Dataset, Floats, TaskData, accuracy_judge
 from micronets_gen.search.data.tasks.options import parse_options
-from micronets_gen.search.data.tasks.sampling import evenly, limited, shuffled_epoch, split_of, usable
-from micronets_gen.search.data.tasks.vww_layouts import PARTS, Picture, find_pictures
+from micronets_gen.search.data.tasks.sampling import PARTS, evenly, limited, shuffled_epoch, split_of, usable
+from micronets_gen.search.data.tasks.vww_layouts import Picture, find_pictures
 
 CLASSES = ("no person", "person")
 
@@ -45,6 +47,10 @@ class VwwOptions:
     contrast: float = 0.2
     area_percent: float = 0.5
     epoch_samples: int = 0
+
+    @property
+    def augment(self) -> PictureAugment:
+        return PictureAugment(self.flip, self.zoom, self.brightness, self.contrast)
 
 
 @dataclass(frozen=True)
@@ -113,25 +119,6 @@ def find_and_check(data_dir: Path | None, options: VwwOptions) -> Found:
     return Found(root, layout, pictures)
 
 
-def grey_picture(encoded: bytes, size: int) -> npt.NDArray[np.uint8]:
-    """Return an encoded JPEG or PNG as luma (size, size, 1), by the mean over areas, stretched to a square.
-
-    Raises:
-        ValueError: it cannot be decoded.
-    """
-    import tensorflow as tf
-
-    try:
-        picture = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
-        if picture.shape[-1] in (3, 4):
-            picture = tf.image.rgb_to_grayscale(picture[..., :3])
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(str(error.message).split("\n", maxsplit=1)[0][:120]) from None
-    small = tf.image.resize(picture[..., :1], [size, size], method="area")
-    result: npt.NDArray[np.uint8] = np.clip(np.rint(small.numpy()), 0, 255).astype(np.uint8)
-    return result
-
-
 def _load(found: Found, options: VwwOptions, seed: int) -> TaskData:
     files = sorted({picture.file for part in PARTS for picture in found.pictures[part]})
     listing = [
@@ -160,7 +147,7 @@ def _load(found: Found, options: VwwOptions, seed: int) -> TaskData:
             train,
             pool,
             prepare,
-            lambda pictures, number: augmented(pictures, options, number),
+            lambda pictures, number: augmented_pictures(pictures, options.augment, number),
             seed,
             index,
             splits["train"][0].samples,
@@ -197,34 +184,11 @@ def _plan(root: Path, pictures: tuple[Picture, ...], size: int) -> Plan:
     def read(row: int) -> Rows:
         picture = pictures[row]
         try:
-            return grey_picture(picture.read(root), size)
+            return read_picture(picture.read(root), (size, size), 1)
         except FileNotFoundError:
             raise RowError(picture.name, "missing") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, PictureError) as error:
             raise RowError(picture.name, str(error)) from None
 
     labels = np.asarray([picture.label for picture in pictures], np.int32)
     return Plan(labels, read, lambda batch: batch, (size, size, 1), "uint8")
-
-
-def augmented(pictures: Any, options: VwwOptions, seed: Any) -> Any:
-    """Return a batch (batch, size, size, 1) in -1..1 cut, mirrored, and with another light.
-
-    Args:
-        seed: Two integers; the same seed changes alike.
-    """
-    import tensorflow as tf
-
-    batch = tf.shape(pictures)[0]
-    draws = tf.random.stateless_uniform([6, batch], seed)
-    side = 1.0 - options.zoom * draws[0]
-    top, left = draws[1] * (1.0 - side), draws[2] * (1.0 - side)
-    boxes = tf.stack([top, left, top + side, left + side], axis=1)
-    if options.flip:
-        mirrored = tf.stack([boxes[:, 0], boxes[:, 3], boxes[:, 2], boxes[:, 1]], axis=1)
-        boxes = tf.where((draws[3] < 0.5)[:, tf.newaxis], mirrored, boxes)
-    cut = tf.image.crop_and_resize(pictures, boxes, tf.range(batch), [options.size, options.size])
-    contrast = 1.0 + options.contrast * (2.0 * draws[4] - 1.0)
-    brightness = 2.0 * options.brightness * (2.0 * draws[5] - 1.0)
-    lit = cut * contrast[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.clip_by_value(lit + brightness[:, tf.newaxis, tf.newaxis, tf.newaxis], -1.0, 1.0)

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.errors import UsageError
-from micronets_gen.search.data.tasks.sampling import held_back
-
-PARTS = ("train", "validation", "test")
+from micronets_gen.search.data.tasks.sampling import PART_FOLDERS, three_parts
 
 _PERSON = 1  # COCO's category
 _NAMES = {"person": 1, "no_person": 0, "non_person": 0, "not_person": 0, "no-person": 0}
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 
 _HOW_TO_GET = (
     "give a folder with one of: (1) person/ and no_person/ with JPEG or PNG pictures, directly or inside of train/ "
@@ -86,29 +83,14 @@ def find_pictures(data_dir: Path | None, area: float) -> tuple[Path, str, Found]
     for layout, find in (("COCO", _coco), ("TFRecords", _records), ("folders", _folders)):
         found = find(data_dir, area)
         if found:
-            return data_dir, layout, _three_parts(found)
+            return data_dir, layout, three_parts(found)
     raise UsageError("no layout that this task knows", where=str(data_dir), remedy=_HOW_TO_GET)
 
 
-def _three_parts(found: dict[str, list[Picture]]) -> Found:
-    parts = {part: list(found.get(part, ())) for part in PARTS}
-    if not parts["test"] and parts["validation"]:
-        parts["test"], parts["validation"] = parts["validation"], []
-    for part in ("test", "validation"):
-        if not parts[part]:
-            train = parts["train"]
-            kept = {
-                name
-                for label in (0, 1)
-                for name in held_back([picture.name for picture in train if picture.label == label])
-            }
-            parts[part] = [picture for picture in train if picture.name in kept]
-            parts["train"] = [picture for picture in train if picture.name not in kept]
-    return {part: tuple(parts[part]) for part in PARTS}
-
-
 def _folders(root: Path, _area: float) -> dict[str, list[Picture]]:
-    places = {part: [name for name in names if (root / name).is_dir()] for part, names in _FOLDERS.items()}
+    places = {
+        part: [name for name in names if (root / name).is_dir()] for part, names in PART_FOLDERS.items()
+    }
     if not any(places.values()):
         places = {"train": ["."]}
     found: dict[str, list[Picture]] = {}
@@ -127,7 +109,7 @@ def _folders(root: Path, _area: float) -> dict[str, list[Picture]]:
 
 def _records(root: Path, _area: float) -> dict[str, list[Picture]]:
     found: dict[str, list[Picture]] = {}
-    for part, prefixes in _FOLDERS.items():
+    for part, prefixes in PART_FOLDERS.items():
         files = [file for prefix in prefixes for file in sorted(root.glob(f"{prefix}*.record*"))]
         files += [file for prefix in prefixes for file in sorted(root.glob(f"{prefix}*.tfrecord*"))]
         pictures = [picture for file in files for picture in _scan(root, file)]
