@@ -45,7 +45,7 @@ class Measurement:
         """Instructions over those of the baseline: below 1 is faster."""
         if not self.baseline or self.result.problem:
             return None
-        return self.result.instructions / self.baseline
+        return self.result.count / self.baseline
 
     def to_json(self) -> dict[str, Any]:
         """Return the result's plain values and, beside them, the baseline's."""
@@ -110,7 +110,7 @@ def measure(
         raise UsageError("no emulator runs this board's image", where=board_name)
     results = bench.measure_all([str(model)], board_name, runtimes, folder / board_name, notify)
     recorded = baseline().get(model.stem, {}).get("instructions", {}).get(board.core)
-    now = next((r.instructions for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
+    now = next((r.count for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
     return [
         Measurement(result, board.core, recorded)
         if now is None or result.runtime == BASELINE_RUNTIME

@@ -43,7 +43,7 @@ def _row(m: Measurement) -> tuple[str, ...]:
     return (
         *names,
         f"{result.macs:,}",
-        f"{result.instructions:,}" + ("" if result.passed else " (FAIL)"),
+        f"{result.count:,}" + ("" if result.passed else " (FAIL)"),
         "–" if result.per_mac is None else f"{result.per_mac:.3f}",
         "–" if m.ratio is None else f"{m.ratio:.3f}",
         f"{result.arena_bytes:,}",

@@ -1,3 +1,36 @@
-"""micronets-gen: from a quantised ``.tflite`` model to Cortex-M firmware that proves itself."""
+"""micronets-gen: from a quantised ``.tflite`` model to Cortex-M firmware that proves itself.
+
+The verbs of the command line are functions here (docs/python.md)::
+
+    import micronets_gen
+
+    built = micronets_gen.build(board="nucleo_f746zg", model="model.tflite", runtime="aot")
+    print(micronets_gen.run(built.project).count)
+
+Nothing of the package is imported before one of them is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from micronets_gen.api import bench, build, check, inspect, run
+    from micronets_gen.errors import MicronetsError
 
 __version__ = "0.1.0"
+
+__all__ = ["MicronetsError", "bench", "build", "check", "inspect", "run"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "errors" if name == "MicronetsError" else "api"
+    found: object = getattr(import_module(f"{__name__}.{home}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -26,6 +26,18 @@ class MicronetsError(Exception):
         self.why = why
         self.remedy = remedy
 
+    def to_json(self) -> dict[str, dict[str, str | int]]:
+        """Return what a verb prints on stdout with ``--json``, as plain values."""
+        return {
+            "error": {
+                "what": self.what,
+                "where": self.where,
+                "why": self.why,
+                "remedy": self.remedy,
+                "exit_code": self.exit_code,
+            }
+        }
+
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         if self.why:
@@ -69,3 +81,12 @@ class RunError(MicronetsError):
     """The firmware did not run to its end, or its output cannot be read."""
 
     exit_code = 7
+
+
+class InterruptError(MicronetsError):
+    """A person pressed Ctrl-C."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micronets_gen.cli.completion import complete_board
+from micronets_gen.cli.options import Json, complete_board
+from micronets_gen.cli.output import show_json
 from micronets_gen.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ Out = Annotated[
         show_default="runs/<task or model>",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 _PROOF = "Firmware"
 RunAfter = Annotated[
     bool,
@@ -383,7 +382,9 @@ def _hand_out(outcome: Outcome, proof: _Proof | None, board: str | None, as_json
         _print(outcome)
     firmware = _prove(outcome, proof, as_json) if proof and outcome.finished else None
     if chief and as_json:
-        print(json.dumps({"run": str(outcome.run.path), **outcome.metrics, "firmware": firmware}, indent=2))
+        from micronets_gen.report.values import search_value
+
+        show_json(search_value(outcome.run.path, outcome.metrics, firmware))
     elif chief:
         _print_next(outcome, board, firmware)
     if firmware is not None and not firmware["passed"]:
@@ -429,7 +430,9 @@ def _print_sweep(request: Request, points: Sequence[dict[str, Any]], as_json: bo
     if cluster is not None and cluster.index > 0:
         return
     if as_json:
-        print(json.dumps({"out": str(request.out), "points": points}, indent=2))
+        from micronets_gen.report.values import sweep_value
+
+        show_json(sweep_value(request.out, points))
         return
     for point in points:
         print(
@@ -471,7 +474,7 @@ def _print_next(outcome: Outcome, board: str | None, firmware: dict[str, Any] | 
         verdict = "passed" if firmware["passed"] else "FAILED"
         print(
             f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right, "
-            f"{firmware[firmware['unit']]:,} {firmware['unit']} an inference"
+            f"{firmware['count']:,} {firmware['unit']} an inference"
         )
     elif firmware:
         from micronets_gen.errors import MicronetsError

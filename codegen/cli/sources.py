@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micronets_gen.cli.options import Json
+from micronets_gen.cli.output import console, show, show_json
+
 if TYPE_CHECKING:
     from micronets_gen.runtimes.tflm.sources import OnProgress, Progress
 
 sources_app = typer.Typer(help="The sources of the tflm runtime, in your cache.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 TflmCommit = Annotated[
     str | None,
     typer.Option(help="Another commit of TensorFlow Lite Micro.", metavar="HASH", show_default="the pin"),
@@ -33,12 +34,9 @@ FlatbuffersCommit = Annotated[
 ]
 
 
-def overrides(
-    tflm_commit: str | None, cmsis_nn_commit: str | None, flatbuffers_commit: str | None = None
-) -> dict[str, str]:
-    """Return the commits that a person gave, by key."""
-    given = {"tflm": tflm_commit, "cmsis_nn": cmsis_nn_commit, "flatbuffers": flatbuffers_commit}
-    return {key: commit for key, commit in given.items() if commit}
+def register(app: typer.Typer) -> None:
+    """Add the verbs to an application."""
+    app.add_typer(sources_app, name="sources")
 
 
 @sources_app.command("fetch")
@@ -53,6 +51,7 @@ def fetch_command(
 ) -> None:
     """Bring what is missing into the cache with git, as git is configured: proxies, mirrors, credentials."""
     from micronets_gen.runtimes.tflm.sources import SourceSet, fetch
+    from micronets_gen.runtimes.tflm.sources.pins import overrides
     from micronets_gen.runtimes.tflm.sources.status import undo_changes
 
     if repair:
@@ -60,12 +59,11 @@ def fetch_command(
     with progress_bars(as_json) as show:
         tree = fetch(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit), show)
     if as_json:
-        folders = {key: str(getattr(tree, key)) for key in tree.commits}
-        print(
-            json.dumps(
-                {"sources": folders, "commits": dict(tree.commits), "warnings": list(tree.warnings)}, indent=2
-            )
-        )
+        rows = [
+            {"name": key, "commit": commit, "path": str(getattr(tree, key))}
+            for key, commit in tree.commits.items()
+        ]
+        show_json({"sources": rows, "warnings": list(tree.warnings)})
         return
     for key, commit in tree.commits.items():
         typer.echo(f"{key:<12} {commit[:12]}  {getattr(tree, key)}")
@@ -83,28 +81,25 @@ def status_command(
     """Show what is in the cache and compare it with its commits; exit 1 if something is missing or changed."""
     from micronets_gen.common.caches import cache_root
     from micronets_gen.runtimes.tflm.sources import SourceSet
+    from micronets_gen.runtimes.tflm.sources.pins import overrides
     from micronets_gen.runtimes.tflm.sources.status import status_set
 
     found = status_set(SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit)))
     if as_json:
-        print(json.dumps({"cache": str(cache_root()), "sources": [s.to_json() for s in found]}, indent=2))
+        show_json({"cache": str(cache_root()), "sources": [s.to_json() for s in found]})
     else:
-        from rich.console import Console
         from rich.table import Table
 
         table = Table("source", "commit", "licence", "state", "how it is known", box=None, pad_edge=False)
         for state in found:
             pin = state.pin
             table.add_row(pin.title, pin.commit[:12], pin.licence, state.state, state.detail)
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 140
-        console.print(table)
-        console.print(f"\ncache: {cache_root() / 'sources'}", markup=False, soft_wrap=True)
+        show(table)
+        show(f"\ncache: {cache_root() / 'sources'}")
         if any(state.state == "missing" for state in found):
-            console.print("fetch: micronets-gen sources fetch", markup=False)
+            show("fetch: micronets-gen sources fetch")
         if any(state.state == "modified" for state in found):
-            console.print("repair: micronets-gen sources fetch --repair", markup=False)
+            show("repair: micronets-gen sources fetch --repair")
     if any(state.state in {"missing", "modified"} for state in found):
         raise typer.Exit(1)
 
@@ -125,6 +120,7 @@ def import_command(
     """Take over sources that are on this machine, and verify that they are the commits wanted."""
     from micronets_gen.runtimes.tflm.sources import SourceSet
     from micronets_gen.runtimes.tflm.sources.importing import import_set
+    from micronets_gen.runtimes.tflm.sources.pins import overrides
     from micronets_gen.runtimes.tflm.sources.tree import missing_of, names
 
     sources = SourceSet.pinned(overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit))
@@ -142,7 +138,7 @@ def import_command(
             }
             for done in taken
         ]
-        print(json.dumps({"imported": rows, "missing": [pin.key for pin in missing]}, indent=2))
+        show_json({"sources": rows, "missing": [pin.key for pin in missing]})
         return
     for done in taken:
         typer.echo(f"{done.pin.title:<22} {done.pin.commit[:12]}  from {done.path}")
@@ -155,12 +151,11 @@ def import_command(
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[OnProgress]:
     """Show one bar for each repository, on stderr; nothing where a program reads."""
-    from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    console = Console(stderr=True, highlight=False)
-    if quiet or not console.is_terminal:
+    terminal = console(stderr=True)
+    if quiet or not terminal.is_terminal:
         yield lambda _progress: None
         return
     columns = (
@@ -170,7 +165,7 @@ def progress_bars(quiet: bool = False) -> Iterator[OnProgress]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Bars(*columns, console=console) as bars:
+    with Bars(*columns, console=terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(progress: Progress) -> None:

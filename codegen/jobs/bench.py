@@ -13,7 +13,7 @@ from micronets_gen.jobs.build import Notify, Request, build
 from micronets_gen.jobs.execute import progress_text, run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
-from micronets_gen.report.measurement import LayerResult, Result
+from micronets_gen.report.measurement import Result, layer_result
 from micronets_gen.report.report import ImageInfo, Report
 from micronets_gen.runtimes.choose import lacks_cpp_library
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
@@ -53,7 +53,7 @@ def measure(
     graph = read_model(resolve_model(model).path)
     summary = inspect_model(graph)
     # As the file is called, so that all its results are one comparison.
-    return replace(_result(report, summary.weight_bytes, summary.peak_bytes), model=Path(model).stem)
+    return replace(_result(report, summary.weight_bytes, summary.peak_live_bytes), model=Path(model).stem)
 
 
 def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
@@ -72,7 +72,8 @@ def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
         runtime=report.runtime,
         passed=run.passed,
         macs=report.macs,
-        instructions=run.count,
+        count=run.count,
+        unit=run.unit,
         startup=run.startup,
         arena_bytes=image.arena_bytes,
         # An interpreter's plan counts its own data, too.
@@ -80,14 +81,11 @@ def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
         ram_bytes=image.ram_bytes,
         stack_bytes=stack.worst_bytes,
         stack_at_least=stack.at_least,
-        flash_bytes=flash,
+        deployed_bytes=flash,
         code_bytes=flash - weights - metadata,
         weight_bytes=weights,
         metadata_bytes=metadata,
-        layers=tuple(
-            LayerResult(row.layer.name, row.layer.op, row.layer.macs, row.count, row.layer.kernel)
-            for row in report.rows
-        ),
+        layers=tuple(map(layer_result, report.rows)),
     )
 
 

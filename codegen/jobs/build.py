@@ -22,11 +22,11 @@ from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Plan
 from micronets_gen.project.vectors import Vectors, vectors_for
 from micronets_gen.report.report import Report
+from micronets_gen.report.values import REPORT_HTML
 from micronets_gen.runtimes.base import RELEASE, Runtime
 from micronets_gen.runtimes.choose import Choice, choose_for_model
 
 REPORT_JSON = "report.json"
-REPORT_HTML = "report.html"
 
 _FILE_VECTORS = 32
 _RANDOM_VECTORS = 8

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
+from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.operators import Problem, layer, operator_specs
 
@@ -16,19 +17,21 @@ class RegionUse:
     """What a model takes of one memory region.
 
     Attributes:
-        region: The region's name, for example ``DTCM``.
+        name: The region's, for example ``DTCM``.
         kind: ``flash`` or ``ram``.
         size: Bytes the region has.
         used: Bytes the model and its runtime take of it.
     """
 
-    region: str
+    derived: ClassVar = ("free",)
+
+    name: str
     kind: str
     size: int
     used: int
 
     @property
-    def margin(self) -> int:
+    def free(self) -> int:
         """Bytes left; negative where the model does not fit."""
         return self.size - self.used
 
@@ -50,28 +53,27 @@ class BoardFit:
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Plain):
     """What ``micronets-gen check`` reports.
 
     Attributes:
-        problems: Why the runtime cannot execute the model on any board.
-        fits: One entry per board asked for; empty while there are problems.
+        model: Its name.
         runtime: What would execute it.
+        problems: Why the runtime cannot execute the model on any board.
+        boards: One entry per board asked for; empty while there are problems.
     """
+
+    derived: ClassVar = ("passed",)
 
     model: str
     problems: tuple[Problem, ...]
-    fits: tuple[BoardFit, ...] = ()
+    boards: tuple[BoardFit, ...] = ()
     runtime: str = "aot"
 
     @property
     def passed(self) -> bool:
-        """Every operator works, and the model fits every board asked for."""
-        return not self.problems and all(fit.fits for fit in self.fits)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for ``json.dumps``."""
-        return {"passed": self.passed, **asdict(self)}
+        """Every operator works, and the model fits a board that was asked for."""
+        return not self.problems and (not self.boards or any(fit.fits for fit in self.boards))
 
 
 def check_model(graph: Graph) -> tuple[Problem, ...]:

@@ -28,14 +28,14 @@ class Metric:
 
 
 METRICS = (
-    Metric("instructions", lambda r: r.instructions, "one inference"),
+    Metric("instructions", lambda r: r.count, "one inference"),
     Metric("start-up instructions", lambda r: r.startup, "initialising the model, once"),
     Metric("arena", lambda r: r.arena_bytes, "bytes: tensors, scratch, an interpreter's own data"),
     Metric("other RAM", lambda r: r.other_ram_bytes, "bytes: data and bss"),
     Metric(
         "stack", lambda r: r.stack_bytes, "bytes, worst case; at least this, where calls go through pointers"
     ),
-    Metric("flash", lambda r: r.flash_bytes, "bytes, without golden vectors"),
+    Metric("flash", lambda r: r.deployed_bytes, "bytes, without golden vectors"),
     Metric("code", lambda r: r.code_bytes, "bytes of flash: everything else"),
     Metric("weights", lambda r: r.weight_bytes, "bytes of flash, biases too"),
     Metric("metadata", lambda r: r.metadata_bytes, "bytes of flash: quantisation, tables, graph"),
@@ -69,6 +69,12 @@ def compare(results: Sequence[Result]) -> tuple[Comparison, ...]:
     for result in results:
         groups.setdefault((result.model, result.board), []).append(result)
     return tuple(Comparison(model, board, tuple(found)) for (model, board), found in groups.items())
+
+
+def all_right(results: Sequence[Result]) -> bool:
+    """Return whether something was measured and every output is right."""
+    measured = [result for result in results if not result.problem]
+    return bool(measured) and all(result.passed for result in measured)
 
 
 def against_first(values: Sequence[int]) -> tuple[float | None, ...]:
@@ -105,7 +111,7 @@ def _layers(comparison: Comparison) -> Table:
     table = _table("layer", comparison, "MACs")
     for row in comparison.layers:
         known = next(layer for layer in row if layer is not None)
-        counts = [layer.instructions or 0 if layer else 0 for layer in row]
+        counts = [layer.count or 0 if layer else 0 for layer in row]
         table.add_row(
             known.name,
             grouped(known.macs),
@@ -174,7 +180,7 @@ def comparison_page(results: Sequence[Result]) -> str:
 
 
 def _layer_groups(comparison: Comparison) -> tuple[BarGroup, ...]:
-    rows = [[layer.instructions or 0 if layer else 0 for layer in row] for row in comparison.layers]
+    rows = [[layer.count or 0 if layer else 0 for layer in row] for row in comparison.layers]
     largest = max((value for row in rows for value in row), default=0)
     groups = []
     for row, counts in zip(comparison.layers, rows, strict=True):

@@ -7,11 +7,13 @@ it runs, its own inputs and outputs included, none sharing a byte.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from micronets_gen.common.integers import ceil_div
+from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator, Tensor
 from micronets_gen.operators import operator_specs
 from micronets_gen.plan.reference import last_uses
@@ -29,7 +31,9 @@ class TensorSummary:
     """A tensor as reports show it.
 
     Attributes:
-        scale: First scale; 0.0 for an unquantised tensor.
+        index: In the file.
+        size: Bytes.
+        scale: First scale; None for an unquantised tensor, as its zero point.
         channels: Scales along the quantised dimension: 1 per tensor, 0 unquantised.
     """
 
@@ -37,17 +41,19 @@ class TensorSummary:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    bytes: int
-    scale: float
-    zero_point: int
+    size: int
+    scale: float | None
+    zero_point: int | None
     channels: int
 
 
 @dataclass(frozen=True)
-class OperatorSummary:
-    """One operator.
+class LayerSummary:
+    """One layer: an operator in execution order.
 
     Attributes:
+        op: The operator.
+        version: The operator's, as the file says.
         inputs: Activations read, in order.
         outputs: Activations written, in order.
         macs: Multiply-accumulates; 0 for an operator without products, or one that cannot be executed.
@@ -58,7 +64,7 @@ class OperatorSummary:
 
     index: int
     name: str
-    kind: str
+    op: str
     version: int
     inputs: tuple[TensorSummary, ...]
     outputs: tuple[TensorSummary, ...]
@@ -69,41 +75,38 @@ class OperatorSummary:
 
 
 @dataclass(frozen=True)
-class ModelSummary:
+class ModelSummary(Plain):
     """A whole model.
 
     Attributes:
-        kinds: Operators of each kind, most frequent first.
-        peak_bytes: Largest ``live_bytes``; ``peak_operator`` is where it occurs first.
+        model: Its name.
+        operators: How many layers each operator has, the most frequent first.
+        peak_live_bytes: Largest ``live_bytes``; ``peak_layer`` is the index of the layer where it occurs first.
         largest: The largest activations, largest first.
     """
 
-    name: str
+    model: str
     sha256: str
     file_bytes: int
     description: str
     inputs: tuple[TensorSummary, ...]
     outputs: tuple[TensorSummary, ...]
-    operators: tuple[OperatorSummary, ...]
-    kinds: tuple[tuple[str, int], ...]
+    layers: tuple[LayerSummary, ...]
+    operators: Mapping[str, int]
     macs: int
     parameters: int
     weight_bytes: int
-    peak_bytes: int
-    peak_operator: int
+    peak_live_bytes: int
+    peak_layer: int
     largest: tuple[TensorSummary, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for ``json.dumps``; ``kinds`` as an object."""
-        return {**asdict(self), "kinds": dict(self.kinds)}
 
 
 def inspect_model(graph: Graph) -> ModelSummary:
     """Summarise a model; never fails on a graph that the reader returned."""
     seen: set[int] = set()
     live = live_bytes(graph)
-    operators = tuple(
-        _operator(graph, op, seen, live_now) for op, live_now in zip(graph.operators, live, strict=True)
+    layers = tuple(
+        _layer(graph, op, seen, live_now) for op, live_now in zip(graph.operators, live, strict=True)
     )
     peak = max(range(len(live)), key=lambda i: live[i])
     written = {t for op in graph.operators for t in op.outputs}
@@ -111,19 +114,19 @@ def inspect_model(graph: Graph) -> ModelSummary:
         (graph.tensor(t) for t in written | set(graph.inputs)), key=lambda t: (-t.nbytes, t.index)
     )
     return ModelSummary(
-        name=graph.name,
+        model=graph.name,
         sha256=graph.sha256,
         file_bytes=graph.file_bytes,
         description=graph.description,
         inputs=tuple(_tensor(graph.tensor(t)) for t in graph.inputs),
         outputs=tuple(_tensor(graph.tensor(t)) for t in graph.outputs),
-        operators=operators,
-        kinds=tuple(Counter(op.kind for op in graph.operators).most_common()),
-        macs=sum(op.macs for op in operators),
-        parameters=sum(op.parameters for op in operators),
-        weight_bytes=sum(op.weight_bytes for op in operators),
-        peak_bytes=live[peak],
-        peak_operator=peak,
+        layers=layers,
+        operators=dict(Counter(op.kind for op in graph.operators).most_common()),
+        macs=sum(op.macs for op in layers),
+        parameters=sum(op.parameters for op in layers),
+        weight_bytes=sum(op.weight_bytes for op in layers),
+        peak_live_bytes=live[peak],
+        peak_layer=peak,
         largest=tuple(_tensor(t) for t in activations[:_LARGEST]),
     )
 
@@ -163,7 +166,7 @@ def render(summary: ModelSummary, console: Console) -> None:
 
     from micronets_gen.report.listing import keep_whole
 
-    console.print(Text.assemble((summary.name, "bold"), f"   {summary.file_bytes:,} bytes", style=""))
+    console.print(Text.assemble((summary.model, "bold"), f"   {summary.file_bytes:,} bytes", style=""))
     for title, tensors in (("input", summary.inputs), ("output", summary.outputs)):
         for tensor in tensors:
             console.print(Text(f"  {title:<7}{_shape(tensor)}  {_quantization(tensor)}"))
@@ -178,13 +181,13 @@ def render(summary: ModelSummary, console: Console) -> None:
     table.add_column("weights B", justify="right")
     table.add_column("live B", justify="right")
     table.add_column("", min_width=1)
-    marks = sparkline(tuple(op.live_bytes for op in summary.operators))
-    for op, mark in zip(summary.operators, marks, strict=True):
-        peak = op.index == summary.peak_operator
+    marks = sparkline(tuple(op.live_bytes for op in summary.layers))
+    for op, mark in zip(summary.layers, marks, strict=True):
+        peak = op.index == summary.peak_layer
         table.add_row(
             str(op.index),
             Text(op.name),
-            Text(op.kind, style="cyan"),
+            Text(op.op, style="cyan"),
             _shape(op.outputs[0]),
             f"{op.macs:,}" if op.macs else "·",
             f"{op.weight_bytes:,}" if op.weight_bytes else "·",
@@ -200,26 +203,26 @@ def render(summary: ModelSummary, console: Console) -> None:
 def _totals(summary: ModelSummary) -> Text:
     from rich.text import Text
 
-    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.kinds)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.operators.items())
     return Text(
         f"{summary.macs:,} MACs   {summary.parameters:,} parameters   "
         f"{summary.weight_bytes:,} bytes of weights\n"
-        f"{len(summary.operators)} operators: {kinds}\n"
+        f"{len(summary.layers)} operators: {kinds}\n"
     )
 
 
 def _memory(summary: ModelSummary, width: int) -> Text:
     from rich.text import Text
 
-    values = tuple(op.live_bytes for op in summary.operators)
-    peak = summary.operators[summary.peak_operator]
+    values = tuple(op.live_bytes for op in summary.layers)
+    peak = summary.layers[summary.peak_layer]
     room = max(20, width - 4)
     stretch = max(1, min(3, room // max(1, len(values))))
     bars = "".join(c * stretch for c in sparkline(_at_most(values, room)))
     lines = [
-        f"memory over time: peak {summary.peak_bytes:,} bytes of activations at {peak.index} {peak.name}",
+        f"memory over time: peak {summary.peak_live_bytes:,} bytes of activations at {peak.index} {peak.name}",
         f"  {bars}",
-        "  largest: " + ", ".join(f"{_shape(t)} {t.bytes:,} B" for t in summary.largest[:3]),
+        "  largest: " + ", ".join(f"{_shape(t)} {t.size:,} B" for t in summary.largest[:3]),
     ]
     return Text("\n".join(lines))
 
@@ -232,13 +235,13 @@ def _at_most(values: tuple[int, ...], count: int) -> tuple[int, ...]:
     return tuple(max(values[a:b]) for a, b in pairwise(edges))
 
 
-def _operator(graph: Graph, op: Operator, seen: set[int], live: int) -> OperatorSummary:
+def _layer(graph: Graph, op: Operator, seen: set[int], live: int) -> LayerSummary:
     weights = [t for t in _parameters(graph, op) if t.index not in seen]
     seen.update(t.index for t in weights)
-    return OperatorSummary(
+    return LayerSummary(
         index=op.index,
         name=op.name,
-        kind=op.kind,
+        op=op.kind,
         version=op.version,
         inputs=tuple(
             _tensor(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
@@ -269,9 +272,9 @@ def _tensor(tensor: Tensor) -> TensorSummary:
         name=tensor.name,
         shape=tensor.shape,
         dtype=tensor.dtype.value,
-        bytes=tensor.nbytes,
-        scale=quantization.scale[0] if quantization else 0.0,
-        zero_point=tensor.zero_point,
+        size=tensor.nbytes,
+        scale=quantization.scale[0] if quantization else None,
+        zero_point=tensor.zero_point if quantization else None,
         channels=len(quantization.scale) if quantization else 0,
     )
 

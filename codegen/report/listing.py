@@ -1,9 +1,8 @@
-"""Tables and JSON values of the verbs that list things."""
+"""Tables of the verbs that list things."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -61,28 +60,6 @@ def board_table(boards: Iterable[Board]) -> RenderableType:
         )
     keep_whole(table, 0, 1, 2, 3, 4, 5)
     return table
-
-
-def board_list(boards: Iterable[Board]) -> list[dict[str, Any]]:
-    """Return one JSON object a board."""
-    return [
-        {
-            "name": board.name,
-            "title": board.title,
-            "mcu": board.mcu,
-            "core": board.core,
-            "clock_hz": board.clock_hz,
-            "flash_bytes": board.flash_bytes,
-            "ram_bytes": board.ram_bytes,
-            "emulator": board.emulator.kind if board.emulator else None,
-        }
-        for board in boards
-    ]
-
-
-def board_value(board: Board) -> dict[str, Any]:
-    """Return everything about a board as a JSON object."""
-    return {key: value for key, value in asdict(board).items() if key != "path"}
 
 
 def board_details(board: Board) -> RenderableType:
@@ -143,29 +120,13 @@ def published_table(published: Iterable[Mapping[str, Any]]) -> RenderableType:
         table.add_row(
             model["name"],
             model["task"],
-            f"{model['ops'] / 1e6:.1f}",
-            size(model["model_bytes"]),
-            size(model["working_memory"]),
+            f"{model['cost']['ops'] / 1e6:.1f}",
+            size(model["cost"]["model_bytes"]),
+            size(model["cost"]["working_memory"]),
             Text("untrained; train it with micronets-gen train", style="dim"),
         )
     keep_whole(table, 0, 2, 3, 4)
     return table
-
-
-def model_list(models: Iterable[BundledModel]) -> list[dict[str, Any]]:
-    """Return one JSON object a bundled model."""
-    return [
-        {
-            "name": model.name,
-            "title": model.title,
-            "task": model.task,
-            "accuracy": model.accuracy,
-            "samples": model.samples,
-            "path": str(model.path),
-            "provenance": dict(model.provenance),
-        }
-        for model in models
-    ]
 
 
 def check_table(result: CheckResult) -> RenderableType:
@@ -177,16 +138,16 @@ def check_table(result: CheckResult) -> RenderableType:
             lines.append(Text(f"    what to do: {problem.remedy}", style="dim"))
         return Group(*lines)
     table = _table(("board", ""), ("fits", ""), ("regions", ""))
-    for fit in result.fits:
+    for fit in result.boards:
         table.add_row(fit.board, Text("yes", "green") if fit.fits else Text("no", "red"), _regions(fit))
     parts: list[RenderableType] = [
         Text(f"every operator works with {result.runtime}", style="green"),
         Text(),
         table,
     ]
-    if len(result.fits) == 1:
+    if len(result.boards) == 1:
         parts += [
-            Text(f"\n{problem.reason}\nwhat to do: {problem.remedy}") for problem in result.fits[0].problems
+            Text(f"\n{problem.reason}\nwhat to do: {problem.remedy}") for problem in result.boards[0].problems
         ]
     return Group(*parts)
 
@@ -196,6 +157,6 @@ def _regions(fit: BoardFit) -> Text:
     for use in fit.regions:
         if text:
             text.append("  ")
-        text.append(f"{use.region} ", style="dim")
-        text.append(f"{use.used:,} of {use.size:,}", style="" if use.margin >= 0 else "red")
+        text.append(f"{use.name} ", style="dim")
+        text.append(f"{use.used:,} of {use.size:,}", style="" if use.free >= 0 else "red")
     return text

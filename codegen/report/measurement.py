@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
+
+from micronets_gen.common.plain import Plain
+from micronets_gen.report.report import Row
 
 
 @dataclass(frozen=True)
 class LayerResult:
-    """One layer; counts are instructions."""
+    """One layer of a run.
 
+    Attributes:
+        index: In execution order, from 0.
+        op: The operator.
+        count: Instructions or cycles of one inference; None where the run was not profiled.
+        kernel: What executes it; empty where that is not known.
+    """
+
+    index: int
     name: str
     op: str
     macs: int
-    instructions: int | None
+    count: int | None
     kernel: str
 
 
 @dataclass(frozen=True)
-class Result:
-    """One model with one runtime on one board; counts are instructions, sizes bytes.
+class Result(Plain):
+    """One model with one runtime on one board; sizes are bytes.
 
     Attributes:
-        startup: Instructions that initialise the model.
+        passed: Every output byte was right.
+        count: Of one inference, in ``unit``.
+        startup: What initialising the model takes, in ``unit``.
         arena_bytes: Tensors, scratch and, for an interpreter, its own data.
         peak_live_bytes: The least that the tensors' bytes could be.
         ram_bytes: Static RAM: data, bss and arena.
         stack_bytes: Worst case.
         stack_at_least: Whether a call on the way has no known target, so that it may be more.
-        flash_bytes: The image without golden vectors.
+        deployed_bytes: Flash of the image without golden vectors.
         code_bytes: Of it, what is neither weights nor metadata.
         weight_bytes: Of it, weights and biases.
         metadata_bytes: Of it, quantisation and look-up tables; for an interpreter the rest of the model file.
         problem: Why there are no figures; empty where there are.
     """
 
+    derived: ClassVar = ("per_mac", "other_ram_bytes")
+
     model: str
     board: str
     runtime: str
     passed: bool = False
     macs: int = 0
-    instructions: int = 0
+    count: int = 0
+    unit: str = "instructions"
     startup: int = 0
     arena_bytes: int = 0
     peak_live_bytes: int = 0
     ram_bytes: int = 0
     stack_bytes: int = 0
     stack_at_least: bool = False
-    flash_bytes: int = 0
+    deployed_bytes: int = 0
     code_bytes: int = 0
     weight_bytes: int = 0
     metadata_bytes: int = 0
@@ -56,13 +72,15 @@ class Result:
 
     @property
     def per_mac(self) -> float | None:
-        return self.instructions / self.macs if self.macs and not self.problem else None
+        return self.count / self.macs if self.macs and not self.problem else None
 
     @property
     def other_ram_bytes(self) -> int:
         """Static RAM beside the arena."""
         return self.ram_bytes - self.arena_bytes
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values, the derived ones included."""
-        return {**asdict(self), "per_mac": self.per_mac, "other_ram_bytes": self.other_ram_bytes}
+
+def layer_result(row: Row) -> LayerResult:
+    """Return a line of a report's layer table."""
+    layer = row.layer
+    return LayerResult(layer.index, layer.name, layer.op, layer.macs, row.count, layer.kernel)

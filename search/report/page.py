@@ -179,7 +179,7 @@ def _proof(firmware: Mapping[str, Any]) -> Proof:
     error = firmware.get("error")
     if error:
         return Proof(False, f"The firmware did not run to its end: {error['what']}", _FIRMWARE_REPORT)
-    vectors, right = firmware["vectors"], firmware["vectors_passed"]
+    vectors, right = firmware["vector_count"], firmware["vectors_passed"]
     outputs = "every output is" if right == vectors else f"{right:,} of {vectors:,} outputs are"
     text = (
         f"{outputs} the model's on {firmware['board']} in the emulator; "
@@ -208,7 +208,7 @@ def _figures(metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> 
     if firmware and "unit" in firmware:
         unit = firmware["unit"]
         figures.append(
-            Figure(f"{unit} an inference", f"{firmware[unit]:,}", f"{firmware['runtime']} firmware, counted")
+            Figure(f"{unit} an inference", f"{firmware['count']:,}", f"{firmware['runtime']} firmware, counted")
         )
     return figures
 
@@ -443,9 +443,9 @@ def _facts(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str
         facts.append(("Board", f"{target['board']}, {target['runtime']} runtime"))
         demand = target.get("demand")
         if demand:
-            facts.append(("Flash needed", f"{demand['flash']:,} bytes, with code and 32 samples"))
-            ram = demand["arena"] + demand["other_ram"]
-            facts.append(("RAM needed", f"{ram:,} bytes, {demand['arena']:,} of them the arena"))
+            facts.append(("Flash needed", f"{demand['flash_bytes']:,} bytes, with code and 32 samples"))
+            ram = demand["arena_bytes"] + demand["other_ram_bytes"]
+            facts.append(("RAM needed", f"{ram:,} bytes, {demand['arena_bytes']:,} of them the arena"))
     if run.get("task"):
         facts.append(("Backbone", run.get("backbone") or "the task's"))
     if run.get("architecture"):

@@ -12,6 +12,7 @@ from micronets_gen.common.files import write_json
 from micronets_gen.errors import MicronetsError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.execute import run_project
+from micronets_gen.report.values import FirmwareRun
 from micronets_gen.search.learn.progress import Progress
 from micronets_gen.search.report import write_report
 from micronets_gen.search.run_dir import RunDir
@@ -57,7 +58,7 @@ def workload(metrics: Mapping[str, Any], samples: int, each: int, timeout: float
             five minutes.
     """
     target = metrics["target"]
-    free = target["memory"]["flash"] - target["demand"]["flash"]
+    free = target["memory"]["flash_bytes"] - target["demand"]["flash_bytes"]
     macs = metrics["cost"]["ops"] // 2
     inference = _INSTRUCTIONS_BESIDE + macs * _INSTRUCTIONS_PER_MAC[target["runtime"]]
     within_budget = int(_BUDGET_S * _INSTRUCTIONS_PER_SECOND / inference)
@@ -83,24 +84,13 @@ def prove(
         timeout: Seconds for each image; see :func:`workload`.
 
     Returns:
-        What ``firmware.json`` holds: ``passed``; then either where the project is, how many samples were right and
-        what an inference took, or ``error``, an object with ``what``, ``where``, ``why``, ``remedy`` and
-        ``exit_code``, of what ended it.
+        What ``firmware.json`` holds: what ``micronets-gen run --json`` prints; or ``passed``, ``project`` and ``error`` with
+        what ended it.
     """
     try:
         proof = _prove(run, metrics, board, runtime, progress, timeout)
     except MicronetsError as error:
-        proof = {
-            "project": str(run.path / "firmware"),
-            "passed": False,
-            "error": {
-                "what": error.what,
-                "where": error.where,
-                "why": error.why,
-                "remedy": error.remedy,
-                "exit_code": error.exit_code,
-            },
-        }
+        proof = {"passed": False, "project": str(run.path / "firmware"), **error.to_json()}
     write_json(run.firmware, proof)
     write_report(run)
     return proof
@@ -134,19 +124,4 @@ def _prove(
         if done:
             progress.step(image, 0, 1, done - 1, work.samples)
 
-    report = run_project(project, timeout=work.timeout, progress=watch)
-    result = report.run
-    assert result is not None
-    return {
-        "project": str(project),
-        "board": report.board.name,
-        "runtime": report.runtime,
-        "passed": result.passed,
-        result.unit: result.count,
-        "unit": result.unit,
-        "vectors": len(result.vectors),
-        "vectors_passed": sum(vector.passed for vector in result.vectors),
-        "correct": result.correct,
-        "labelled": result.labelled,
-        "report": str(project / "report.html"),
-    }
+    return FirmwareRun.of(project, run_project(project, timeout=work.timeout, progress=watch)).to_json()

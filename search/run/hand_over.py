@@ -114,9 +114,9 @@ def _metrics(
         metrics["target"] = {
             "board": target.board.name,
             "runtime": target.runtime.name,
-            "memory": {"flash": target.flash, "ram": target.ram},
+            "memory": {"flash_bytes": target.flash, "ram_bytes": target.ram},
             "limits": target.limits(architecture),
-            "demand": asdict(verdict.demand),
+            "demand": {f"{name}_bytes": size for name, size in asdict(verdict.demand).items()},
             "fits": verdict.fits,
             "latency_s": latency_of(target.board, cost.ops),
         }

@@ -140,13 +140,13 @@ def published_list() -> list[dict[str, object]]:
                 "trained": False,
                 "architecture": model.architecture.summary(),
                 "source": model.source,
-                "published": {
+                "paper": {
                     "quality": model.quality,
                     "flash_kb": model.flash_kb,
                     "sram_kb": model.sram_kb,
                     "mops": model.mops,
                 },
-                **asdict(cost),
+                "cost": asdict(cost),
             }
         )
     return rows

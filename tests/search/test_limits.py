@@ -109,11 +109,11 @@ def test_a_search_ends_within_the_memory_that_it_was_given(tmp_path: Path) -> No
     assert json.loads((out / "run.json").read_text())["target"]["flash"] == 18 << 10
     demand = metrics["target"]["demand"]
     flash, ram = taken(load_report(out / "firmware"))
-    more_samples = (metrics["firmware"]["vectors"] - EMBEDDED_VECTORS) * (8 * 8 + 10)
-    assert flash - more_samples <= demand["flash"]
-    assert max(flash, demand["flash"]) <= 18 << 10
-    assert ram <= demand["arena"] + demand["other_ram"] <= 5000
-    assert demand["arena"] + demand["other_ram"] > 4000, "it leaves what it was given"
+    more_samples = (metrics["firmware"]["vector_count"] - EMBEDDED_VECTORS) * (8 * 8 + 10)
+    assert flash - more_samples <= demand["flash_bytes"]
+    assert max(flash, demand["flash_bytes"]) <= 18 << 10
+    assert ram <= demand["arena_bytes"] + demand["other_ram_bytes"] <= 5000
+    assert demand["arena_bytes"] + demand["other_ram_bytes"] > 4000, "it leaves what it was given"
 
 
 def test_memory_that_nothing_fits_into_is_said_before_any_training(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_build_and_check_say_the_same(runtime: TflmRuntime, tmp_path: Path) -> N
     board = load_board("qemu_mps2_an386")
     graph = read_model_bytes(joins_eleven(), "model")
     result = check_on_boards(graph, [board], "tflm")
-    assert (result.runtime, result.problems, result.fits) == ("tflm", (expected,), ())
+    assert (result.runtime, result.problems, result.boards) == ("tflm", (expected,), ())
     assert check_on_boards(graph, [board]).passed
     with pytest.raises(ModelError, match="cannot be executed") as caught:
         build(Request(board.name, str(file), "tflm", tmp_path / "project"))
@@ -317,7 +317,7 @@ def test_check_counts_the_file_and_the_predicted_arena(runtime: TflmRuntime) -> 
     """What fits is judged by the file in flash, and by the arena that the board's instructions need."""
     graph = read_model(resolve_model("digits").path)
     boards = [load_board(name) for name in ("qemu_mps2_an386", "qemu_mps3_an547")]
-    for board, fit in zip(boards, check_on_boards(graph, boards, "tflm").fits, strict=True):
+    for board, fit in zip(boards, check_on_boards(graph, boards, "tflm").boards, strict=True):
         plan = runtime.plan(graph, board, "digits")
         used = {use.kind: use.used for use in fit.regions}
         assert fit.fits
@@ -326,7 +326,7 @@ def test_check_counts_the_file_and_the_predicted_arena(runtime: TflmRuntime) -> 
 
 
 def test_every_board_holds_the_default_model(runtime: TflmRuntime) -> None:
-    fits = check_on_boards(read_model(resolve_model().path), load_boards(), runtime.name).fits
+    fits = check_on_boards(read_model(resolve_model().path), load_boards(), runtime.name).boards
     assert len(fits) >= 10
     assert all(fit.fits for fit in fits)
 
@@ -348,7 +348,7 @@ def test_check_verb_names_what_tflm_refuses(cli: Cli, tmp_path: Path, runtime: T
     file = tmp_path / "model.tflite"
     file.write_bytes(joins_eleven())
     done = cli("check", file, "--runtime", "tflm", "--json")
-    assert (done.status, done.json["runtime"], done.json["fits"]) == (1, "tflm", [])
+    assert (done.status, done.json["runtime"], done.json["boards"]) == (1, "tflm", [])
     assert [problem["layer"] for problem in done.json["problems"]] == ["joined (CONCATENATION)"]
     assert cli("check", file, "--board", "qemu_mps2_an386").status == 0
 

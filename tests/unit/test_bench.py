@@ -35,11 +35,12 @@ KEYS = {
     "model",
     "runtime",
     "passed",
-    "instructions",
+    "count",
+    "unit",
     "arena_bytes",
     "ram_bytes",
     "stack_bytes",
-    "flash_bytes",
+    "deployed_bytes",
     "layers",
 }
 
@@ -49,30 +50,30 @@ FIRST = Result(
     runtime="tflm",
     passed=True,
     macs=1000,
-    instructions=4000,
+    count=4000,
     startup=900,
     arena_bytes=2048,
     ram_bytes=2148,
     stack_bytes=1024,
-    flash_bytes=40_960,
+    deployed_bytes=40_960,
     code_bytes=36_000,
     weight_bytes=4_000,
     metadata_bytes=960,
     layers=(
-        LayerResult("conv", "CONV_2D", 1000, 3000, "arm_convolve_s8"),
-        LayerResult("end", "SOFTMAX", 0, 900, ""),
+        LayerResult(0, "conv", "CONV_2D", 1000, 3000, "arm_convolve_s8"),
+        LayerResult(1, "end", "SOFTMAX", 0, 900, ""),
     ),
 )
 SECOND = replace(
     FIRST,
     runtime="aot",
-    instructions=2000,
+    count=2000,
     arena_bytes=1024,
     ram_bytes=1074,
     startup=0,
     layers=(
-        LayerResult("conv", "CONV_2D", 1000, 1500, "mn_conv_s8"),
-        LayerResult("end", "SOFTMAX", 0, 450, ""),
+        LayerResult(0, "conv", "CONV_2D", 1000, 1500, "mn_conv_s8"),
+        LayerResult(1, "end", "SOFTMAX", 0, 450, ""),
     ),
 )
 
@@ -147,10 +148,11 @@ def test_derived_figures_are_in_the_json() -> None:
     assert set(value) >= KEYS
     assert (value["per_mac"], value["other_ram_bytes"]) == (4.0, 100)
     assert value["layers"][0] == {
+        "index": 0,
         "name": "conv",
         "op": "CONV_2D",
         "macs": 1000,
-        "instructions": 3000,
+        "count": 3000,
         "kernel": "arm_convolve_s8",
     }
     assert Result("m", BOARD, "tflm", problem="no sources").to_json()["per_mac"] is None
@@ -198,7 +200,7 @@ def test_page_needs_nothing_else() -> None:
 
 
 def test_page_escapes_what_models_are_called() -> None:
-    layer = LayerResult(NASTY, NASTY, 1, 1, NASTY)
+    layer = LayerResult(0, NASTY, NASTY, 1, 1, NASTY)
     results = (
         replace(FIRST, model=NASTY, board=NASTY, layers=(layer,)),
         Result(NASTY, NASTY, NASTY, problem=NASTY),
@@ -220,24 +222,24 @@ def test_without_sources_the_other_runtime_is_measured(
     done = cli("bench", "-b", BOARD, "-m", model, "--out", tmp_path / "bench", "--json")
     tflm, aot = done.json["results"]
     assert done.status == 0
-    assert (tflm["runtime"], tflm["passed"], tflm["instructions"], tflm["layers"]) == ("tflm", False, 0, [])
+    assert (tflm["runtime"], tflm["passed"], tflm["count"], tflm["layers"]) == ("tflm", False, 0, [])
     assert tflm["problem"]
     assert tflm["model"] == aot["model"]
     assert set(tflm) == set(aot) >= KEYS
     assert (aot["runtime"], aot["model"], aot["passed"], aot["problem"]) == ("aot", "denseNet", True, "")
     assert [(row["op"], row["macs"]) for row in aot["layers"]] == [("FULLY_CONNECTED", 64)]
-    assert 64 < aot["instructions"] < 64 * 64
-    assert aot["layers"][0]["instructions"] <= aot["instructions"] + 200
+    assert 64 < aot["count"] < 64 * 64
+    assert aot["layers"][0]["count"] <= aot["count"] + 200
     report = load_report(tmp_path / "bench" / "denseNet-aot")
     assert report.image is not None
     assert report.stack is not None
     assert (aot["arena_bytes"], aot["ram_bytes"]) == (report.image.arena_bytes, report.image.ram_bytes)
     assert (aot["stack_bytes"], aot["stack_at_least"]) == (report.stack.worst_bytes, False)
     assert aot["peak_live_bytes"] == 16 + 4
-    assert aot["flash_bytes"] == aot["code_bytes"] + aot["weight_bytes"] + aot["metadata_bytes"]
+    assert aot["deployed_bytes"] == aot["code_bytes"] + aot["weight_bytes"] + aot["metadata_bytes"]
     assert aot["weight_bytes"] == 64 + 4 * 4  # and the biases that the kernel wants
     assert aot["other_ram_bytes"] == aot["ram_bytes"] - aot["arena_bytes"]
-    page = Page(Path(done.json["page"]).read_text())
+    page = Page(Path(done.json["report"]).read_text())
     assert tflm["problem"] in page.text
     assert f"{aot['instructions']:,}" in page.text
 
@@ -277,7 +279,7 @@ def test_models_that_do_not_fit_are_told(tmp_path: Path) -> None:
     file.write_bytes(micronet("micronet_ad_l"))
     (result,) = measure_all([str(file)], "nucleo_f746zg", ["aot"], tmp_path)
     assert "does not fit" in result.problem
-    assert result.instructions == 0
+    assert result.count == 0
 
 
 def test_wrong_output_is_a_failure(

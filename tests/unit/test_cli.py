@@ -193,9 +193,10 @@ def test_the_installed_command_is_this_one() -> None:
 def test_boards_as_json_and_as_a_table(cli: Cli) -> None:
     boards = cli("boards", "--json").json["boards"]
     assert boards == cli("boards", "list", "--json").json["boards"]
-    assert {"name", "title", "mcu", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulator"} == set(
+    assert {"name", "title", "mcu", "core", "clock_hz", "flash_size", "ram_size", "emulator"} <= set(
         boards[0]
     )
+    assert boards[0] == cli("boards", "show", boards[0]["name"], "--json").json
     table = cli("boards").out
     assert all(board["name"] in table for board in boards)
 
@@ -218,9 +219,9 @@ def test_models(cli: Cli) -> None:
 
 def test_inspect(cli: Cli) -> None:
     summary = cli("inspect", "digits", "--json").json
-    assert {"name", "inputs", "outputs", "operators", "kinds", "sha256"} <= set(summary)
-    assert {"name", "kind", "macs"} <= set(summary["operators"][0])
-    assert sum(op["macs"] for op in summary["operators"]) == 91_136
+    assert {"model", "inputs", "outputs", "operators", "layers", "sha256"} <= set(summary)
+    assert {"name", "op", "macs"} <= set(summary["layers"][0])
+    assert sum(op["macs"] for op in summary["layers"]) == 91_136
     assert "DEPTHWISE_CONV_2D" in cli("inspect", "digits").out
 
 
@@ -271,12 +272,12 @@ def test_the_default_model_runs_and_tells_its_accuracy(cli: Cli, tmp_path: Path)
     words = ["build", "-b", "nucleo_f446re", "-r", "aot", "--vector-count", 4, "--out", tmp_path, "--json"]
     assert cli(*words).status == 0
     said = cli("run", tmp_path, "--json").json
-    assert (said["passed"], said["model"], said["emulator"]) == (True, "kws-s", "virtual board (unicorn)")
-    assert (said["vectors"], said["vectors_passed"], said["labelled"], said["correct"]) == (4, 4, 4, 4)
+    assert (said["passed"], said["model"], said["ran_on"]) == (True, "kws-s", "virtual board (unicorn)")
+    assert (said["vector_count"], said["vectors_passed"], said["labelled"], said["correct"]) == (4, 4, 4, 4)
 
 
 def test_every_board_holds_the_default_model(cli: Cli) -> None:
-    fits = cli("check", DEFAULT_MODEL, "--json").json["fits"]
+    fits = cli("check", DEFAULT_MODEL, "--json").json["boards"]
     assert len(fits) >= 10
     assert all(fit["fits"] for fit in fits)
 
@@ -288,13 +289,13 @@ def test_run_as_json(cli: Cli, built: tuple[Path, Any]) -> None:
     done = cli("run", project, "--json")
     said = done.json
     assert done.status == 0
-    assert {"passed", "instructions", "emulator", "board", "runtime", "layers"} <= set(said)
+    assert {"passed", "count", "unit", "ran_on", "board", "runtime", "layers"} <= set(said)
     assert said["passed"] is True
-    assert said["vectors"] == said["vectors_passed"] > 0
+    assert len(said["vectors"]) == said["vector_count"] == said["vectors_passed"] > 0
     assert said["correct"] > 0.8 * said["labelled"] > 0
-    assert {"name", "op", "macs", "instructions"} == set(said["layers"][0])
+    assert {"index", "name", "op", "macs", "count", "kernel"} == set(said["layers"][0])
     assert sum(layer["macs"] for layer in said["layers"]) == said["macs"] == 91_136
-    assert said["instructions"] > said["macs"]
+    assert said["count"] > said["macs"]
 
 
 @needs_compiler
@@ -447,9 +448,9 @@ def test_check_passes(cli: Cli) -> None:
     assert done.status == 0
     assert done.json["passed"] is True
     assert done.json["problems"] == []
-    assert {fit["board"] for fit in done.json["fits"]} >= {"nucleo_f446re", BOARD}
-    assert {"board", "fits", "regions", "problems"} == set(done.json["fits"][0])
-    assert {"region", "kind", "size", "used"} == set(done.json["fits"][0]["regions"][0])
+    assert {fit["board"] for fit in done.json["boards"]} >= {"nucleo_f446re", BOARD}
+    assert {"board", "fits", "regions", "problems"} == set(done.json["boards"][0])
+    assert {"name", "kind", "size", "used", "free"} == set(done.json["boards"][0]["regions"][0])
     assert "every operator works" in cli("check", "digits").out
 
 
@@ -458,7 +459,7 @@ def test_check_names_the_layer_the_reason_and_the_remedy(cli: Cli, tmp_path: Pat
     done = cli("check", file, "--json")
     assert done.status == 1
     assert done.json["passed"] is False
-    assert done.json["fits"] == []
+    assert done.json["boards"] == []
     problem = done.json["problems"][0]
     assert problem["layer"] == "joined (CONCATENATION)"
     assert "scale 0.25" in problem["reason"]
@@ -472,14 +473,14 @@ def test_check_names_the_layer_the_reason_and_the_remedy(cli: Cli, tmp_path: Pat
 def test_check_tells_which_boards_hold_a_large_model(cli: Cli, tmp_path: Path) -> None:
     file = write(tmp_path / "micronet_ad_l.tflite", micronet("micronet_ad_l"))
     everywhere = cli("check", file, "--json")
-    fits = {fit["board"]: fit["fits"] for fit in everywhere.json["fits"]}
+    fits = {fit["board"]: fit["fits"] for fit in everywhere.json["boards"]}
     assert fits["nucleo_f767zi"] is True
     assert fits["nucleo_f446re"] is False
     # Some board holds it, but not the one that is asked for.
     assert (everywhere.status, everywhere.json["passed"]) == (0, True)
     small = cli("check", file, "-b", "nucleo_f446re", "--json")
     assert (small.status, small.json["passed"]) == (1, False)
-    (fit,) = small.json["fits"]
+    (fit,) = small.json["boards"]
     assert fit["problems"][0]["remedy"]
     assert cli("check", file, "-b", "nucleo_f767zi").status == 0
     assert cli("check", file, "-b", "nowhere").status == 4
@@ -574,7 +575,7 @@ def test_run_fails_where_a_byte_differs(cli: Cli, copied: Path) -> None:
     done = cli("run", copied, "--json")
     assert done.status == 1
     assert done.json["passed"] is False
-    assert done.json["vectors_passed"] == done.json["vectors"] - 1
+    assert done.json["vectors_passed"] == done.json["vector_count"] - 1
     report = json.loads((copied / "report.json").read_text())
     first = report["run"]["vectors"][0]
     assert (first["passed"], first["mismatches"], first["first_offset"]) == (False, 1, 0)
@@ -604,7 +605,7 @@ def test_run_compiles_and_describes_what_was_edited_since(cli: Cli, copied: Path
     stamp = image.stat().st_mtime_ns
     after = cli("run", copied, "--json").json
     assert image.stat().st_mtime_ns > stamp
-    assert after["instructions"] == pytest.approx(before["instructions"], rel=0.01)
+    assert after["count"] == pytest.approx(before["count"], rel=0.01)
     report = json.loads((copied / "report.json").read_text())
     assert report["image"]["flash_bytes"] > built["image"]["flash_bytes"] + 256
     assert report["stack"]["notes"] != built["stack"]["notes"]

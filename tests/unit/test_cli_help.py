@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.cli import listing
 from micronets_gen.cli import main as cli
 
 Call = Callable[..., tuple[int, str, str]]
@@ -85,8 +86,16 @@ def test_trouble_with_any_file_is_one_message(call: Call, monkeypatch: pytest.Mo
     def full(_value: object) -> None:
         raise OSError(28, "No space left on device", "report.html")
 
-    monkeypatch.setattr(cli, "_print_json", full)
-    assert call("boards", "--json") == (2, "", "error: report.html: No space left on device\n")
+    monkeypatch.setattr(listing, "show_json", full)
+    code, out, err = call("boards", "--json")
+    error = {
+        "what": "No space left on device",
+        "where": "report.html",
+        "why": "",
+        "remedy": "",
+        "exit_code": 2,
+    }
+    assert (code, json.loads(out), err) == (2, {"error": error}, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -117,8 +126,8 @@ def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) 
         if words[0] == "inspect":
             summary = inspect_model(read_model(resolve_model("digits").path))
             if words[1] == "long":
-                big = [replace(op, name="x" * 60, macs=123_456_789) for op in summary.operators]
-                summary = replace(summary, operators=tuple(big))
+                big = [replace(op, name="x" * 60, macs=123_456_789) for op in summary.layers]
+                summary = replace(summary, layers=tuple(big))
             render(summary, console)
         else:
             console.print(

@@ -62,7 +62,7 @@ def test_larger_model_is_told_the_smallest_board() -> None:
 
 def test_check_of_one_board_names_another() -> None:
     plan, _ = dense(4096, 300)
-    (fit,) = check_on_boards(plan.graph, [plan.board], "aot").fits
+    (fit,) = check_on_boards(plan.graph, [plan.board], "aot").boards
     assert "take nucleo_f767zi" in fit.problems[0].remedy
 
 

@@ -59,14 +59,14 @@ def printed(graph: Graph, width: int = 100) -> str:
 
 def test_totals_of_a_residual_model() -> None:
     summary = inspect_model(residual())
-    assert summary.kinds == (("FULLY_CONNECTED", 2), ("ADD", 1))
+    assert dict(summary.operators) == {"FULLY_CONNECTED": 2, "ADD": 1}
     assert summary.macs == 128
     assert summary.parameters == 64 + 8
     assert summary.weight_bytes == 64 + 32
-    assert [op.weight_bytes for op in summary.operators] == [96, 0, 0], "shared weights count once"
-    assert [op.live_bytes for op in summary.operators] == [16, 24, 24], "the input lives until the sum"
-    assert (summary.peak_bytes, summary.peak_operator) == (24, 1)
-    assert [op.name for op in summary.operators] == ["dense", "dense_1", "add"]
+    assert [op.weight_bytes for op in summary.layers] == [96, 0, 0], "shared weights count once"
+    assert [op.live_bytes for op in summary.layers] == [16, 24, 24], "the input lives until the sum"
+    assert (summary.peak_live_bytes, summary.peak_layer) == (24, 1)
+    assert [op.name for op in summary.layers] == ["dense", "dense_1", "add"]
 
 
 def test_memory_of_a_chain() -> None:
@@ -93,14 +93,14 @@ def test_a_thousand_operators_render() -> None:
 
 def test_json_is_plain() -> None:
     value = json.loads(json.dumps(inspect_model(residual()).to_json()))
-    assert value["kinds"] == {"FULLY_CONNECTED": 2, "ADD": 1}
-    assert value["operators"][0]["outputs"] == [
+    assert value["operators"] == {"FULLY_CONNECTED": 2, "ADD": 1}
+    assert value["layers"][0]["outputs"] == [
         {
             "index": 1,
             "name": "model/dense/BiasAdd",
             "shape": [1, 8],
             "dtype": "int8",
-            "bytes": 8,
+            "size": 8,
             "scale": 0.5,
             "zero_point": 0,
             "channels": 1,
@@ -145,8 +145,8 @@ def test_reference_models(file: str, macs: int, peak: int, operator: str) -> Non
     graph = read_model(path)
     summary = inspect_model(graph)
     assert check_model(graph) == ()
-    assert (summary.macs, summary.peak_bytes) == (macs, peak)
-    assert summary.operators[summary.peak_operator].name == operator
+    assert (summary.macs, summary.peak_live_bytes) == (macs, peak)
+    assert summary.layers[summary.peak_layer].name == operator
 
 
 # Check.
@@ -181,11 +181,11 @@ def test_check_result_as_json() -> None:
         (RegionUse("SRAM", "ram", 100, 130),),
         (Problem("SRAM", "30 bytes short", "shrink it"),),
     )
-    assert fit.regions[0].margin == -30
+    assert fit.regions[0].free == -30
     result = CheckResult("m", (), (fit,))
     assert not result.passed
     value = json.loads(json.dumps(result.to_json()))
-    assert value["fits"][0]["problems"] == [
+    assert value["boards"][0]["problems"] == [
         {"layer": "SRAM", "reason": "30 bytes short", "remedy": "shrink it"}
     ]
     assert CheckResult("m", ()).passed

@@ -35,6 +35,7 @@ LAYERS = (
     "search.report",
     "search.run",
     "search.study",
+    "api",
     "cli",
 )
 """From the ground up."""

@@ -148,3 +148,11 @@ def _pin(key: str, table: Mapping[str, object]) -> Pin:
         parts=texts("parts"),
         sha256=text("sha256"),
     )
+
+
+def overrides(
+    tflm_commit: str | None, cmsis_nn_commit: str | None, flatbuffers_commit: str | None = None
+) -> dict[str, str]:
+    """Return the commits that a person gave, by key."""
+    given = {"tflm": tflm_commit, "cmsis_nn": cmsis_nn_commit, "flatbuffers": flatbuffers_commit}
+    return {key: commit for key, commit in given.items() if commit}

@@ -1,0 +1,162 @@
+"""The verbs that make firmware: ``build``, ``run`` and ``bench``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from micronets_gen.cli.options import BoardOption, Json, RuntimeName, complete_model
+from micronets_gen.cli.output import show, show_json, status, tell
+from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmCommit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to an application."""
+    app.command()(build)
+    app.command()(run)
+    app.command()(bench)
+
+
+def build(
+    board: BoardOption,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A .tflite file, a bundled or published model's name, or a search's folder.",
+            show_default="the bundled keyword spotter, kws-s",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "-r", help="tflm: TensorFlow Lite Micro; aot: generated C.")
+    ] = RuntimeName.AUTO,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The project's folder.", show_default="build/<board>-<model>"),
+    ] = None,
+    no_compile: Annotated[bool, typer.Option("--no-compile", help="Write the project only.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite generated files that were edited; use any folder.")
+    ] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Golden inputs: a .npz with input_0, ... and optionally labels.",
+            show_default="the model's, or random",
+        ),
+    ] = None,
+    vector_count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many golden vectors to embed, at most.", show_default="32 samples or 8 random"
+        ),
+    ] = None,
+    strict_kernels: Annotated[
+        bool, typer.Option("--strict-kernels", help="Fail where a layer runs on a reference kernel.")
+    ] = False,
+    tflm_commit: TflmCommit = None,
+    cmsis_nn_commit: CmsisNnCommit = None,
+    flatbuffers_commit: FlatbuffersCommit = None,
+    as_json: Json = False,
+) -> None:
+    """Turn a model into a PlatformIO project and compile it."""
+    from micronets_gen import api
+
+    with status(as_json) as notify:
+        built = api.build(
+            board=board,
+            model=model,
+            runtime=runtime.value,
+            out=out,
+            no_compile=no_compile,
+            force=force,
+            vectors=vectors,
+            vector_count=vector_count,
+            strict_kernels=strict_kernels,
+            tflm_commit=tflm_commit,
+            cmsis_nn_commit=cmsis_nn_commit,
+            flatbuffers_commit=flatbuffers_commit,
+            notify=notify,
+            tell=tell,
+        )
+    if as_json:
+        show_json(built.to_json())
+        return
+    from micronets_gen.report.terminal import build_summary
+
+    show(build_summary(built.details))
+    quoted = shlex.quote(str(built.project))
+    if built.elf:
+        show(
+            f"\nrun it:   micronets-gen run {quoted}\n"
+            f"upload:   cd {quoted} && pio run -t upload\n"
+            f"report:   {built.report}"
+        )
+    else:
+        show(f"\ncompile:  cd {quoted} && pio run")
+
+
+def run(
+    project: Annotated[Path, typer.Argument(help="A project that build made.", metavar="PROJECT_DIR")],
+    port: Annotated[
+        str | None, typer.Option("--port", "-p", help="Read a real board on this serial port instead.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for each image.")] = 300.0,
+    clock_fails: Annotated[
+        bool, typer.Option("--clock-fails", help="Virtual board: the external oscillator does not start.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
+    from micronets_gen import api
+
+    with status(as_json) as notify:
+        done = api.run(project, port=port, timeout=timeout, clock_fails=clock_fails, notify=notify, tell=tell)
+    if as_json:
+        show_json(done.to_json())
+    else:
+        from micronets_gen.report.terminal import run_summary
+
+        show(run_summary(done.details))
+        show(f"report:   {done.report}")
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def bench(
+    board: BoardOption,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A .tflite file, or a bundled model's name; repeatable. [default: kws-s]",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    runtimes: Annotated[
+        str, typer.Option(help="Runtimes, separated by commas; ratios are to the first.")
+    ] = "tflm,aot",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the projects and of bench.html.")
+    ] = Path("build/bench"),
+    as_json: Json = False,
+) -> None:
+    """Build and run models with several runtimes and put them side by side; exit 1 if an output is wrong."""
+    from micronets_gen import api
+    from micronets_gen.report.comparison import comparison_tables
+
+    with status(as_json) as notify:
+        done = api.bench(board=board, model=model, runtimes=runtimes, out=out, notify=notify)
+    if as_json:
+        show_json(done.to_json())
+    else:
+        show(comparison_tables(done.results))
+        show(f"report:   {done.report}")
+    if not done.passed:
+        raise typer.Exit(1)

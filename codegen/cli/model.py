@@ -1,0 +1,52 @@
+"""The verbs that look at a model: ``inspect`` and ``check``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from micronets_gen.cli.options import Json, ModelArgument, RuntimeName, complete_board
+from micronets_gen.cli.output import console, show, show_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to an application."""
+    app.command()(inspect)
+    app.command()(check)
+
+
+def inspect(model: ModelArgument, as_json: Json = False) -> None:
+    """Show a model: operators, shapes, quantisation, MACs, weights, memory over time."""
+    from micronets_gen import api
+    from micronets_gen.report.inspect import render
+
+    summary = api.inspect(model)
+    if as_json:
+        show_json(summary.to_json())
+    else:
+        render(summary, console())
+
+
+def check(
+    model: ModelArgument,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
+    ] = None,
+    runtime: Annotated[
+        RuntimeName, typer.Option("--runtime", "-r", help="What is to execute it, as for build.")
+    ] = RuntimeName.AOT,
+    as_json: Json = False,
+) -> None:
+    """Check that every operator works and where the model fits; exit 1 if something does not."""
+    from micronets_gen import api
+    from micronets_gen.report.listing import check_table
+
+    result = api.check(model, board=board, runtime=runtime.value)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(check_table(result))
+    if not result.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,44 @@
+"""Options that several verbs take, and what a shell completes of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class RuntimeName(StrEnum):
+    """Values of ``--runtime``."""
+
+    AUTO = "auto"
+    TFLM = "tflm"
+    AOT = "aot"
+
+
+def complete_board(incomplete: str) -> list[str]:
+    """Return the names of the package's boards that begin so."""
+    from micronets_gen.boards.load import load_boards
+
+    return [board.name for board in load_boards() if board.name.startswith(incomplete)]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the names of bundled and published models that begin so."""
+    from micronets_gen.bundled.catalogue import bundled_models, published_names
+
+    names = (*(model.name for model in bundled_models()), *published_names())
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+BoardOption = Annotated[
+    str,
+    typer.Option(
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
+    ),
+]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(help="A .tflite file, or a bundled model's name.", autocompletion=complete_model),
+]

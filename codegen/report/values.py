@@ -1,0 +1,217 @@
+"""What verbs return and ``--json`` prints: one name for one thing in all of them (docs/json.md).
+
+Sizes are bytes. A size *of* the object at hand is ``size``, one of a part of it ends in ``_bytes``. Counts of one
+inference are ``count``, in ``unit``: instructions in an emulator, cycles on a board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from micronets_gen.boards.board import Board
+from micronets_gen.bundled.catalogue import BundledModel
+from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
+from micronets_gen.emulate.result import VectorResult
+from micronets_gen.plan.check import RegionUse
+from micronets_gen.report.measurement import LayerResult, Result, layer_result
+from micronets_gen.report.report import Report
+
+REPORT_HTML = "report.html"
+"""The page of a project, a search's run or a sweep, in its folder."""
+
+
+@dataclass(frozen=True)
+class FirmwareBuild(Plain):
+    """What ``build`` made; figures of the image are None without compilation.
+
+    Attributes:
+        project: Folder of the PlatformIO project.
+        elf: The release image.
+        report: The page with pictures; ``report.json`` beside it holds all of ``details``.
+        board: Its name.
+        runtime: ``aot`` or ``tflm``, and ``runtime_reason`` why.
+        model: Its name.
+        macs: Multiply-accumulates of one inference.
+        flash_bytes: What the image stores, golden vectors included.
+        runtime_bytes: Of it, all but weights, biases and golden vectors.
+        ram_bytes: Static RAM: data, bss and arena.
+        arena_bytes: Tensors, scratch and, for an interpreter, its own data.
+        peak_live_bytes: The least that any plan of the tensors takes.
+        stack_bytes: Worst case.
+        regions: Every memory region and what the image takes of it, the worst-case stack included.
+        details: Everything known about the project.
+    """
+
+    project: Path
+    elf: Path | None
+    report: Path
+    board: str
+    runtime: str
+    runtime_reason: str
+    model: str
+    macs: int
+    flash_bytes: int | None
+    runtime_bytes: int | None
+    ram_bytes: int | None
+    arena_bytes: int | None
+    peak_live_bytes: int | None
+    stack_bytes: int | None
+    regions: tuple[RegionUse, ...]
+    details: Report = field(repr=False, metadata=NOT_IN_JSON)
+
+    @classmethod
+    def of(cls, project: Path, elf: Path | None, report: Report) -> FirmwareBuild:
+        """Return the values of a report after ``build``."""
+        image, stack, memory = report.image, report.stack, report.memory
+        return cls(
+            project=project,
+            elf=elf,
+            report=project / REPORT_HTML,
+            board=report.board.name,
+            runtime=report.runtime,
+            runtime_reason=report.runtime_reason,
+            model=report.model.name,
+            macs=report.macs,
+            flash_bytes=image.flash_bytes if image else None,
+            runtime_bytes=image.runtime_bytes if image else None,
+            ram_bytes=image.ram_bytes if image else None,
+            arena_bytes=memory.size if memory else None,
+            peak_live_bytes=memory.peak if memory else None,
+            stack_bytes=stack.worst_bytes if stack else None,
+            regions=tuple(
+                RegionUse(region.name, region.kind, region.size, region.used) for region in image.regions
+            )
+            if image
+            else (),
+            details=report,
+        )
+
+
+@dataclass(frozen=True)
+class FirmwareRun(Plain):
+    """What ``run`` saw.
+
+    Attributes:
+        passed: Every byte of every golden vector was right.
+        project: Folder of the PlatformIO project.
+        report: The page with pictures; ``report.json`` beside it holds all of ``details``.
+        board: Its name.
+        runtime: ``aot`` or ``tflm``.
+        model: Its name.
+        ran_on: The emulator, or the serial port of a board.
+        unit: ``instructions`` in an emulator, ``cycles`` on a board.
+        count: Of one inference.
+        startup: Of initialising the model.
+        granularity: The least difference that the counter can show.
+        macs: Multiply-accumulates of one inference.
+        clock_hz: The core's clock, as the firmware reports it.
+        clock_note: What the firmware says of it; empty where all is well.
+        vector_count: Golden vectors in the image, and ``vectors_passed`` of them byte-exact.
+        vectors: Each of them.
+        labelled: Vectors with a label, and ``correct`` of them classified as labelled.
+        layers: In execution order; their counts are None where the image was not profiled.
+        details: Everything known about the project.
+    """
+
+    passed: bool
+    project: Path
+    report: Path
+    board: str
+    runtime: str
+    model: str
+    ran_on: str
+    unit: str
+    count: int
+    startup: int
+    granularity: float
+    macs: int
+    clock_hz: int
+    clock_note: str
+    vector_count: int
+    vectors_passed: int
+    vectors: tuple[VectorResult, ...]
+    labelled: int
+    correct: int
+    layers: tuple[LayerResult, ...]
+    details: Report = field(repr=False, metadata=NOT_IN_JSON)
+
+    @classmethod
+    def of(cls, project: Path, report: Report) -> FirmwareRun:
+        """Return the values of a report after ``run``."""
+        run = report.run
+        assert run is not None
+        return cls(
+            passed=run.passed,
+            project=project,
+            report=project / REPORT_HTML,
+            board=report.board.name,
+            runtime=report.runtime,
+            model=report.model.name,
+            ran_on=run.emulator,
+            unit=run.unit,
+            count=run.count,
+            startup=run.startup,
+            granularity=run.granularity,
+            macs=report.macs,
+            clock_hz=run.clock_hz,
+            clock_note=run.clock_note,
+            vector_count=len(run.vectors),
+            vectors_passed=sum(vector.passed for vector in run.vectors),
+            vectors=run.vectors,
+            labelled=run.labelled,
+            correct=run.correct,
+            layers=tuple(map(layer_result, report.rows)),
+            details=report,
+        )
+
+
+@dataclass(frozen=True)
+class BenchResult(Plain):
+    """What ``bench`` measured.
+
+    Attributes:
+        passed: Something was measured, and every output was right.
+        out: Folder of the projects.
+        report: The page with pictures.
+        results: One a model and runtime, model by model.
+    """
+
+    passed: bool
+    out: Path
+    report: Path
+    results: tuple[Result, ...]
+
+
+def board_value(board: Board) -> dict[str, Any]:
+    """Return everything about a board as a JSON object; ``flash_size`` and ``ram_size`` are what it has."""
+    value: dict[str, Any] = plain(board)
+    del value["path"]
+    for region in value["regions"]:
+        region["vector_table"] = region.pop("vectors")
+    return {**value, "flash_size": board.flash_bytes, "ram_size": board.ram_bytes}
+
+
+def model_value(model: BundledModel) -> dict[str, Any]:
+    """Return what is known of a bundled model as a JSON object; ``samples`` are those behind ``accuracy``."""
+    return {
+        "name": model.name,
+        "title": model.title,
+        "task": model.task,
+        "accuracy": model.accuracy,
+        "samples": {"test": model.samples},
+        "path": str(model.path),
+        "provenance": dict(model.provenance),
+    }
+
+
+def search_value(out: Path, metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what ``search`` and ``train`` print: ``metrics.json``, with ``firmware`` as ``run`` prints it."""
+    return {"out": str(out), "report": str(out / REPORT_HTML), **metrics, "firmware": firmware}
+
+
+def sweep_value(out: Path, points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what ``search --sweep`` prints: a point a limit."""
+    return {"out": str(out), "report": str(out / REPORT_HTML), "points": points}
