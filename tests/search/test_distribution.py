@@ -203,7 +203,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         texts = [process.communicate(timeout=240) for process in processes]
         assert [process.returncode for process in processes] == [0, 0], texts
     assert alone.returncode == 0, alone.stderr
-    assert json.loads(texts[0][0])["run"] == str(two)
+    assert json.loads(texts[0][0])["out"] == str(two)
     assert texts[1][0] == "", "only the chief prints"
     return one, two
 

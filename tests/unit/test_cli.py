@@ -532,8 +532,8 @@ def test_failed_compilation_leaves_a_whole_project_and_no_false_report(cli: Cli,
     assert json.loads(before["report.json"])["image"] is not None
     (tmp_path / "src/main.c").write_text("int main(void) { return undefined_thing; }\n")
     done = cli(*words, "--json")
-    assert (done.status, done.out) == (6, "")
-    assert "src/main.c:1:25: 'undefined_thing' undeclared" in done.err
+    assert (done.status, done.err) == (6, "")
+    assert "src/main.c:1:25: 'undefined_thing' undeclared" in done.json["error"]["what"]
     after = snapshot(tmp_path)
     assert json.loads(after["report.json"])["image"] is None
     mine = {"src/main.c", "report.json", "report.html"}

@@ -865,7 +865,9 @@ class TestVerbs:
         assert missing.value.what == api_missing(as_pinned)
         fetched = runner.invoke(sources_app, ["fetch", "--json"])
         assert fetched.exit_code == 0
-        assert json.loads(fetched.stdout)["commits"] == as_pinned.sources.commits
+        assert {
+            row["name"]: row["commit"] for row in json.loads(fetched.stdout)["sources"]
+        } == as_pinned.sources.commits
         after = runner.invoke(sources_app, ["status"])
         assert after.exit_code == 0
         assert after.stdout.count("commit hash, clean tree") == 5
@@ -877,7 +879,7 @@ class TestVerbs:
         assert result.exit_code == 0
         value = json.loads(result.stdout)
         assert value["missing"] == []
-        assert {row["verified"] for row in value["imported"]} == {"commit"}
+        assert {row["verified"] for row in value["sources"]} == {"commit"}
 
     def test_repair(self, as_pinned: World) -> None:
         tree = api.fetch()
