@@ -6,7 +6,7 @@ inference are ``count``, in ``unit``: instructions in an emulator, cycles on a b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,6 +212,6 @@ def search_value(out: Path, metrics: Mapping[str, Any], firmware: Mapping[str, A
     return {"out": str(out), "report": str(out / REPORT_HTML), **metrics, "firmware": firmware}
 
 
-def sweep_value(out: Path, points: list[dict[str, Any]]) -> dict[str, Any]:
+def sweep_value(out: Path, points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what ``search --sweep`` prints: a point a limit."""
-    return {"out": str(out), "report": str(out / REPORT_HTML), "points": points}
+    return {"out": str(out), "report": str(out / REPORT_HTML), "points": list(points)}

@@ -208,7 +208,9 @@ def _figures(metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> 
     if firmware and "unit" in firmware:
         unit = firmware["unit"]
         figures.append(
-            Figure(f"{unit} an inference", f"{firmware['count']:,}", f"{firmware['runtime']} firmware, counted")
+            Figure(
+                f"{unit} an inference", f"{firmware['count']:,}", f"{firmware['runtime']} firmware, counted"
+            )
         )
     return figures
 

@@ -84,8 +84,8 @@ def prove(
         timeout: Seconds for each image; see :func:`workload`.
 
     Returns:
-        What ``firmware.json`` holds: what ``micronets-gen run --json`` prints; or ``passed``, ``project`` and ``error`` with
-        what ended it.
+        What ``firmware.json`` holds: what ``micronets-gen run --json`` prints; or ``passed``, ``project`` and ``error``
+        with what ended it.
     """
     try:
         proof = _prove(run, metrics, board, runtime, progress, timeout)

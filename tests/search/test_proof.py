@@ -23,7 +23,7 @@ from tests.search.test_sweep import request_of
 
 
 def metrics_of(ops: int, runtime: str = "aot") -> dict[str, Any]:
-    target = {"memory": {"flash": 1 << 20}, "demand": {"flash": 1 << 18}, "runtime": runtime}
+    target = {"memory": {"flash_bytes": 1 << 20}, "demand": {"flash_bytes": 1 << 18}, "runtime": runtime}
     return {"target": target, "cost": {"ops": ops}}
 
 
@@ -111,7 +111,7 @@ def test_results_are_printed_before_the_proof_begins(
 
     def prove_later(*_arguments: object) -> dict[str, Any]:
         printed.append(capsys.readouterr().out)
-        return {"passed": True, "correct": 1, "labelled": 1, "unit": "instructions", "instructions": 9}
+        return {"passed": True, "correct": 1, "labelled": 1, "unit": "instructions", "count": 9}
 
     monkeypatch.setattr("micronets_gen.search.run.firmware.prove", prove_later)
     _hand_out(done, _Proof("nucleo_f446re", "aot", None), "nucleo_f446re", False)
@@ -130,10 +130,10 @@ def test_the_report_shows_what_the_firmware_did(done: Outcome) -> None:
     watcher = Watcher()
     proof = prove(done.run, done.metrics, "nucleo_f446re", "aot", watcher)
     assert proof["passed"]
-    assert watcher.samples == proof["vectors"] == proof["vectors_passed"]
+    assert watcher.samples == proof["vector_count"] == proof["vectors_passed"]
     assert json.loads(done.run.firmware.read_text(encoding="utf-8")) == proof
     shown = Page((done.run.path / "report.html").read_text(encoding="utf-8"))
-    assert f"{proof['instructions']:,}" in shown.text
+    assert f"{proof['count']:,}" in shown.text
     assert f"{proof['correct']:,} of {proof['labelled']:,} samples right" in shown.text
     assert "firmware/report.html" in shown.addresses
     assert (done.run.path / "firmware" / "report.html").is_file()

@@ -13,8 +13,8 @@ import pytest
 from micronets_gen.boards.load import load_boards
 from micronets_gen.bundled.catalogue import bundled_models, resolve_model
 from micronets_gen.jobs.check import check_on_boards
-from micronets_gen.operators.reading import read_model
 from micronets_gen.operators import Problem
+from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import CheckResult
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.values import (
