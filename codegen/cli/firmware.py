@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from micronets_gen.cli.options import BoardOption, Json, RuntimeName, complete_model
-from micronets_gen.cli.output import show, show_json, status, tell
+from micronets_gen.cli.output import argument, show, show_json, status, tell
 from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmCommit
 
 
@@ -90,7 +89,7 @@ def build(
     from micronets_gen.report.terminal import build_summary
 
     show(build_summary(built.details))
-    quoted = shlex.quote(str(built.project))
+    quoted = argument(built.project)
     if built.elf:
         show(
             f"\nrun it:   micronets-gen run {quoted}\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +38,12 @@ def show(what: RenderableType) -> None:
 def show_json(value: Any) -> None:
     """Print one JSON object on stdout."""
     print(json.dumps(value, indent=2))
+
+
+def argument(path: Path) -> str:
+    """Return a path as a shell takes it for an argument: one that begins with a dash is no option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def tell(sentence: str) -> None:

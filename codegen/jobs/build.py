@@ -104,7 +104,7 @@ def build(
         MicronetsError: what is wrong with the model, the board, the folder or the tools; the folder is
             untouched unless the project was complete.
     """
-    from micronets_gen.project.folder import exclusive_folder
+    from micronets_gen.project.folder import exclusive_folder, require_buildable
     from micronets_gen.project.write import require_own
 
     notify("reading the model")
@@ -113,6 +113,7 @@ def build(
     graph = read_model(source.path)
     name = source.name or graph.name
     folder = request.out or Path("build") / f"{board.name}-{name}"
+    require_buildable(folder)
     require_own(folder, force=request.force)
     with exclusive_folder(folder, tell):
         return _build(_Job(request, board, source, graph, name, folder, notify, tell))

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from micronets_gen.common.locks import LockedError, exclusive
+from micronets_gen.common.tables import shown
 from micronets_gen.errors import UsageError
 
 WORK = ".micronets"
@@ -69,6 +70,24 @@ def _remove_if_empty(folders: Iterable[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+
+
+def require_buildable(folder: Path) -> None:
+    """Check that PlatformIO can build in a folder; all names but these can be built in.
+
+    Raises:
+        UsageError: its path holds what SCons, which PlatformIO builds with, does not take as it stands.
+    """
+    path = str(folder.absolute())
+    if "$" in path:
+        why = "SCons, which PlatformIO builds with, takes '$' for the beginning of a variable"
+    elif not path.isprintable():
+        why = "its path holds characters that cannot be printed"
+    else:
+        return
+    raise UsageError(
+        "cannot be built in this folder", where=shown(path, 200), why=why, remedy="choose another folder"
+    )
 
 
 def drafts_of(root: Path) -> Path | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from micronets_gen.common.caches import cache_root
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ToolError
-from micronets_gen.project.folder import drafts_of
+from micronets_gen.project.folder import drafts_of, require_buildable
 
 COMPILER = "arm-none-eabi-gcc"
 TOOLCHAIN = "toolchain-gccarmnoneeabi"
@@ -91,10 +91,13 @@ def run_pio(
 
     Raises:
         ToolError: PlatformIO is not installed, or it failed and ``check`` is set.
+        UsageError: the path of the project, or of the cache, is one that cannot be built in.
     """
     project = project.resolve()
     if not (project / "platformio.ini").is_file():
         raise ToolError("is no PlatformIO project", where=str(project), why="it has no platformio.ini")
+    for folder in (project, core_dir(), cache_root()):
+        require_buildable(folder)
     command = [sys.executable, "-m", "platformio", *arguments]
     variables = {**os.environ, **_settings(), **(environment or {})}
     finished = subprocess.run(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_plain_pio_is_enough(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "codegen" not in done.stdout
+
+
+def test_odd_folder_and_texts_build_and_run(tmp_path: Path) -> None:
+    """Everything that a shell, SCons, configparser, C and Markdown might read as more than a name."""
+    board = load_board("qemu_mps2_an386")
+    odd = """100 % "odd" 'text' ??/ ${sysenv.HOME} $x; #y `touch pwned` \\"""
+    regions = tuple(replace(region, note=odd) for region in board.regions)
+    odd_board = replace(board, title=odd, vendor=odd, regions=regions)
+    root = write(
+        tmp_path / """-odd 'a"b; (c)`touch pwned`&touch pwned|é日#%\\<>*?""", tiny_project_for(odd_board)
+    )
+    image = build(root, [board.name])[board.name]
+    assert str(tmp_path).encode() not in image.read_bytes()
+    assert "PASS" in run_pio(root, ["run", "-e", board.name, "-t", "emulate"]).output
+    assert not [path for path in tmp_path.rglob("*") if path.name == "pwned"]
 
 
 def _path_without_compiler(folder: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.errors import UsageError
-from micronets_gen.project.folder import exclusive_folder
+from micronets_gen.project.folder import exclusive_folder, require_buildable
 from micronets_gen.project.lock import Inputs, Lock
 from micronets_gen.project.write import Written, require_own, write_files
 
@@ -112,7 +112,7 @@ def test_after_a_kill_edits_are_still_kept(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from micronets_gen.project.folder import exclusive_folder
+from micronets_gen.project.folder import exclusive_folder, require_buildable
 with exclusive_folder(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(60)
@@ -244,3 +244,12 @@ def test_what_is_no_file_in_the_place_of_one(tmp_path: Path, kind: str) -> None:
     ):
         write(tmp_path, LAST)
     assert {name: before[name] for name in before} == {name: tree(tmp_path)[name] for name in before}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("a$b", r"SCons, .* takes '\$'"), ("a\nb", "cannot be printed"), ("a\udcff", "cannot be printed")],
+)
+def test_paths_that_cannot_be_built_in_are_refused(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot be built in this folder\n  why: .*{why}"):
+        require_buildable(tmp_path / name)

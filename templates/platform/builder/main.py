@@ -1,6 +1,7 @@
 """Builds one environment of this project (SCons, run by PlatformIO)."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,20 @@ if any(Path(env.subst("$PROJECT_DIR"), "lib").glob("*/**/*.cc")) and not has_cpp
 
 # Relative, as everything here: SCons does not quote a space in the middle of a linker flag.
 build_dir = Path(os.path.relpath(env.subst("$BUILD_DIR"), env.subst("$PROJECT_DIR"))).as_posix()
+
+
+def prefix_map():
+    """Write the flag that makes two builds in two folders give the same bytes; return its file.
+
+    In a file no shell reads the folder's name.
+    """
+    flag = "-ffile-prefix-map=" + env.subst("$PROJECT_DIR") + "=."
+    file = Path(env.subst("$PROJECT_DIR"), build_dir, "prefix_map.rsp")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(re.sub(r"([\s'\"\\])", r"\\\1", flag) + "\n", encoding="utf-8")
+    return f"{build_dir}/{file.name}"
+
+
 # The compiler and the linker must agree on the core and the FPU, or the link mixes calling conventions.
 machine = board.get("build.machine_flags")
 
@@ -88,10 +103,9 @@ env.Append(
         "-fstack-usage",
         "-Wall",
         "-Wextra",
-        # Two builds in two folders give the same bytes; $( and $) keep the folder out of what decides whether an
-        # object is up to date.
+        # $( and $) keep it out of what decides whether an object is up to date.
         "$(",
-        f"-ffile-prefix-map={env.subst('$PROJECT_DIR')}=.",
+        f"@{prefix_map()}",
         "$)",
     ],
     CPPDEFINES=[("F_CPU", "$BOARD_F_CPU")],
