@@ -33,6 +33,16 @@ class DType(Enum):
         return int(np.dtype(self.value).itemsize)
 
     @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and the largest value of an integer type.
+
+        Raises:
+            ValueError: it is none.
+        """
+        info = np.iinfo(self.value)
+        return int(info.min), int(info.max)
+
+    @property
     def c(self) -> str:
         """The C type."""
         return {"float32": "float", "bool": "uint8_t"}.get(self.value, f"{self.value}_t")

@@ -32,7 +32,7 @@ import numpy as np
 from micronets_gen.errors import ModelError, UsageError
 from micronets_gen.model.graph import Array, DType, Graph, Operator, Quantization, Tensor
 from micronets_gen.model.naming import identifier, label, layer_name, unique_names
-from micronets_gen.model.schema import OperatorSchema
+from micronets_gen.model.schema import DAMAGED, OperatorSchema
 from micronets_gen.model.tflite_file import MAX_FILE_BYTES, RawModel, RawTensor, load
 
 MAX_TENSOR_BYTES = 64 << 20
@@ -45,13 +45,7 @@ _TYPE_NAMES = """
 _DTYPES = {d.name: d for d in DType}
 _FLOATS = frozenset({"FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16"})
 _QUANTIZED = frozenset({"INT8", "INT16", "UINT8", "INT4"})
-_RANGES = {
-    DType.INT8: (-128, 127),
-    DType.UINT8: (0, 255),
-    DType.INT16: (-32768, 32767),
-    DType.INT32: (-(2**31), 2**31 - 1),
-    DType.INT64: (-(2**63), 2**63 - 1),
-}
+_INTEGERS = frozenset({DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.INT64})
 _SHAPE = "SHAPE"
 """Has no schema of its own: with fixed shapes its result is a constant, or nothing uses it."""
 _CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "WHILE"})
@@ -74,9 +68,6 @@ _FULL_INTEGER = (
     "converter.representative_dataset = <a generator of samples>, "
     "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
     "converter.inference_input_type = converter.inference_output_type = tf.int8, and convert again"
-)
-_CONVERT_AGAIN = (
-    "convert the model again; the file was damaged or written by a tool that does not follow the schema"
 )
 _FIXED_SHAPE = (
     "give the model a fixed input shape with batch 1, keras.Input(shape, batch_size=1), and convert again"
@@ -194,10 +185,10 @@ class _Model:
     def check_indices(self) -> None:
         raw = self.raw
         if not raw.operators:
-            raise ModelError("the model has no operators", where=self.file, remedy=_CONVERT_AGAIN)
+            raise ModelError("the model has no operators", where=self.file, remedy=DAMAGED)
         for what, indices in (("input", raw.inputs), ("output", raw.outputs)):
             if not indices:
-                raise ModelError(f"the model has no {what}s", where=self.file, remedy=_CONVERT_AGAIN)
+                raise ModelError(f"the model has no {what}s", where=self.file, remedy=DAMAGED)
             self.check_range(f"model {what}", indices, len(raw.tensors), "tensor")
             if len(set(indices)) != len(indices):
                 raise ModelError(
@@ -210,7 +201,7 @@ class _Model:
             self.check_range(f"operator {i}", (t for t in op.inputs if t != -1), len(raw.tensors), "tensor")
             self.check_range(f"operator {i}", op.outputs, len(raw.tensors), "tensor")
             if not op.outputs:
-                raise ModelError(f"operator {i} has no outputs", where=self.file, remedy=_CONVERT_AGAIN)
+                raise ModelError(f"operator {i} has no outputs", where=self.file, remedy=DAMAGED)
         for i, tensor in enumerate(raw.tensors):
             self.check_range(f"tensor {i}", (tensor.buffer,), len(raw.buffers), "buffer")
 
@@ -220,7 +211,7 @@ class _Model:
                 raise ModelError(
                     f"{who} refers to {what} {index}, and there are {count}",
                     where=self.file,
-                    remedy=_CONVERT_AGAIN,
+                    remedy=DAMAGED,
                 )
 
     def kind(self, code: int) -> str:
@@ -237,7 +228,7 @@ class _Model:
             raise ModelError(
                 "a model input holds constant data",
                 where=self.tensor_title(shared[0]),
-                remedy=_CONVERT_AGAIN,
+                remedy=DAMAGED,
             )
         producer: dict[int, int] = {}
         ready = inputs | self.constants
@@ -253,7 +244,7 @@ class _Model:
                     ready.add(t)
                     continue
                 raise ModelError(
-                    f"it writes tensor {t}, which {already}", where=self.layer(i), remedy=_CONVERT_AGAIN
+                    f"it writes tensor {t}, which {already}", where=self.layer(i), remedy=DAMAGED
                 )
         for t in self.raw.outputs:
             if t not in producer:
@@ -267,14 +258,12 @@ class _Model:
         schema = self.schemas.get(self.kinds[i])
         for position, t in enumerate(self.raw.operators[i].inputs):
             if t == -1 and not (schema and schema.may_omit(position)):
-                raise ModelError(
-                    f"its input {position} is missing", where=self.layer(i), remedy=_CONVERT_AGAIN
-                )
+                raise ModelError(f"its input {position} is missing", where=self.layer(i), remedy=DAMAGED)
             if t != -1 and t not in ready:
                 raise ModelError(
                     f"it reads tensor {t}, which no earlier operator writes",
                     where=self.layer(i),
-                    remedy=_CONVERT_AGAIN,
+                    remedy=DAMAGED,
                 )
 
     # Kinds.
@@ -411,7 +400,7 @@ class _Model:
                 raise ModelError(
                     f"its shape {_shape(shape)} and shape signature {_shape(signature)} differ in rank",
                     where=self.tensor_title(t),
-                    remedy=_CONVERT_AGAIN,
+                    remedy=DAMAGED,
                 )
             if any(d > 0 or shape[d] != 1 for d in unknown):
                 raise ModelError(
@@ -493,7 +482,7 @@ class _Model:
                 f"its shape {_shape(raw.shape)} of {dtype.value} needs {needed:,} bytes",
                 where=self.tensor_title(t),
                 why="no Cortex-M board has as much",
-                remedy="make the layer smaller; if it is small, " + _CONVERT_AGAIN,
+                remedy="make the layer smaller; if it is small, " + DAMAGED,
             )
         if raw.is_sparse:
             raise ModelError(
@@ -538,7 +527,7 @@ class _Model:
                 f"it holds {content.nbytes:,} bytes; its shape {_shape(raw.shape)} of {dtype.value} "
                 f"needs {needed:,}",
                 where=self.tensor_title(t),
-                remedy=_CONVERT_AGAIN,
+                remedy=DAMAGED,
             )
         key = (raw.buffer, dtype)
         if key not in arrays:
@@ -551,14 +540,14 @@ class _Model:
         raw = self.raw.tensors[t]
         problem = next(self.quantization_problems(t, raw, dtype), "")
         if problem:
-            raise ModelError(problem, where=self.tensor_title(t), remedy=_CONVERT_AGAIN)
-        if not raw.scale or dtype not in _RANGES:
+            raise ModelError(problem, where=self.tensor_title(t), remedy=DAMAGED)
+        if not raw.scale or dtype not in _INTEGERS:
             return None
         several = len(raw.scale) > 1
         return Quantization(raw.scale, raw.zero_point, _axis(raw) if several else 0)
 
     def quantization_problems(self, t: int, raw: RawTensor, dtype: DType) -> Iterator[str]:
-        if dtype not in _RANGES:
+        if dtype not in _INTEGERS:
             return
         scales, zero_points = raw.scale, raw.zero_point
         if not scales:
@@ -573,7 +562,7 @@ class _Model:
             yield f"its scale is {bad[0]}; it must be finite and greater than 0"
         if max(scales) > _LARGEST_SCALE or (t not in self.constants and min(scales) < 1 / _LARGEST_SCALE):
             yield f"its scale is {max(scales):g}; no real quantity has such a range"
-        low, high = _RANGES[dtype]
+        low, high = dtype.limits
         if outside := [z for z in zero_points if not low <= z <= high]:
             yield f"its zero point is {outside[0]}; {dtype.value} holds {low} to {high}"
         if len(scales) == 1:

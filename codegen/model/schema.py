@@ -24,9 +24,8 @@ from micronets_gen.errors import ModelError
 from micronets_gen.model.graph import Activation, NoOptions, Options, Padding
 
 _LARGEST = 1 << 16
-_DAMAGED = (
-    "convert the model again; the file was damaged or written by a tool that does not follow the schema"
-)
+DAMAGED = "convert the model again; the file was damaged or written by a tool that does not follow the schema"
+"""What to do about a file that contradicts itself."""
 _ACTIVATIONS = (Activation.NONE, Activation.RELU, Activation.RELU_N1_TO_1, Activation.RELU6)
 _ACTIVATION_NAMES = {4: "TANH", 5: "SIGN_BIT"}
 
@@ -49,14 +48,14 @@ def positive(value: int, name: str, where: str) -> int:
     """Read an integer from 1 on."""
     if not 1 <= value <= _LARGEST:
         raise ModelError(
-            f"option {name} is {value}; it must lie between 1 and {_LARGEST}", where=where, remedy=_DAMAGED
+            f"option {name} is {value}; it must lie between 1 and {_LARGEST}", where=where, remedy=DAMAGED
         )
     return int(value)
 
 
 def _finite(value: float, name: str, where: str) -> float:
     if not math.isfinite(value):
-        raise ModelError(f"option {name} is {value}; it must be finite", where=where, remedy=_DAMAGED)
+        raise ModelError(f"option {name} is {value}; it must be finite", where=where, remedy=DAMAGED)
     return float(value)
 
 
@@ -65,7 +64,7 @@ def _padding(value: int, name: str, where: str) -> Padding:
         raise ModelError(
             f"option {name} is {value}; the schema knows 0 (SAME) and 1 (VALID)",
             where=where,
-            remedy=_DAMAGED,
+            remedy=DAMAGED,
         )
     return Padding.VALID if value else Padding.SAME
 
@@ -164,7 +163,7 @@ class OperatorSchema:
             raise ModelError(
                 f"its options are {table or 'missing'}; {kind} needs {self.table_name}",
                 where=where,
-                remedy=_DAMAGED,
+                remedy=DAMAGED,
             )
         # A table may lack a field that others of the same dataclass have: MUL's that ADD has.
         return self.options(

@@ -22,7 +22,6 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
-    require,
     round_half_away,
     rounding_divide_by_pot,
     wrap_int32,
@@ -31,6 +30,7 @@ from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
     arity,
     quantized,
+    require,
     same_shape,
     same_type,
     symmetric_if_int16,
@@ -44,9 +44,6 @@ class LeakyReluOptions(Options):
 
 
 Values = npt.NDArray[np.int64]
-
-LIMITS = {DType.INT8: (-128, 127), DType.INT16: (-32768, 32767), DType.UINT8: (0, 255)}
-"""Smallest and largest value of the quantised types."""
 
 _INPUT_INTEGER_BITS = 4
 
@@ -75,13 +72,13 @@ class Rescaling:
 def relu_rescaling(x: Tensor, y: Tensor) -> Rescaling:
     """RELU: rescales from the input's to the output's quantisation."""
     multiplier, shift = quantize_multiplier(x.scale / y.scale)
-    low, high = LIMITS[y.dtype]
+    low, high = y.dtype.limits
     return Rescaling(x.zero_point, multiplier, shift, y.zero_point, max(low, y.zero_point), high)
 
 
 def relu6_range(x: Tensor) -> tuple[int, int]:
     """RELU6: what 0 and 6 are in the input's quantisation; TFLM clamps to them and does not rescale."""
-    low, high = LIMITS[x.dtype]
+    low, high = x.dtype.limits
     six = round_half_away(float(np.float32(6) / np.float32(x.scale))) + x.zero_point
     return x.zero_point, max(low, min(high, six))
 
@@ -96,7 +93,7 @@ def leaky_relu_rescalings(graph: Graph, op: Operator) -> tuple[Rescaling, Rescal
     alpha = float(np.float32(op.options.alpha))
     m0, s0 = quantize_multiplier(x.scale / y.scale)
     m1, s1 = quantize_multiplier(x.scale * alpha / y.scale)
-    low, high = LIMITS[y.dtype]
+    low, high = y.dtype.limits
     return (
         Rescaling(x.zero_point, m0, s0, y.zero_point, low, high),
         Rescaling(x.zero_point, abs(m1), s1, y.zero_point, low, high),

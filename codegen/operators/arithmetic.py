@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.common.integers import ceil_div
-from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Padding, Tensor
-from micronets_gen.operators import Problem, layer
+from micronets_gen.model.graph import Activation, Array, Padding, Tensor
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
@@ -104,8 +103,7 @@ def wrap_int32(x: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def activation_range(activation: Activation, output: Tensor) -> tuple[int, int]:
     """``CalculateActivationRangeQuantized``: the clamp of a fused activation, in the output's units."""
-    limits = {DType.INT8: (-128, 127), DType.INT16: (-32768, 32767), DType.UINT8: (0, 255)}
-    low, high = limits[output.dtype]
+    low, high = output.dtype.limits
 
     def quantize(real: float) -> int:
         # The kernels divide in single precision.
@@ -132,21 +130,3 @@ def leading_padding(size: int, output: int, window: int, stride: int, dilation: 
     """``ComputePadding``: elements of padding before the first input element."""
     effective = (window - 1) * dilation + 1
     return max(0, ((output - 1) * stride + effective - size) // 2)
-
-
-def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
-    """Return one problem unless ``ok``; for ``check`` functions."""
-    return [] if ok else [Problem(layer(op), reason, remedy)]
-
-
-def check_types(graph: Graph, op: Operator) -> list[Problem]:
-    """Check that the first input and output are both int8 or both int16."""
-    tensor_in, tensor_out = graph.operand(op, 0), graph.tensor(op.outputs[0])
-    if tensor_in is None:
-        return require(False, op, "its first input is missing", "convert the model again")
-    return require(
-        tensor_in.dtype in (DType.INT8, DType.INT16) and tensor_out.dtype is tensor_in.dtype,
-        op,
-        f"maps {tensor_in.dtype.value} to {tensor_out.dtype.value}; it must be int16 or int8 on both sides",
-        "convert with full-integer quantisation (inference_input_type = inference_output_type = tf.int8)",
-    )

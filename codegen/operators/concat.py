@@ -14,14 +14,8 @@ import numpy as np
 from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Tensor
 from micronets_gen.model.schema import FusedActivation, OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import require
-from micronets_gen.operators.layout import (
-    CONVERT_AGAIN,
-    MOVED_TYPES,
-    check_moved,
-    normalized_axis,
-    require_shape,
-)
+from micronets_gen.operators.conditions import CONVERT_AGAIN, require
+from micronets_gen.operators.layout import MOVED_TYPES, check_moved, normalized_axis, require_shape
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,18 @@ import math
 from collections.abc import Collection, Iterable
 
 from micronets_gen.model.graph import Activation, DType, Graph, Operator, Tensor
-from micronets_gen.operators import Problem
-from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators import Problem, layer
 
 FULL_INTEGER = (
     "convert with full-integer quantisation (a representative dataset, and inference_input_type = "
     "inference_output_type = tf.int8)"
 )
 CONVERT_AGAIN = "convert the model again with a current TensorFlow; a converter does not write this"
+
+
+def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
+    """Return one problem unless ``ok``; for ``check`` functions."""
+    return [] if ok else [Problem(layer(op), reason, remedy)]
 
 
 def arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
@@ -102,4 +106,17 @@ def same_shape(graph: Graph, op: Operator) -> list[Problem]:
         op,
         f"maps shape {list(x.shape)} to {list(y.shape)}; they must be the same, and not empty",
         CONVERT_AGAIN,
+    )
+
+
+def check_types(graph: Graph, op: Operator) -> list[Problem]:
+    """Check that the first input and output are both int8 or both int16."""
+    tensor_in, tensor_out = graph.operand(op, 0), graph.tensor(op.outputs[0])
+    if tensor_in is None:
+        return require(False, op, "its first input is missing", CONVERT_AGAIN)
+    return require(
+        tensor_in.dtype in (DType.INT8, DType.INT16) and tensor_out.dtype is tensor_in.dtype,
+        op,
+        f"maps {tensor_in.dtype.value} to {tensor_out.dtype.value}; it must be int16 or int8 on both sides",
+        FULL_INTEGER,
     )

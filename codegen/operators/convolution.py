@@ -17,15 +17,14 @@ from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     activation_range,
-    check_types,
     leading_padding,
     multiply_by_quantized_multiplier,
     multiply_int64_by_quantized_multiplier,
     output_extent,
     quantize_multiplier,
-    require,
     wrap_int32,
 )
+from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, check_types, require
 
 
 @dataclass(frozen=True)
@@ -211,14 +210,13 @@ def _depthwise_evaluate(graph: Graph, op: Operator, values: Sequence[Array | Non
 def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> list[Problem]:
     """Check type, constancy, symmetry and scale count of an operator's weights and the type of its bias."""
     x, w, bias = graph.operand(op, 0), graph.operand(op, 1), graph.operand(op, 2)
-    reconvert = "convert with full-integer quantisation (int8 weights)"
     if x is None or w is None:
-        return require(False, op, "its input or its weights are missing", "convert the model again")
+        return require(False, op, "its input or its weights are missing", CONVERT_AGAIN)
     problems = require(
         w.is_constant, op, f"its weights ({w.name}) are computed at run time", "use constant weights"
     )
-    problems += require(w.dtype is DType.INT8, op, f"its weights are {w.dtype.value}, not int8", reconvert)
-    problems += require(w.quantization is not None, op, "its weights have no scale", reconvert)
+    problems += require(w.dtype is DType.INT8, op, f"its weights are {w.dtype.value}, not int8", FULL_INTEGER)
+    problems += require(w.quantization is not None, op, "its weights have no scale", FULL_INTEGER)
     if w.quantization is not None:
         problems += require(
             not any(w.quantization.zero_point),
@@ -231,13 +229,13 @@ def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> li
             scales in (1, channels),
             op,
             f"its weights have {scales} scales for {channels} output channels",
-            reconvert,
+            FULL_INTEGER,
         )
         problems += require(
             scales == 1 or w.quantization.axis == axis,
             op,
             f"its weights are quantised along dimension {w.quantization.axis}, not {axis}",
-            reconvert,
+            FULL_INTEGER,
         )
     if bias is not None:
         allowed = (DType.INT64, DType.INT32) if x.dtype is DType.INT16 else (DType.INT32,)
@@ -245,7 +243,7 @@ def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> li
             bias.dtype in allowed and bias.is_constant and bias.elements == channels,
             op,
             f"its bias ({bias.name}) is not {channels} constant {' or '.join(d.value for d in allowed)}",
-            reconvert,
+            FULL_INTEGER,
         )
     return problems
 
@@ -254,12 +252,13 @@ def _spatial_problems(graph: Graph, op: Operator) -> list[Problem]:
     options = op.options
     assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
-    remedy = "convert the model again"
     if not (len(x.shape) == len(w.shape) == len(y.shape) == 4):
-        return require(False, op, f"has an input of shape {x.shape} and weights of shape {w.shape}", remedy)
+        return require(
+            False, op, f"has an input of shape {x.shape} and weights of shape {w.shape}", CONVERT_AGAIN
+        )
     strides = (options.stride_h, options.stride_w, options.dilation_h, options.dilation_w)
     if min(strides) < 1 or min(x.shape) < 1 or min(w.shape) < 1:
-        return require(False, op, "has a stride, a dilation or a dimension below 1", remedy)
+        return require(False, op, "has a stride, a dilation or a dimension below 1", CONVERT_AGAIN)
     expected = (
         x.shape[0],
         output_extent(options.padding, x.shape[1], w.shape[1], options.stride_h, options.dilation_h),
@@ -271,7 +270,7 @@ def _spatial_problems(graph: Graph, op: Operator) -> list[Problem]:
             y.shape[:3] == expected and min(expected) > 0,
             op,
             f"has an output of shape {y.shape}, where {(*expected, y.shape[3])} follows from its input",
-            remedy,
+            CONVERT_AGAIN,
         ),
     ]
 
@@ -290,7 +289,7 @@ def _conv_check(graph: Graph, op: Operator) -> list[Problem]:
             groups_ok and y.shape[3] == w.shape[0],
             op,
             f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
-            "convert the model again",
+            CONVERT_AGAIN,
         ),
         *weights_problems(graph, op, w.shape[0], axis=0),
     ]
@@ -309,7 +308,7 @@ def _depthwise_check(graph: Graph, op: Operator) -> list[Problem]:
             w.shape[0] == 1 and y.shape[3] == w.shape[3] and w.shape[3] % x.shape[3] == 0,
             op,
             f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
-            "convert the model again",
+            CONVERT_AGAIN,
         ),
         *weights_problems(graph, op, w.shape[3], axis=3),
     ]

@@ -19,7 +19,6 @@ from micronets_gen.operators.arithmetic import (
     activation_range,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
-    require,
     wrap_int32,
 )
 from micronets_gen.operators.conditions import (
@@ -27,6 +26,7 @@ from micronets_gen.operators.conditions import (
     activation_fits,
     arity,
     quantized,
+    require,
     same_type,
     symmetric_if_int16,
 )

@@ -16,7 +16,8 @@ from micronets_gen.errors import ModelError
 from micronets_gen.model.graph import Activation, Array, Graph, Operator, Options
 from micronets_gen.model.schema import FusedActivation, OperatorSchema, Read
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import activation_range, check_types, quantize_multiplier, require
+from micronets_gen.operators.arithmetic import activation_range, quantize_multiplier
+from micronets_gen.operators.conditions import CONVERT_AGAIN, check_types, require
 from micronets_gen.operators.convolution import (
     Requantization,
     per_channel_requantization,
@@ -91,7 +92,7 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
             False,
             op,
             f"maps shape {x.shape} to {y.shape} with weights of shape {w.shape}",
-            "convert the model again",
+            CONVERT_AGAIN,
         )
     return weights_problems(graph, op, w.shape[0], axis=0)
 

@@ -6,10 +6,7 @@ from collections.abc import Iterable
 
 from micronets_gen.model.graph import DType, Graph, Operator
 from micronets_gen.operators import Problem
-from micronets_gen.operators.arithmetic import require
-
-CONVERT = "convert with full-integer quantisation (inference_input_type = inference_output_type = tf.int8)"
-CONVERT_AGAIN = "convert the model again; the file contradicts itself"
+from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, require
 
 MOVED_TYPES = frozenset({DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32})
 """Element types that most of these operators have in TensorFlow Lite Micro."""
@@ -26,14 +23,14 @@ def check_moved(
     dtype = inputs[0].dtype
     names = " or ".join(sorted(t.value for t in allowed))
     if dtype not in allowed:
-        return require(False, op, f"works on {dtype.value}; it must be {names}", CONVERT)
+        return require(False, op, f"works on {dtype.value}; it must be {names}", FULL_INTEGER)
     for tensor in (*inputs, *map(graph.tensor, op.outputs)):
         if tensor.dtype is not dtype:
             return require(
                 False,
                 op,
                 f"mixes {dtype.value} and {tensor.dtype.value} (tensor '{tensor.name}'); one type is needed",
-                CONVERT,
+                FULL_INTEGER,
             )
     return []
 

@@ -14,8 +14,15 @@ import numpy as np
 from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding
 from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
-from micronets_gen.operators.conditions import CONVERT_AGAIN, activation_fits, arity, quantized, same_type
+from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent
+from micronets_gen.operators.conditions import (
+    CONVERT_AGAIN,
+    activation_fits,
+    arity,
+    quantized,
+    require,
+    same_type,
+)
 
 
 @dataclass(frozen=True)

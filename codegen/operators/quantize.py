@@ -51,7 +51,6 @@ def _evaluate_quantize(graph: Graph, op: Operator, values: Sequence[Array | None
     value = values[0]
     assert value is not None
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    limits = np.iinfo(y.dtype.value)
     if x.dtype is DType.FLOAT32:
         # What is beyond every output, and what is not a number, saturates; TFLM leaves it undefined.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -62,7 +61,7 @@ def _evaluate_quantize(graph: Graph, op: Operator, values: Sequence[Array | None
         multiplier, shift = requantization(graph, op)
         difference = wrap_int32(value.astype(np.int64) - x.zero_point)
         result = wrap_int32(multiply_by_quantized_multiplier(difference, multiplier, shift) + y.zero_point)
-    return [np.clip(result, limits.min, limits.max).astype(y.dtype.value)]
+    return [np.clip(result, *y.dtype.limits).astype(y.dtype.value)]
 
 
 def _evaluate_dequantize(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:

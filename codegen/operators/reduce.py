@@ -18,10 +18,9 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
-    require,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_type
+from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, require, same_type
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
     r = reduce_rescaling(graph, op)
     total = wrap_int32(x.astype(np.int64).sum(axis=axes(graph, op)) - r.zero)
     result = wrap_int32(multiply_by_quantized_multiplier(total, r.multiplier, r.shift) + r.offset)
-    limits = np.iinfo(y.dtype.value)
-    return [np.clip(result, limits.min, limits.max).astype(y.dtype.value).reshape(y.shape)]
+    return [np.clip(result, *y.dtype.limits).astype(y.dtype.value).reshape(y.shape)]
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.conditions import CONVERT_AGAIN, require
 from micronets_gen.operators.layout import (
-    CONVERT_AGAIN,
     check_moved,
     constant_ints,
     normalized_axis,

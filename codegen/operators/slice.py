@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
 from micronets_gen.model.schema import OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import require
+from micronets_gen.operators.conditions import CONVERT_AGAIN, require
 from micronets_gen.operators.layout import (
-    CONVERT_AGAIN,
     MOVED_TYPES,
     check_moved,
     constant_ints,

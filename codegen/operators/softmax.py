@@ -19,12 +19,11 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
     multiply_by_quantized_multiplier,
     quantize_multiplier,
-    require,
     rounding_divide_by_pot,
     rounding_doubling_high_mul,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_shape, type_pair
+from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, require, same_shape, type_pair
 from micronets_gen.operators.fixed_point import exp_on_negative_values, reciprocal
 
 

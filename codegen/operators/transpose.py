@@ -12,14 +12,8 @@ import numpy as np
 from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import require
-from micronets_gen.operators.layout import (
-    CONVERT_AGAIN,
-    check_moved,
-    constant_ints,
-    require_constant,
-    require_shape,
-)
+from micronets_gen.operators.conditions import CONVERT_AGAIN, require
+from micronets_gen.operators.layout import check_moved, constant_ints, require_constant, require_shape
 
 MAX_RANK = 5
 _TYPES = frozenset({DType.INT8, DType.INT16, DType.FLOAT32})

@@ -15,9 +15,10 @@ import numpy as np
 from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding, Tensor
 from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent, require
+from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent
+from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, require
 from micronets_gen.operators.convolution import Requantization, per_channel_requantization, requantize
-from micronets_gen.operators.layout import CONVERT, CONVERT_AGAIN, check_moved
+from micronets_gen.operators.layout import check_moved
 
 
 @dataclass(frozen=True)
@@ -139,14 +140,14 @@ def check(graph: Graph, op: Operator) -> Iterable[Problem]:
 def _check_quantization(op: Operator, source: Tensor, weights: Tensor, output: Tensor) -> list[Problem]:
     quantization = weights.quantization
     if source.quantization is None or output.quantization is None or quantization is None:
-        return require(False, op, "its input, weights or output have no scale", CONVERT)
+        return require(False, op, "its input, weights or output have no scale", FULL_INTEGER)
     channels = weights.shape[0]
     return [
         *require(
             weights.is_constant and weights.dtype is DType.INT8,
             op,
             f"its weights '{weights.name}' are not a constant of int8",
-            CONVERT,
+            FULL_INTEGER,
         ),
         *require(
             not any(quantization.zero_point),
@@ -159,7 +160,7 @@ def _check_quantization(op: Operator, source: Tensor, weights: Tensor, output: T
             op,
             f"its weights have {len(quantization.scale)} scales along dimension {quantization.axis} "
             f"for {channels} output channels",
-            CONVERT,
+            FULL_INTEGER,
         ),
         *require(
             source.dtype is not DType.INT16 or (source.zero_point, output.zero_point) == (0, 0),
@@ -178,7 +179,7 @@ def _check_bias(op: Operator, source: Tensor, weights: Tensor, bias: Tensor | No
         bias.is_constant and bias.dtype in allowed and bias.elements == channels,
         op,
         f"its bias '{bias.name}' is not {channels} constant {' or '.join(t.value for t in allowed)} numbers",
-        CONVERT,
+        FULL_INTEGER,
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from micronets_gen.model.graph import Activation, DType, Padding
 from micronets_gen.operators import operator_specs
+from micronets_gen.operators.conditions import FULL_INTEGER
 from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, values
@@ -132,7 +133,7 @@ def test_problems() -> None:
         (
             "out (TRANSPOSE_CONV)",
             "its bias 't3' is not 2 constant int16 or int64 numbers",
-            "convert with full-integer quantisation (inference_input_type = inference_output_type = tf.int8)",
+            FULL_INTEGER,
         )
     ]
 

@@ -11,7 +11,6 @@ import numpy as np
 from micronets_gen.model.graph import DType, Graph, Operator
 from micronets_gen.operators import operator_specs
 from micronets_gen.operators.activation import (
-    LIMITS,
     leaky_relu_rescalings,
     relu6_range,
     relu_rescaling,
@@ -42,7 +41,8 @@ def _call(op: Operator, function: str, *params: tuple[str, Field]) -> LayerCode:
 
 def _limit(graph: Graph, op: Operator, low: int, high: int) -> LayerCode:
     x = graph.tensor(op.inputs[0])
-    if low <= LIMITS[x.dtype][0] and high >= LIMITS[x.dtype][1]:
+    lowest, highest = x.dtype.limits
+    if low <= lowest and high >= highest:
         return LayerCode((), (), alias=True)
     function = f"mn_limit_{SUFFIX[x.dtype]}"
     return _call(op, function, ("count", x.elements), ("low", low), ("high", high))

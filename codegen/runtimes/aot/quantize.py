@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from micronets_gen.model.graph import DType, Graph, Operator
 from micronets_gen.operators.quantize import requantization
 from micronets_gen.plan.plan import Call, Field, LayerCode
@@ -30,7 +28,7 @@ def lower_quantize(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         return LayerCode((), (), alias=True)
     if x.dtype.size == y.dtype.size == 1:
         return table_layer(graph, op)
-    limits = np.iinfo(y.dtype.value)
+    low, high = y.dtype.limits
     return _layer(
         graph,
         op,
@@ -39,8 +37,8 @@ def lower_quantize(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         ("multiplier", multiplier),
         ("shift", shift),
         ("offset", y.zero_point),
-        ("low", int(limits.min)),
-        ("high", int(limits.max)),
+        ("low", low),
+        ("high", high),
     )
 
 
