@@ -14,14 +14,19 @@ from micronets_gen.common.integers import ceil_div
 from micronets_gen.common.numbers import percent, plural, size
 from micronets_gen.plan.memory import timeline
 from micronets_gen.plan.plan import Buffer, MemoryPlan
+from micronets_gen.report.geometry import (
+    CHARACTER_PIXELS,
+    NARROW_PIXELS,
+    WIDE_PIXELS,
+    Tick,
+    percent_text,
+    pixel_text,
+)
 from micronets_gen.report.report import ImageInfo, LayerInfo, RegionUse, Report, StackInfo
 
 PALETTE = 12
 PLOT_HEIGHT = 300
 STRIP_HEIGHT = 48
-WIDE_PIXELS = 880
-NARROW_PIXELS = 290
-CHARACTER_PIXELS = 6.3
 LABEL_HEIGHT = 15
 SHORTEST_LABEL = 8
 
@@ -38,15 +43,6 @@ class Box:
     style: str
     wide: str = ""
     narrow: str = ""
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis; ``at`` is in the axis' unit (percent or pixels)."""
-
-    at: str
-    text: str
-    narrow: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,14 +117,6 @@ class StackBar:
     width: str
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.3f}".rstrip("0").rstrip(".") + "%"
-
-
-def _pixels(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
-
-
 def _label(text: str, fallback: str, fraction: float, pixels: int) -> str:
     """Return as much of ``text`` as fits ``fraction`` of ``pixels``: ``fallback`` rather than a stump."""
     room = int((fraction * pixels - 10) / CHARACTER_PIXELS)
@@ -152,15 +140,15 @@ def memory_picture(plan: MemoryPlan, layers: tuple[LayerInfo, ...]) -> MemoryPic
         strip_height=STRIP_HEIGHT,
         boxes=tuple(_buffer_box(buffer, names, top) for buffer in plan.buffers),
         bytes_ticks=tuple(
-            Tick(_pixels(PLOT_HEIGHT * (1 - value / top)), size(value)) for value in _byte_ticks(plan.size)
+            Tick(pixel_text(PLOT_HEIGHT * (1 - value / top)), size(value)) for value in _byte_ticks(plan.size)
         ),
         step_ticks=_step_ticks(len(layers)),
         live=tuple(
             Box(
-                x=_percent(step / steps),
-                width=_percent(1 / steps),
-                y=_pixels(STRIP_HEIGHT * (1 - bytes_ / max(peak, 1))),
-                height=_pixels(STRIP_HEIGHT * bytes_ / max(peak, 1)),
+                x=percent_text(step / steps),
+                width=percent_text(1 / steps),
+                y=pixel_text(STRIP_HEIGHT * (1 - bytes_ / max(peak, 1))),
+                height=pixel_text(STRIP_HEIGHT * bytes_ / max(peak, 1)),
                 title=f"{names[step]}: {plural(bytes_, 'byte')} live",
                 style="peak" if bytes_ == peak else "live",
             )
@@ -200,10 +188,10 @@ def _buffer_box(buffer: Buffer, names: list[str], top: int) -> Box:
     labelled = height >= LABEL_HEIGHT
     step = "in" if buffer.first < 0 else str(buffer.first)
     return Box(
-        x=_percent((buffer.first + 1) / steps),
-        width=_percent(fraction),
-        y=_pixels(PLOT_HEIGHT * (1 - (buffer.offset + buffer.size) / top)),
-        height=_pixels(max(height, 1)),
+        x=percent_text((buffer.first + 1) / steps),
+        width=percent_text(fraction),
+        y=pixel_text(PLOT_HEIGHT * (1 - (buffer.offset + buffer.size) / top)),
+        height=pixel_text(max(height, 1)),
         title=(f"{buffer.name}: {plural(buffer.size, 'byte')} at {buffer.offset:,}; {_span(buffer, names)}"),
         style="tensor" if buffer.tensors else "scratch",
         wide=_label(buffer.name, step, fraction, WIDE_PIXELS) if labelled else "",
@@ -226,14 +214,14 @@ def _step_ticks(operators: int) -> tuple[Tick, ...]:
     every_wide = ceil_div(operators * 26, WIDE_PIXELS) or 1
     every_narrow = every_wide * (ceil_div(operators * 22, NARROW_PIXELS * every_wide) or 1)
     inner = [
-        Tick(_percent((index + 1.5) / steps), str(index), index % every_narrow == 0)
+        Tick(percent_text((index + 1.5) / steps), str(index), index % every_narrow == 0)
         for index in range(0, operators, every_wide)
     ]
     ends = operators <= 10
     return (
-        Tick(_percent(0.5 / steps), "in", ends),
+        Tick(percent_text(0.5 / steps), "in", ends),
         *inner,
-        Tick(_percent((steps - 0.5) / steps), "out", ends),
+        Tick(percent_text((steps - 0.5) / steps), "out", ends),
     )
 
 
@@ -254,8 +242,8 @@ def layer_bars(report: Report) -> tuple[LayerBar, ...]:
                 index=row.layer.index,
                 name=row.layer.name,
                 op=row.layer.op,
-                count_width=_percent(count_share / longest),
-                macs_width=_percent(macs_share / longest),
+                count_width=percent_text(count_share / longest),
+                macs_width=percent_text(macs_share / longest),
                 title=f"{row.layer.name}: {counted}{percent(row.layer.macs, macs)} of the MACs",
             )
         )
@@ -286,8 +274,8 @@ def _region_picture(region: RegionUse, styles: dict[str, str]) -> RegionPicture:
         share = percent(part.size, region.used)
         segments.append(
             Segment(
-                x=_percent(start / region.used),
-                width=_percent(part.size / region.used),
+                x=percent_text(start / region.used),
+                width=percent_text(part.size / region.used),
                 style=styles[part.category],
                 title=f"{part.category}: {plural(part.size, 'byte')}, {share} of what is used",
             )
@@ -296,7 +284,7 @@ def _region_picture(region: RegionUse, styles: dict[str, str]) -> RegionPicture:
     return RegionPicture(
         region=region,
         address=f"0x{region.origin:08x}",
-        used_width=_percent(min(region.used / region.size, 1.0)),
+        used_width=percent_text(min(region.used / region.size, 1.0)),
         used_share=percent(region.used, region.size),
         over=region.free < 0,
         segments=tuple(segments),
@@ -318,8 +306,8 @@ def stack_bars(stack: StackInfo) -> tuple[StackBar, ...]:
                 function=frame.function,
                 size=frame.size,
                 total=total + frame.size,
-                offset=_percent(total / whole),
-                width=_percent(frame.size / whole),
+                offset=percent_text(total / whole),
+                width=percent_text(frame.size / whole),
             )
         )
         total += frame.size

@@ -1,28 +1,32 @@
-"""The geometry of a run's pictures, as plain values for their templates.
-
-As in :mod:`micronets_gen.report.pictures`, horizontal positions are percentages and vertical ones pixels, so that a
-picture fills any width while its text keeps its size.
-"""
+"""A run's pictures, as plain values for their templates; what they share is :mod:`micronets_gen.report.geometry`."""
 
 from __future__ import annotations
 
 import base64
-import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from micronets_gen.report.geometry import (
+    Axis,
+    Format,
+    Label,
+    Tick,
+    mark_box,
+    percent_text,
+    pixel_text,
+    place_labels,
+)
 
 HEIGHT = 200
 """Of a chart, in pixels."""
 
 _INSET = 6
-_NARROW_PIXELS = 280
-_CHARACTER_PIXELS = 6.6
+_LONGEST = 22
+_LEAST_TICKS = 4
 
-Format = Callable[[float], str]
 Place = Callable[[float], float]
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Series:
         style: ``c0`` to ``c11``, a colour of the pages' style sheet.
         dashed: Drawn dashed: told apart without its colour.
         joined: Drawn as a line; otherwise as marks.
-        labels: A text a point, shown where there is room.
+        labels: A text a point.
     """
 
     name: str
@@ -42,14 +46,6 @@ class Series:
     dashed: bool = False
     joined: bool = True
     labels: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis; ``at`` is in the axis' unit: percent of the width, or pixels from the top."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,6 @@ class Mark:
 
     Attributes:
         shape: ``circle`` or ``diamond``.
-        label: Text beside it; empty where it has no room.
-        anchor: ``start``, ``middle`` or ``end`` of the label lies at ``x``.
-        below: Whether the label lies below.
     """
 
     x: float
@@ -78,9 +71,7 @@ class Mark:
     style: str
     shape: str
     title: str
-    label: str
-    anchor: str
-    below: bool
+    label: Label
 
 
 @dataclass(frozen=True)
@@ -122,56 +113,6 @@ class Chart:
     height: int = HEIGHT
 
 
-@dataclass(frozen=True)
-class Axis:
-    """The values that an axis spans, and how they are written.
-
-    Attributes:
-        least: The least distance between ticks.
-    """
-
-    low: float
-    high: float
-    text: Format
-    logarithmic: bool = False
-    least: float = 0.0
-
-    def share(self, value: float) -> float:
-        """Return where a value lies: 0 at ``low``, 1 at ``high``."""
-        if self.logarithmic:
-            low, high = math.log(self.low), math.log(self.high)
-            return (math.log(value) - low) / ((high - low) or 1.0)
-        return (value - self.low) / ((self.high - self.low) or 1.0)
-
-    def ticks(self, count: int = 4) -> list[float]:
-        """Return round values that the axis spans."""
-        if self.logarithmic:
-            steps = (m * 10.0**e for e in range(-9, 12) for m in (1, 2, 5))
-            return [value for value in steps if self.low <= value <= self.high]
-        step = max(self.least, _round_step((self.high - self.low) / count))
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
-        return [k * step for k in range(first, last + 1)]
-
-
-def _round_step(least: float) -> float:
-    if least <= 0:
-        return 1.0
-    power: float = 10.0 ** math.floor(math.log10(least))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
-
-
-def spanning(
-    values: Iterable[float], text: Format, from_zero: bool = False, top: float | None = None
-) -> Axis:
-    """Return an axis over values with a little room at its ends; ``top`` is never exceeded."""
-    known = list(values)
-    low, high = min(known), max(known)
-    room = 0.06 * (high - low) or 0.06 * abs(high) or 0.5
-    high = high + room if top is None else min(top, high + room)
-    return Axis(0.0 if from_zero else low - room, high, text)
-
-
 def chart(
     title: str,
     x_title: str,
@@ -201,8 +142,8 @@ def chart(
     return Chart(
         title,
         x_title,
-        tuple(Tick(across(value), x.text(value)) for value in x.ticks(5)),
-        tuple(Tick(down(value), y.text(value)) for value in y.ticks()),
+        tuple(Tick(percent_text(x.share(value)), x.text(value)) for value in x.ticks(5)),
+        tuple(Tick(pixel_text(down(value)), y.text(value)) for value in y.ticks(at_least=_LEAST_TICKS)),
         paths,
         _marks(single, across, down, height, f"{x_title}; {title}", x.text, y.text),
         tuple(Level(down(value), label) for value, label in levels),
@@ -226,45 +167,26 @@ def _marks(
     x_text: Format,
     y_text: Format,
 ) -> tuple[Mark, ...]:
-    """Return marks, each with its label where it neither leaves the picture nor lies on another mark or label."""
-    taken = [(across(a), down(b)) for line in series for a, b in line.points]
-    boxes: list[Box] = [(_pixels(a) - 5, b - 5, _pixels(a) + 5, b + 5) for a, b in taken]
-    marks = []
-    for line in series:
-        shape = "diamond" if line.dashed else "circle"
-        labels = line.labels or [""] * len(line.points)
-        for (a, b), label in zip(line.points, labels, strict=True):
-            at, top = across(a), down(b)
-            about = f"{label or line.name}: {x_text(a)}, {y_text(b)} ({title})"
-            anchor, below, box = _placed(at, top, label, boxes, height)
-            if box is not None:
-                boxes.append(box)
-            text = label if box is not None else ""
-            marks.append(Mark(at, top, line.style, shape, about, text, anchor, below))
-    return tuple(marks)
+    """Return the marks of all series, each with its label beside it."""
+    points = [
+        (line, across(a), down(b), label, f"{label or line.name}: {x_text(a)}, {y_text(b)} ({title})")
+        for line in series
+        for (a, b), label in zip(line.points, line.labels or [""] * len(line.points), strict=True)
+    ]
+    labels = place_labels(
+        [(x, y, shortened(label)) for _, x, y, label, _ in points],
+        height,
+        [mark_box(x, y) for _, x, y, _, _ in points],
+    )
+    return tuple(
+        Mark(x, y, line.style, "diamond" if line.dashed else "circle", about, label)
+        for (line, x, y, _, about), label in zip(points, labels, strict=True)
+    )
 
 
-def _placed(
-    x: float, y: float, label: str, boxes: Sequence[Box], height: int
-) -> tuple[str, bool, Box | None]:
-    width = len(label) * _CHARACTER_PIXELS
-    middle = _pixels(x)
-    for anchor, left in (("middle", middle - width / 2), ("start", middle - 4), ("end", middle + 4 - width)):
-        for below in (False, True):
-            top = y + 7 if below else y - 20
-            box = (left, top, left + width, top + 13)
-            inside = left >= -8 and left + width <= _NARROW_PIXELS + 8 and top >= 0 and top + 13 <= height
-            if label and inside and not any(_overlap(box, other) for other in boxes):
-                return anchor, below, box
-    return "middle", False, None
-
-
-def _pixels(percent: float) -> float:
-    return percent / 100 * _NARROW_PIXELS
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def shortened(text: str) -> str:
+    """Return a label with its middle left out where it is longer than half of a narrow picture."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[1 - _LONGEST // 2 :]}"
 
 
 def heat_image(epochs: Sequence[Sequence[float]]) -> str:

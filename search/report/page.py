@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from micronets_gen.common.files import write_atomically
+from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
-from micronets_gen.search.report.charts import Axis, Chart, Series, chart, heat_image, level_image, spanning
+from micronets_gen.search.report.charts import Chart, Series, chart, heat_image, level_image
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share
 

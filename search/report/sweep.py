@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
-from micronets_gen.search.report.charts import Axis, Chart, Series, chart, spanning
+from micronets_gen.search.report.charts import Chart, Series, chart
 from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score
 
 _PLOTTED = ("ops", "model_bytes", "working_memory")

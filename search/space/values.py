@@ -39,4 +39,4 @@ def scale_of(name: str) -> tuple[float, str]:
 
 def percents(value: float) -> str:
     """Return a share as an axis writes it."""
-    return f"{100 * value:.4g} %"
+    return f"{100 * value:.6g} %"

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from micronets_gen.errors import UsageError
+from micronets_gen.report.geometry import CHARACTER_PIXELS, NARROW_PIXELS, Axis, mark_box, spanning
 from micronets_gen.search.learn.progress import (
     EpochLines,
     LiveTable,
@@ -26,7 +27,7 @@ from micronets_gen.search.learn.progress import (
     scalars,
 )
 from micronets_gen.search.report import outline, outline_of, pareto, render, render_sweep
-from micronets_gen.search.report.charts import Axis, Series, chart, heat_image, spanning
+from micronets_gen.search.report.charts import Series, chart, heat_image
 from micronets_gen.search.report.page import confusion
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool
@@ -217,19 +218,33 @@ def test_ticks_are_round() -> None:
     assert Axis(0, 0.23, str).ticks() == [0, 0.1, 0.2]
     assert Axis(1, 3, str, least=1).ticks() == [1, 2, 3]
     assert Axis(0.03, 3, str, logarithmic=True).ticks() == pytest.approx([0.05, 0.1, 0.2, 0.5, 1, 2])
+    assert Axis(0.83, 0.84, str).ticks(at_least=6) == pytest.approx([0.83, 0.832, 0.834, 0.836, 0.838, 0.84])
+    assert len(Axis(0.9, 0.9419, str).ticks(at_least=4)) >= 4
+    assert Axis(110, 190, str, logarithmic=True).ticks() == [120, 140, 160, 180]
     assert spanning([0.5, 1.0], str, top=1.0).high == 1.0
     assert spanning([3, 3], str).low < 3 < spanning([3, 3], str).high
 
 
-def test_labels_never_cover_one_another() -> None:
-    points = [(x, 0.9) for x in (0.10, 0.1001, 0.1002, 0.1003, 0.3)]
-    series = Series("found", points, joined=False, labels=[f"run {i}" for i in range(5)])
+def test_every_mark_is_labelled_and_no_label_covers_another() -> None:
+    points = [(x, 0.9) for x in (0.10, 0.1001, 0.1002, 0.1003, 0.3)] + [(0.39, 0.8), (0.39, 1.0)]
+    names = [*(f"run {i}" for i in range(6)), "a-run-whose-name-is-longer-than-that"]
+    series = Series("found", points, joined=False, labels=names)
     picture = chart("y", "x", [series], Axis(0, 0.4, str), Axis(0.8, 1, str))
     labels = [mark.label for mark in picture.marks]
-    assert len(labels) == 5
-    assert "run 4" in labels
-    assert 2 <= sum(map(bool, labels)) < 5
-    assert all(mark.title.startswith("run ") for mark in picture.marks)
+    assert [label.text for label in labels] == [*names[:6], "a-run-whose…-than-that"]
+    covered = [mark_box(mark.x, mark.y) for mark in picture.marks]
+    for mark, label in zip(picture.marks, labels, strict=True):
+        width = CHARACTER_PIXELS * len(label.text)
+        left = mark.x / 100 * NARROW_PIXELS + label.dx
+        left -= {"start": 0.0, "middle": width / 2, "end": width}[label.anchor]
+        top = mark.y + label.dy - 11
+        assert -8 <= left <= left + width <= NARROW_PIXELS + 8
+        assert 0 <= top <= picture.height - 13
+        for other in covered:
+            assert left >= other[2] or left + width <= other[0] or top >= other[3] or top + 13 <= other[1]
+        covered.append((left, top, left + width, top + 13))
+    assert any(label.leader for label in labels)
+    assert all(mark.title.startswith(("run ", "a-run-whose-name-is-longer")) for mark in picture.marks)
 
 
 def test_confusion_counts_and_recalls() -> None:
