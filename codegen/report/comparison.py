@@ -9,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from micronets_gen.common.numbers import grouped, ratio
+from micronets_gen.common.numbers import grouped, plural, ratio
 from micronets_gen.report.html import page_environment
 from micronets_gen.report.measurement import LayerResult, Result
+from micronets_gen.report.summary import Headline
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,46 @@ def all_right(results: Sequence[Result]) -> bool:
     return bool(measured) and all(result.passed for result in measured)
 
 
+def verdict(results: Sequence[Result]) -> Headline:
+    """Return what there is to know first: whether every output was right, and what could not be measured."""
+    wrong = [result for result in results if not result.problem and not result.passed]
+    missing = [result for result in results if result.problem]
+    measured = len(results) - len(missing)
+    if wrong:
+        names = ", ".join(f"{result.model} with {result.runtime}" for result in wrong)
+        return Headline("fail", "Fail", f"The output is wrong: {names}.")
+    if not measured:
+        return Headline("fail", "Fail", "Nothing could be measured.")
+    text = f"The output of {plural(measured, 'image')} is byte-exact"
+    if missing:
+        names = ", ".join(f"{result.model} with {result.runtime}" for result in missing)
+        text += f"; not measured: {names}"
+    return Headline("pass", "Pass", f"{text}.")
+
+
+def headlines(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return a sentence a model and runtime after the first: what it takes of what the first one does."""
+    sentences = []
+    for comparison in compare(results):
+        if not comparison.measured:
+            continue
+        first, *others = comparison.measured
+        for other in others:
+            shares = (
+                ("instructions", first.count, other.count),
+                ("flash", first.deployed_bytes, other.deployed_bytes),
+                ("RAM", first.ram_bytes + first.stack_bytes, other.ram_bytes + other.stack_bytes),
+            )
+            text = ", ".join(
+                f"{100 * value / base:.0f} % of the {name}" for name, base, value in shares if base
+            )
+            if text:
+                sentences.append(
+                    f"{comparison.model}: {other.runtime} takes {text} that {first.runtime} takes."
+                )
+    return tuple(sentences)
+
+
 def against_first(values: Sequence[int]) -> tuple[float | None, ...]:
     """Return each later value over the first; None where the first is 0."""
     return tuple(value / values[0] if values[0] else None for value in values[1:])
@@ -90,7 +131,10 @@ def comparison_tables(results: Sequence[Result]) -> RenderableType:
         parts += [Text(f"{r.runtime}: {r.problem}", style="yellow") for r in comparison.results if r.problem]
         if comparison.measured:
             parts += [_layers(comparison), Text(), _totals(comparison), Text()]
-    return Group(*parts)
+    head = verdict(results)
+    parts += [Text(sentence) for sentence in headlines(results)]
+    style = "bold green" if head.state == "pass" else "bold red"
+    return Group(*parts, Text.assemble((head.word.upper(), style), "  ", head.text))
 
 
 def _table(first: str, comparison: Comparison, *before: str) -> Table:
@@ -174,8 +218,13 @@ def comparison_page(results: Sequence[Result]) -> str:
     ]
     runtimes = tuple(dict.fromkeys(result.runtime for result in results))
     boards = tuple(dict.fromkeys(result.board for result in results))
-    return (
-        page_environment().get_template("bench.html.j2").render(pages=pages, runtimes=runtimes, boards=boards)
+    template = page_environment().get_template("bench.html.j2")
+    return template.render(
+        pages=pages,
+        runtimes=runtimes,
+        boards=boards,
+        verdict=verdict(results),
+        headlines=headlines(results),
     )
 
 
@@ -198,7 +247,7 @@ def _group(
         title,
         note,
         tuple(
-            Bar(f"c{i}", result.runtime, value, f"{100 * value / top:.2f}%", share)
-            for i, (result, value, share) in enumerate(zip(comparison.measured, values, ratios, strict=True))
+            Bar(result.runtime, result.runtime, value, f"{100 * value / top:.2f}%", share)
+            for result, value, share in zip(comparison.measured, values, ratios, strict=True)
         ),
     )

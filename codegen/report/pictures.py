@@ -6,8 +6,6 @@ vertical ones are pixels. A label comes in two lengths, one for a desktop's widt
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from micronets_gen.common.integers import ceil_div
@@ -24,7 +22,6 @@ from micronets_gen.report.geometry import (
 )
 from micronets_gen.report.report import ImageInfo, LayerInfo, RegionUse, Report, StackInfo
 
-PALETTE = 12
 PLOT_HEIGHT = 300
 STRIP_HEIGHT = 48
 LABEL_HEIGHT = 15
@@ -250,23 +247,40 @@ def layer_bars(report: Report) -> tuple[LayerBar, ...]:
     return tuple(bars)
 
 
-def category_styles(regions: Iterable[RegionUse]) -> dict[str, str]:
-    """Return a colour class a category, the same in every region; the largest categories get the first."""
-    sizes: dict[str, int] = defaultdict(int)
-    for region in regions:
-        for part in region.parts:
-            sizes[part.category] += part.size
-    ranked = sorted(sizes, key=lambda category: (-sizes[category], category))
-    return {category: f"c{min(rank, PALETTE - 1)}" for rank, category in enumerate(ranked)}
+PARTS = {
+    "tensor arena": "arena",
+    "weights": "weights",
+    "biases": "biases",
+    "model file": "model-file",
+    "quantisation and tables": "tables",
+    "kernels": "kernels",
+    "model code": "model-code",
+    "interpreter": "interpreter",
+    "test vectors": "vectors",
+    "self-test": "self-test",
+    "worst-case stack": "stack",
+    "data": "data",
+    "bss": "bss",
+    "constants": "constants",
+    "code": "code",
+    "board": "board",
+    "C library": "c-library",
+    "application": "application",
+}
+"""The colour of each category, a variable of ``report.css``: the same in every report."""
+
+
+def category_style(category: str) -> str:
+    """Return the class of a category's colour."""
+    return f"part-{PARTS.get(category, 'other')}"
 
 
 def region_pictures(image: ImageInfo) -> tuple[RegionPicture, ...]:
     """Return every region of ``image`` that holds anything, and the empty ones with no segments."""
-    styles = category_styles(image.regions)
-    return tuple(_region_picture(region, styles) for region in image.regions)
+    return tuple(_region_picture(region) for region in image.regions)
 
 
-def _region_picture(region: RegionUse, styles: dict[str, str]) -> RegionPicture:
+def _region_picture(region: RegionUse) -> RegionPicture:
     segments = []
     start = 0
     parts = [part for part in region.parts if part.size]
@@ -276,7 +290,7 @@ def _region_picture(region: RegionUse, styles: dict[str, str]) -> RegionPicture:
             Segment(
                 x=percent_text(start / region.used),
                 width=percent_text(part.size / region.used),
-                style=styles[part.category],
+                style=category_style(part.category),
                 title=f"{part.category}: {plural(part.size, 'byte')}, {share} of what is used",
             )
         )
@@ -289,7 +303,9 @@ def _region_picture(region: RegionUse, styles: dict[str, str]) -> RegionPicture:
         over=region.free < 0,
         segments=tuple(segments),
         legend=tuple(
-            LegendEntry(styles[part.category], part.category, part.size, percent(part.size, region.used))
+            LegendEntry(
+                category_style(part.category), part.category, part.size, percent(part.size, region.used)
+            )
             for part in parts
         ),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from micronets_gen.common.numbers import duration, grouped, percent, plural, ratio, size
 from micronets_gen.emulate.result import RunResult
-from micronets_gen.report.report import ImageInfo, RegionUse, Report
+from micronets_gen.report.report import ImageInfo, Report
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ def key_figures(report: Report) -> tuple[Figure, ...]:
             per_mac = ratio(report.run.count / report.macs)
             figures.append(Figure("Per MAC", per_mac, "", f"of {plural(report.macs, 'MAC')}"))
     if report.image:
-        figures.append(_region_figure("Flash", report.image.flash_bytes, _of_kind(report.image, "flash")))
-        figures.append(_region_figure("Static RAM", report.image.ram_bytes, _of_kind(report.image, "ram")))
+        figures += [
+            _tightest(report.image, kind, label) for kind, label in (("flash", "Flash"), ("ram", "RAM"))
+        ]
     if report.memory:
         peak = f"live at most {report.memory.peak:,}"
         figures.append(Figure("Tensor arena", grouped(report.memory.size), "B", peak))
@@ -81,11 +82,13 @@ def _speed(run: RunResult) -> Figure:
     return Figure(run.unit.capitalize(), grouped(run.count), "", "an inference")
 
 
-def _of_kind(image: ImageInfo, kind: str) -> tuple[RegionUse, ...]:
-    return tuple(region for region in image.regions if region.kind == kind)
-
-
-def _region_figure(label: str, used: int, regions: tuple[RegionUse, ...]) -> Figure:
-    whole = sum(region.size for region in regions)
-    note = f"{percent(used, whole)} of {size(whole)}" if whole else ""
-    return Figure(label, grouped(used), "B", note)
+def _tightest(image: ImageInfo, kind: str, label: str) -> Figure:
+    """Return the region of a kind that is fullest: the one that will not do first."""
+    regions = [region for region in image.regions if region.kind == kind]
+    if not regions:
+        return Figure(label, grouped(0), "B", "no region")
+    region = max(regions, key=lambda region: region.used / region.size)
+    others = sum(other.used for other in regions if other is not region)
+    note = f"{percent(region.used, region.size)} of {size(region.size)}"
+    elsewhere = f"; {size(others)} in other regions" if others else ""
+    return Figure(f"{label}: {region.name}", grouped(region.used), "B", note + elsewhere)

@@ -23,6 +23,8 @@ from micronets_gen.report.comparison import (
     compare,
     comparison_page,
     comparison_tables,
+    headlines,
+    verdict,
 )
 from micronets_gen.report.measurement import LayerResult, Result
 from tests.support.builder import ModelBuilder
@@ -194,9 +196,24 @@ def test_page_needs_nothing_else() -> None:
     assert not re.search(r"url\(|@import|https?://", text)
     assert "4,000" in page.text
     assert "no sources" in page.text
-    bars = re.findall(r'<rect class="(c\d)" width="([\d.]+)%"', text)
-    assert bars[0] == ("c0", "100.00")
-    assert bars[1] == ("c1", "50.00")
+    bars = re.findall(r'<rect class="(\w+)" width="([\d.]+)%"', text)
+    assert bars[0] == ("tflm", "100.00")
+    assert bars[1] == ("aot", "50.00")
+
+
+def test_verdict_and_headline_come_first() -> None:
+    page = Page(comparison_page((FIRST, SECOND)))
+    head, _, _ = page.text.partition("start-up instructions")
+    assert "The output of 2 images is byte-exact." in head
+    assert (
+        "m: aot takes 50 % of the instructions, 100 % of the flash, 66 % of the RAM that tflm takes." in head
+    )
+    wrong = (FIRST, replace(SECOND, passed=False), replace(FIRST, model="n", problem="no sources"))
+    assert verdict(wrong).state == "fail"
+    assert verdict(wrong).text == "The output is wrong: m with aot."
+    assert verdict(wrong[::2]).text == "The output of 1 image is byte-exact; not measured: n with tflm."
+    assert verdict(wrong[2:]).state == "fail"
+    assert headlines(wrong[2:]) == ()
 
 
 def test_page_escapes_what_models_are_called() -> None:

@@ -36,7 +36,6 @@ from micronets_gen.report.describe import describe_image, describe_model, descri
 from micronets_gen.report.document import from_json, to_document, to_json
 from micronets_gen.report.html import to_html
 from micronets_gen.report.pictures import (
-    category_styles,
     layer_bars,
     memory_picture,
     region_pictures,
@@ -413,7 +412,6 @@ def test_region_segments_fill_the_bar_in_order(report: Report) -> None:
             ends = number(segment.x) + number(segment.width)
         assert ends == (pytest.approx(100, abs=0.01) if picture.segments else 0)
         assert sum(entry.size for entry in picture.legend) == picture.region.used
-    assert category_styles(report.image.regions)["kernels"] == "c0"
 
 
 def test_stack_frames_follow_each_other(report: Report) -> None:
