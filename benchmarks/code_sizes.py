@@ -27,7 +27,8 @@ FLAGS = {
 """Of each instruction set the core whose code is the largest."""
 RECORD = data_dir("templates") / "aot" / "code_sizes.json"
 
-_KERNEL = re.compile(r"^void (mn_\w+)\(const struct \1_params ", re.MULTILINE)
+KERNEL = re.compile(r"^void (mn_\w+)\(const struct \1_params ", re.MULTILINE)
+"""Declares a kernel in a header."""
 _STORED = (".text", ".rodata", ".data")
 # The self-test needs them whatever the model is.
 _ALWAYS = ("memcpy", "memset", "strlen")
@@ -47,7 +48,7 @@ def measure(simd: str) -> dict[str, dict[str, Any]]:
         sources, headers = (_files(suffix, simd) for suffix in ("c", "h"))
         _run(folder, *flags, "-std=gnu11", "-O2", "-ffunction-sections", "-fdata-sections", "-c", *sources)
         objects = [f"{s.stem}.o" for s in sources]
-        kernels = {h.name: _KERNEL.findall(h.read_text(encoding="utf-8")) for h in headers}
+        kernels = {h.name: KERNEL.findall(h.read_text(encoding="utf-8")) for h in headers}
         params = _params(folder, flags, headers[0].parent, kernels)
         return {k: {"params": params[k], "sections": _kept(folder, flags, objects, k)} for k in params}
 

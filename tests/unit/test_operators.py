@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.code_sizes import KERNEL
 from micronets_gen.common.registry import Registry
+from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import ModelError
 from micronets_gen.model.graph import DType, Graph
 from micronets_gen.model.schema import OperatorSchema
@@ -68,6 +71,17 @@ def test_nothing_is_said_of_an_operator_that_has_no_record() -> None:
     assert set(LOWERINGS.entries()) <= set(KINDS)
     # Its result may be unused: the interpreter prepares it all the same.
     assert set(ARENA_REQUESTS.entries()) - set(KINDS) == {"SHAPE"}
+
+
+def test_the_code_size_of_every_kernel_is_recorded() -> None:
+    """Without it nothing knows what fits; ``python -m benchmarks.code_sizes`` records it."""
+    folder = data_dir("templates") / "aot"
+    headers = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("mn_*.h")}
+    kernels = {name: set(KERNEL.findall(text)) for name, text in headers.items()}
+    recorded = json.loads((folder / "code_sizes.json").read_text(encoding="utf-8"))["sizes"]
+    everywhere = set().union(*(found for name, found in kernels.items() if not name.endswith("_mve.h")))
+    assert set(recorded["c"]) == set(recorded["dsp"]) == everywhere
+    assert set(recorded["mve"]) == set().union(*kernels.values())
 
 
 def test_readme_lists_the_operators() -> None:

@@ -12,8 +12,14 @@ import numpy as np
 from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
-from micronets_gen.operators.arithmetic import require
-from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, same_shape, same_type
+from micronets_gen.operators.conditions import (
+    CONVERT_AGAIN,
+    arity,
+    quantized,
+    require,
+    same_shape,
+    same_type,
+)
 
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
