@@ -226,12 +226,12 @@ def test_ticks_are_round() -> None:
 
 
 def test_every_mark_is_labelled_and_no_label_covers_another() -> None:
-    points = [(x, 0.9) for x in (0.10, 0.1001, 0.1002, 0.1003, 0.3)] + [(0.39, 0.8), (0.39, 1.0)]
-    names = [*(f"run {i}" for i in range(6)), "a-run-whose-name-is-longer-than-that"]
+    points = [(0.1 + i / 10_000, 0.9) for i in range(9)] + [(0.3, 0.9), (0.39, 0.8), (0.39, 1.0)]
+    names = [*(f"run {i}" for i in range(11)), "a-run-whose-name-is-longer-than-that"]
     series = Series("found", points, joined=False, labels=names)
     picture = chart("y", "x", [series], Axis(0, 0.4, str), Axis(0.8, 1, str))
     labels = [mark.label for mark in picture.marks]
-    assert [label.text for label in labels] == [*names[:6], "a-run-whose…-than-that"]
+    assert [label.text for label in labels] == [*names[:11], "a-run-whose…-than-that"]
     covered = [mark_box(mark.x, mark.y) for mark in picture.marks]
     for mark, label in zip(picture.marks, labels, strict=True):
         width = CHARACTER_PIXELS * len(label.text)
