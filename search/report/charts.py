@@ -34,7 +34,7 @@ class Series:
     """Points (x, y) in order.
 
     Attributes:
-        style: ``c0`` to ``c11``, a colour of the pages' style sheet.
+        style: ``found``, ``compared``, ``training`` or ``central``: a colour of ``report.css``.
         dashed: Drawn dashed: told apart without its colour.
         joined: Drawn as a line; otherwise as marks.
         labels: A text a point.
@@ -42,7 +42,7 @@ class Series:
 
     name: str
     points: Sequence[tuple[float, float]]
-    style: str = "c0"
+    style: str = "found"
     dashed: bool = False
     joined: bool = True
     labels: Sequence[str] = ()

@@ -291,10 +291,10 @@ def _cost_charts(records: _Records) -> list[Chart]:
         if not records or name not in records[0]["limits"]:
             continue
         scale, unit = scale_of(name)
-        series = [_over_epochs([r["expected"][name] / scale for r in records], "expected", "c0")]
+        series = [_over_epochs([r["expected"][name] / scale for r in records], "expected", "found")]
         if "central" in records[0]:
             middle = [r["central"][name] / scale for r in records]
-            series.insert(0, _over_epochs(middle, "network in the middle", "c2", dashed=True))
+            series.insert(0, _over_epochs(middle, "network in the middle", "central", dashed=True))
         limit = records[-1]["limits"][name] / scale
         values = [y for line in series for _, y in line.points]
         near = limit < 3 * max(values)
@@ -316,7 +316,9 @@ def _search_charts(records: _Records) -> list[Chart]:
         values = [r[name] for r in records]
         top = 1.0 if text is percents else None
         axis = spanning(values, text, from_zero=zero, top=top)
-        return chart(title, "epoch", [_over_epochs(values, name, "c0")], x, axis)
+        training = name in {"loss", "accuracy"}
+        line = _over_epochs(values, name, "training" if training else "found", dashed=training)
+        return chart(title, "epoch", [line], x, axis)
 
     return [
         one("cross-entropy", "loss"),
@@ -339,15 +341,15 @@ def _training_charts(records: _Records, run: Mapping[str, Any]) -> list[Chart]:
     mark = Series(
         f"best: {score(metric, best['validation'])}",
         [(best["epoch"] + 1, best["validation"])],
-        "c0",
+        "found",
         joined=False,
         labels=[f"best: {score(metric, best['validation'])}"],
     )
     values = [r[name] for r in records for name in ("accuracy", "validation")]
     text = percents if metric == "accuracy" else _whole
     lines = [
-        _over_epochs([r["accuracy"] for r in records], "training accuracy", "c2", dashed=True),
-        _over_epochs([r["validation"] for r in records], f"validation {metric}", "c0"),
+        _over_epochs([r["accuracy"] for r in records], "training accuracy", "training", dashed=True),
+        _over_epochs([r["validation"] for r in records], f"validation {metric}", "found"),
         mark,
     ]
     losses = [r["loss"] for r in records]
@@ -356,7 +358,7 @@ def _training_charts(records: _Records, run: Mapping[str, Any]) -> list[Chart]:
         chart(
             "loss, training",
             "epoch",
-            [_over_epochs(losses, "loss", "c2", dashed=True)],
+            [_over_epochs(losses, "loss", "training", dashed=True)],
             x,
             spanning(losses, _whole, from_zero=True),
             moments=moments,
@@ -426,7 +428,7 @@ def _roc(metrics: Mapping[str, Any]) -> Chart | None:
         return None
     unit = Axis(0.0, 1.0, percents)
     points = [(x, y) for x, y in metrics["curve"]]
-    line = Series("ROC", points, "c0")
+    line = Series("ROC", points, "found")
     return chart(
         "true positive rate",
         "false positive rate",

@@ -79,12 +79,12 @@ def _scatter(
     x = Axis(min(xs) / 1.3, max(xs) * 1.3, _short, True) if wide else spanning(xs, _short)
     y = spanning([y for _, y in (*found, *others)], percents if metric == "accuracy" else _short)
     series = [
-        *([Series("not beaten", best, "c0")] if len(best) > 1 else []),
-        Series("found", found, "c0", joined=False, labels=[f"{p['limit_mops']:g}" for p in points]),
+        *([Series("not beaten", best, "found")] if len(best) > 1 else []),
+        Series("found", found, "found", joined=False, labels=[f"{p['limit_mops']:g}" for p in points]),
     ]
     if baselines:
         names = [str(b["name"]) for b in baselines]
-        series.append(Series("made by hand", others, "c2", dashed=True, joined=False, labels=names))
+        series.append(Series("to compare with", others, "compared", dashed=True, joined=False, labels=names))
     logarithmic = ", logarithmic" if wide else ""
     return chart(f"test {metric}", f"{COSTS[cost]}, {unit}{logarithmic}", series, x, y, height=260)
 
