@@ -71,7 +71,13 @@ class Registry(Generic[T]):
             raise ValueError(f"{name} has its {self._what} already")
 
     def _import(self) -> None:
-        if not self._complete:
-            self._complete = True
+        if self._complete:
+            return
+        # Set first: a module may read, while it is imported, what is there so far.
+        self._complete = True
+        try:
             for module in iter_modules(import_module(self._package).__path__):
                 import_module(f"{self._package}.{module.name}")
+        except BaseException:
+            self._complete = False
+            raise

@@ -28,12 +28,12 @@ from micronets_gen.operators.arithmetic import (
 )
 from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
-    arity,
-    quantized,
     require,
-    same_shape,
-    same_type,
-    symmetric_if_int16,
+    require_arity,
+    require_one_scale,
+    require_one_type,
+    require_same_shape,
+    require_symmetric_int16,
 )
 from micronets_gen.operators.fixed_point import logistic, tanh
 
@@ -274,11 +274,13 @@ def _evaluator(function: _Function) -> Callable[[Graph, Operator, Sequence[Array
 
 
 def _common(graph: Graph, op: Operator, allowed: frozenset[DType]) -> list[Problem]:
-    problems = arity(graph, op, 1)
+    problems = require_arity(graph, op, 1)
     if problems:
         return problems
     ends = [graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])]
-    return same_type(op, ends, allowed) or (quantized(op, ends) + same_shape(graph, op))
+    return require_one_type(op, ends, allowed) or (
+        require_one_scale(op, ends) + require_same_shape(graph, op)
+    )
 
 
 _INT8 = frozenset({DType.INT8})
@@ -290,7 +292,7 @@ def _check_simple(graph: Graph, op: Operator) -> list[Problem]:
 
 
 def _check_relu(graph: Graph, op: Operator) -> list[Problem]:
-    return _common(graph, op, _BOTH) or symmetric_if_int16(
+    return _common(graph, op, _BOTH) or require_symmetric_int16(
         op, [graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])]
     )
 

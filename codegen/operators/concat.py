@@ -15,7 +15,7 @@ from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator,
 from micronets_gen.model.schema import FusedActivation, OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
-from micronets_gen.operators.layout import MOVED_TYPES, check_moved, normalized_axis, require_shape
+from micronets_gen.operators.layout import MOVED_TYPES, normalized_axis, require_shape, require_type_kept
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def check_concatenation(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, shapes but for the axis, quantisation and activation."""
     assert isinstance(op.options, ConcatenationOptions)
     problems = [
-        *check_moved(graph, op, range(len(op.inputs)), _CONCATENATION_TYPES),
+        *require_type_kept(graph, op, range(len(op.inputs)), _CONCATENATION_TYPES),
         *require(
             op.options.activation is Activation.NONE,
             op,
@@ -112,7 +112,7 @@ def _quantization(tensor: Tensor) -> str:
 def check_pack(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types and shapes."""
     assert isinstance(op.options, PackOptions)
-    problems = check_moved(graph, op, range(len(op.inputs)), _PACK_TYPES)
+    problems = require_type_kept(graph, op, range(len(op.inputs)), _PACK_TYPES)
     if problems:
         return problems
     output, axis = graph.tensor(op.outputs[0]), pack_axis(graph, op)

@@ -20,7 +20,7 @@ def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
     return [] if ok else [Problem(layer(op), reason, remedy)]
 
 
-def arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
+def require_arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
     """Check the number of inputs, all present, and that there is one output."""
     present = all(graph.operand(op, i) is not None for i in range(len(op.inputs)))
     return require(
@@ -31,7 +31,7 @@ def arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
     )
 
 
-def type_pair(graph: Graph, op: Operator, allowed: Collection[tuple[DType, DType]]) -> list[Problem]:
+def require_type_pair(graph: Graph, op: Operator, allowed: Collection[tuple[DType, DType]]) -> list[Problem]:
     """Check that (first input's type, first output's type) is one of ``allowed``."""
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     names = ", ".join(
@@ -45,7 +45,7 @@ def type_pair(graph: Graph, op: Operator, allowed: Collection[tuple[DType, DType
     )
 
 
-def same_type(op: Operator, tensors: Iterable[Tensor], allowed: Collection[DType]) -> list[Problem]:
+def require_one_type(op: Operator, tensors: Iterable[Tensor], allowed: Collection[DType]) -> list[Problem]:
     """Check that all ``tensors`` have one type of ``allowed``."""
     found = list(dict.fromkeys(t.dtype for t in tensors))
     names = " or ".join(sorted(d.value for d in allowed))
@@ -57,7 +57,7 @@ def same_type(op: Operator, tensors: Iterable[Tensor], allowed: Collection[DType
     )
 
 
-def quantized(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
+def require_one_scale(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
     """Check that each tensor has exactly one scale, positive and finite."""
     problems = []
     for tensor in tensors:
@@ -72,7 +72,7 @@ def quantized(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
     return problems
 
 
-def symmetric_if_int16(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
+def require_symmetric_int16(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]:
     """Check that int16 tensors have zero point 0."""
     return [
         problem
@@ -87,7 +87,7 @@ def symmetric_if_int16(op: Operator, tensors: Iterable[Tensor]) -> list[Problem]
     ]
 
 
-def activation_fits(op: Operator, output: Tensor, activation: Activation) -> list[Problem]:
+def require_activation_in_range(op: Operator, output: Tensor, activation: Activation) -> list[Problem]:
     """Check that the bounds of a fused activation are 32-bit integers in the output's quantisation."""
     bound = {Activation.RELU6: 6.0, Activation.RELU_N1_TO_1: 1.0}.get(activation, 0.0)
     return require(
@@ -98,7 +98,7 @@ def activation_fits(op: Operator, output: Tensor, activation: Activation) -> lis
     )
 
 
-def same_shape(graph: Graph, op: Operator) -> list[Problem]:
+def require_same_shape(graph: Graph, op: Operator) -> list[Problem]:
     """Check that output 0 has the shape of input 0, and at least one element."""
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     return require(
@@ -109,7 +109,7 @@ def same_shape(graph: Graph, op: Operator) -> list[Problem]:
     )
 
 
-def check_types(graph: Graph, op: Operator) -> list[Problem]:
+def require_int8_or_int16(graph: Graph, op: Operator) -> list[Problem]:
     """Check that the first input and output are both int8 or both int16."""
     tensor_in, tensor_out = graph.operand(op, 0), graph.tensor(op.outputs[0])
     if tensor_in is None:

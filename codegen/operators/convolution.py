@@ -24,7 +24,7 @@ from micronets_gen.operators.arithmetic import (
     quantize_multiplier,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, check_types, require
+from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, require, require_int8_or_int16
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _depthwise_evaluate(graph: Graph, op: Operator, values: Sequence[Array | Non
     return [requantize(total, requantization(graph, op), graph.tensor(op.outputs[0]).dtype)]
 
 
-def weights_problems(graph: Graph, op: Operator, channels: int, axis: int) -> list[Problem]:
+def require_weights(graph: Graph, op: Operator, channels: int, axis: int) -> list[Problem]:
     """Check type, constancy, symmetry and scale count of an operator's weights and the type of its bias."""
     x, w, bias = graph.operand(op, 0), graph.operand(op, 1), graph.operand(op, 2)
     if x is None or w is None:
@@ -276,9 +276,9 @@ def _spatial_problems(graph: Graph, op: Operator) -> list[Problem]:
 
 
 def _conv_check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = check_types(graph, op)
+    problems = require_int8_or_int16(graph, op)
     if problems or graph.operand(op, 1) is None:
-        return problems or weights_problems(graph, op, 0, 0)
+        return problems or require_weights(graph, op, 0, 0)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     problems = _spatial_problems(graph, op)
     if problems:
@@ -291,14 +291,14 @@ def _conv_check(graph: Graph, op: Operator) -> list[Problem]:
             f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
             CONVERT_AGAIN,
         ),
-        *weights_problems(graph, op, w.shape[0], axis=0),
+        *require_weights(graph, op, w.shape[0], axis=0),
     ]
 
 
 def _depthwise_check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = check_types(graph, op)
+    problems = require_int8_or_int16(graph, op)
     if problems or graph.operand(op, 1) is None:
-        return problems or weights_problems(graph, op, 0, 3)
+        return problems or require_weights(graph, op, 0, 3)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     problems = _spatial_problems(graph, op)
     if problems:
@@ -310,7 +310,7 @@ def _depthwise_check(graph: Graph, op: Operator) -> list[Problem]:
             f"has {x.shape[3]} input and {y.shape[3]} output channels with weights of shape {w.shape}",
             CONVERT_AGAIN,
         ),
-        *weights_problems(graph, op, w.shape[3], axis=3),
+        *require_weights(graph, op, w.shape[3], axis=3),
     ]
 
 

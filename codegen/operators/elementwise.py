@@ -23,12 +23,12 @@ from micronets_gen.operators.arithmetic import (
 )
 from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
-    activation_fits,
-    arity,
-    quantized,
     require,
-    same_type,
-    symmetric_if_int16,
+    require_activation_in_range,
+    require_arity,
+    require_one_scale,
+    require_one_type,
+    require_symmetric_int16,
 )
 
 
@@ -173,23 +173,23 @@ def broadcast_dimensions(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[i
 
 
 def _check_extremum(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 2)
+    problems = require_arity(graph, op, 2)
     if problems:
         return problems
     tensors = [graph.tensor(i) for i in (*op.inputs, *op.outputs)]
-    return same_type(op, tensors, {DType.INT8, DType.INT16, DType.INT32}) or _check_shapes(graph, op)
+    return require_one_type(op, tensors, {DType.INT8, DType.INT16, DType.INT32}) or _check_shapes(graph, op)
 
 
 def _check_arithmetic(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 2)
+    problems = require_arity(graph, op, 2)
     if problems:
         return problems
     assert isinstance(op.options, BinaryOptions)
     tensors = [graph.tensor(i) for i in (*op.inputs, *op.outputs)]
-    return same_type(op, tensors, {DType.INT8, DType.INT16}) or (
-        quantized(op, tensors)
-        or activation_fits(op, tensors[2], op.options.activation)
-        + symmetric_if_int16(op, tensors)
+    return require_one_type(op, tensors, {DType.INT8, DType.INT16}) or (
+        require_one_scale(op, tensors)
+        or require_activation_in_range(op, tensors[2], op.options.activation)
+        + require_symmetric_int16(op, tensors)
         + _check_shapes(graph, op)
     )
 

@@ -17,12 +17,12 @@ from micronets_gen.model.graph import Activation, Array, Graph, Operator, Option
 from micronets_gen.model.schema import FusedActivation, OperatorSchema, Read
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, quantize_multiplier
-from micronets_gen.operators.conditions import CONVERT_AGAIN, check_types, require
+from micronets_gen.operators.conditions import CONVERT_AGAIN, require, require_int8_or_int16
 from micronets_gen.operators.convolution import (
     Requantization,
     per_channel_requantization,
     requantize,
-    weights_problems,
+    require_weights,
 )
 
 
@@ -76,9 +76,9 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = check_types(graph, op)
+    problems = require_int8_or_int16(graph, op)
     if problems or graph.operand(op, 1) is None:
-        return problems or weights_problems(graph, op, 0, 0)
+        return problems or require_weights(graph, op, 0, 0)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     fits = (
         len(w.shape) == 2
@@ -94,7 +94,7 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
             f"maps shape {x.shape} to {y.shape} with weights of shape {w.shape}",
             CONVERT_AGAIN,
         )
-    return weights_problems(graph, op, w.shape[0], axis=0)
+    return require_weights(graph, op, w.shape[0], axis=0)
 
 
 def _macs(graph: Graph, op: Operator) -> int:

@@ -12,7 +12,7 @@ MOVED_TYPES = frozenset({DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32})
 """Element types that most of these operators have in TensorFlow Lite Micro."""
 
 
-def check_moved(
+def require_type_kept(
     graph: Graph, op: Operator, positions: Iterable[int], allowed: frozenset[DType] = MOVED_TYPES
 ) -> list[Problem]:
     """Check that the inputs at ``positions`` and every output have one type, of ``allowed``."""

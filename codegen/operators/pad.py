@@ -14,7 +14,7 @@ from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
-from micronets_gen.operators.layout import check_moved, constant_ints, require_constant, require_shape
+from micronets_gen.operators.layout import constant_ints, require_constant, require_shape, require_type_kept
 
 MAX_RANK = 5
 
@@ -39,7 +39,7 @@ def pad_value(graph: Graph, op: Operator) -> int | float:
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, rank, constant paddings that are not negative, and the value."""
-    problems = [*check_moved(graph, op, [0]), *require_constant(graph, op, 1, "paddings")]
+    problems = [*require_type_kept(graph, op, [0]), *require_constant(graph, op, 1, "paddings")]
     if problems:
         return problems
     source = graph.tensor(op.inputs[0])

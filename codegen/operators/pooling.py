@@ -17,11 +17,11 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent
 from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
-    activation_fits,
-    arity,
-    quantized,
     require,
-    same_type,
+    require_activation_in_range,
+    require_arity,
+    require_one_scale,
+    require_one_type,
 )
 
 
@@ -73,16 +73,16 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 1)
+    problems = require_arity(graph, op, 1)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    problems = same_type(op, [x, y], {DType.INT8, DType.INT16}) or quantized(op, [x, y])
+    problems = require_one_type(op, [x, y], {DType.INT8, DType.INT16}) or require_one_scale(op, [x, y])
     if problems:
         return problems
     options = op.options
     assert isinstance(options, Pool2DOptions)
-    problems = activation_fits(op, y, options.activation) + require(
+    problems = require_activation_in_range(op, y, options.activation) + require(
         abs(x.scale - y.scale) <= 1e-6 and x.zero_point == y.zero_point,
         op,
         f"its input (scale {x.scale:g}, zero point {x.zero_point}) and output (scale {y.scale:g}, zero point "

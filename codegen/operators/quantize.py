@@ -18,7 +18,12 @@ from micronets_gen.operators.arithmetic import (
     quantize_multiplier,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import arity, quantized, same_shape, type_pair
+from micronets_gen.operators.conditions import (
+    require_arity,
+    require_one_scale,
+    require_same_shape,
+    require_type_pair,
+)
 
 _FLOAT_LIMIT = 2.0**24
 
@@ -71,16 +76,16 @@ def _evaluate_dequantize(graph: Graph, op: Operator, values: Sequence[Array | No
 
 
 def _check_quantize(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 1) or type_pair(graph, op, _QUANTIZE_PAIRS)
+    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _QUANTIZE_PAIRS)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    return quantized(op, [y] if x.dtype is DType.FLOAT32 else [x, y]) + same_shape(graph, op)
+    return require_one_scale(op, [y] if x.dtype is DType.FLOAT32 else [x, y]) + require_same_shape(graph, op)
 
 
 def _check_dequantize(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 1) or type_pair(graph, op, _DEQUANTIZE_PAIRS)
-    return problems or quantized(op, [graph.tensor(op.inputs[0])]) + same_shape(graph, op)
+    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _DEQUANTIZE_PAIRS)
+    return problems or require_one_scale(op, [graph.tensor(op.inputs[0])]) + require_same_shape(graph, op)
 
 
 register(

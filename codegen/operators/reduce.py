@@ -20,7 +20,13 @@ from micronets_gen.operators.arithmetic import (
     quantize_multiplier,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, require, same_type
+from micronets_gen.operators.conditions import (
+    CONVERT_AGAIN,
+    require,
+    require_arity,
+    require_one_scale,
+    require_one_type,
+)
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,11 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 2)
+    problems = require_arity(graph, op, 2)
     if problems:
         return problems
     x, axis, y = graph.tensor(op.inputs[0]), graph.tensor(op.inputs[1]), graph.tensor(op.outputs[0])
-    problems = same_type(op, [x, y], {DType.INT8, DType.INT16}) or quantized(op, [x, y])
+    problems = require_one_type(op, [x, y], {DType.INT8, DType.INT16}) or require_one_scale(op, [x, y])
     problems += require(
         axis.data is not None and axis.dtype is DType.INT32,
         op,

@@ -15,7 +15,7 @@ from micronets_gen.model.graph import Array, DType, Graph, Operator, Options
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
-from micronets_gen.operators.layout import check_moved, constant_ints, require_constant, require_shape
+from micronets_gen.operators.layout import constant_ints, require_constant, require_shape, require_type_kept
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def nearest(size: int, resized: int, options: ResizeOptions) -> npt.NDArray[np.i
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, four dimensions, a constant size."""
-    problems = [*check_moved(graph, op, [0], _TYPES), *require_constant(graph, op, 1, "size")]
+    problems = [*require_type_kept(graph, op, [0], _TYPES), *require_constant(graph, op, 1, "size")]
     if problems:
         return problems
     shape, size = graph.tensor(op.inputs[0]).shape, constant_ints(graph, op, 1) or ()

@@ -12,11 +12,11 @@ from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
 from micronets_gen.operators.layout import (
-    check_moved,
     constant_ints,
     normalized_axis,
     require_constant,
     require_shape,
+    require_type_kept,
 )
 
 _ANY_TYPE = frozenset(DType)
@@ -32,7 +32,7 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
 
 def check_reshape(graph: Graph, op: Operator) -> Iterable[Problem]:
     """RESHAPE and SQUEEZE: as many elements before as after."""
-    problems = check_moved(graph, op, [0], _ANY_TYPE)
+    problems = require_type_kept(graph, op, [0], _ANY_TYPE)
     if problems:
         return problems
     source, target = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
@@ -46,7 +46,7 @@ def check_reshape(graph: Graph, op: Operator) -> Iterable[Problem]:
 
 def check_expand_dims(graph: Graph, op: Operator) -> Iterable[Problem]:
     """EXPAND_DIMS: one more dimension, of size 1, at a constant axis."""
-    problems = [*check_moved(graph, op, [0], _EXPAND_TYPES), *require_constant(graph, op, 1, "axis")]
+    problems = [*require_type_kept(graph, op, [0], _EXPAND_TYPES), *require_constant(graph, op, 1, "axis")]
     if problems:
         return problems
     source, axes = graph.tensor(op.inputs[0]), constant_ints(graph, op, 1)

@@ -15,11 +15,11 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
 from micronets_gen.operators.layout import (
     MOVED_TYPES,
-    check_moved,
     constant_ints,
     normalized_axis,
     require_constant,
     require_shape,
+    require_type_kept,
 )
 
 
@@ -117,7 +117,7 @@ def split_axis(graph: Graph, op: Operator) -> int | None:
 def check_slice(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, constant begin and size, and that the part lies inside."""
     problems = [
-        *check_moved(graph, op, [0], _SLICE_TYPES),
+        *require_type_kept(graph, op, [0], _SLICE_TYPES),
         *require_constant(graph, op, 1, "begin", wide=True),
         *require_constant(graph, op, 2, "size", wide=True),
         *_check_rank(graph, op, MAX_SLICE_RANK),
@@ -147,7 +147,7 @@ def check_strided_slice(graph: Graph, op: Operator) -> Iterable[Problem]:
     assert isinstance(options, StridedSliceOptions)
     bounds = {"begin": 1, "end": 2, "strides": 3}
     problems = [
-        *check_moved(graph, op, [0], _SLICE_TYPES),
+        *require_type_kept(graph, op, [0], _SLICE_TYPES),
         *(p for role, position in bounds.items() for p in require_constant(graph, op, position, role)),
         *_check_rank(graph, op, MAX_STRIDED_SLICE_RANK),
         *require(
@@ -187,7 +187,7 @@ def check_strided_slice(graph: Graph, op: Operator) -> Iterable[Problem]:
 def check_split(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, a constant axis, and equal parts."""
     assert isinstance(op.options, SplitOptions)
-    problems = [*check_moved(graph, op, [1]), *require_constant(graph, op, 0, "axis")]
+    problems = [*require_type_kept(graph, op, [1]), *require_constant(graph, op, 0, "axis")]
     if problems:
         return problems
     shape, axis, parts = graph.tensor(op.inputs[1]).shape, split_axis(graph, op), len(op.outputs)

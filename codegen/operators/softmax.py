@@ -23,7 +23,14 @@ from micronets_gen.operators.arithmetic import (
     rounding_doubling_high_mul,
     wrap_int32,
 )
-from micronets_gen.operators.conditions import CONVERT_AGAIN, arity, quantized, require, same_shape, type_pair
+from micronets_gen.operators.conditions import (
+    CONVERT_AGAIN,
+    require,
+    require_arity,
+    require_one_scale,
+    require_same_shape,
+    require_type_pair,
+)
 from micronets_gen.operators.fixed_point import exp_on_negative_values, reciprocal
 
 
@@ -141,11 +148,11 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = arity(graph, op, 1) or type_pair(graph, op, _PAIRS)
+    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _PAIRS)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    problems = quantized(op, [x, y]) + same_shape(graph, op)
+    problems = require_one_scale(op, [x, y]) + require_same_shape(graph, op)
     if problems:
         return problems
     expected = {

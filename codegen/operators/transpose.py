@@ -13,7 +13,7 @@ from micronets_gen.model.graph import Array, DType, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
-from micronets_gen.operators.layout import check_moved, constant_ints, require_constant, require_shape
+from micronets_gen.operators.layout import constant_ints, require_constant, require_shape, require_type_kept
 
 MAX_RANK = 5
 _TYPES = frozenset({DType.INT8, DType.INT16, DType.FLOAT32})
@@ -28,7 +28,7 @@ def permutation(graph: Graph, op: Operator) -> tuple[int, ...]:
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     """Types, rank, a constant permutation and the output's shape."""
-    problems = [*check_moved(graph, op, [0], _TYPES), *require_constant(graph, op, 1, "permutation")]
+    problems = [*require_type_kept(graph, op, [0], _TYPES), *require_constant(graph, op, 1, "permutation")]
     if problems:
         return problems
     shape, perm = graph.tensor(op.inputs[0]).shape, permutation(graph, op)

@@ -18,7 +18,7 @@ from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent
 from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, require
 from micronets_gen.operators.convolution import Requantization, per_channel_requantization, requantize
-from micronets_gen.operators.layout import check_moved
+from micronets_gen.operators.layout import require_type_kept
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     weights = graph.operand(op, FILTER)
     if weights is None:
         return require(False, op, "its weights are missing", CONVERT_AGAIN)
-    problems = check_moved(graph, op, [INPUT], frozenset(_BIAS_TYPES))
+    problems = require_type_kept(graph, op, [INPUT], frozenset(_BIAS_TYPES))
     if problems:
         return problems
     source, output = graph.tensor(op.inputs[INPUT]), graph.tensor(op.outputs[0])

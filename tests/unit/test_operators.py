@@ -104,6 +104,20 @@ def test_a_registry_takes_a_name_once_and_is_restored() -> None:
             registry.add(name, 4)
 
 
+def test_a_registry_is_not_read_while_a_module_of_it_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "toys_of_a_registry"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "broken.py").write_text("raise ImportError('not yet')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry: Registry[int] = Registry("number", "toys_of_a_registry")
+    for _ in range(2):
+        with pytest.raises(ImportError, match="not yet"):
+            registry.entries()
+
+
 # --- what a runtime lacks is said in its own words ---------------------------------------------------------
 
 

@@ -14,21 +14,22 @@ from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import (
     CONVERT_AGAIN,
-    arity,
-    quantized,
     require,
-    same_shape,
-    same_type,
+    require_arity,
+    require_one_scale,
+    require_one_type,
+    require_same_shape,
 )
 
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     """int8, with one quantisation on both sides."""
-    problems = arity(graph, op, 1)
+    problems = require_arity(graph, op, 1)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    problems = same_type(op, [x, y], {DType.INT8}) or quantized(op, [x, y]) + same_shape(graph, op)
+    problems = require_one_type(op, [x, y], {DType.INT8}) or require_one_scale(op, [x, y])
+    problems = problems or require_same_shape(graph, op)
     return problems or require(
         x.quantization == y.quantization, op, "its input and output are quantised differently", CONVERT_AGAIN
     )
