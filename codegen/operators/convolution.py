@@ -62,8 +62,8 @@ class Geometry:
     out_h: int
     out_w: int
     out_c: int
-    kernel_h: int
-    kernel_w: int
+    filter_height: int
+    filter_width: int
     stride_h: int
     stride_w: int
     dilation_h: int
@@ -88,7 +88,7 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
     options = op.options
     assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
-    kernel_h, kernel_w = w.shape[1:3]
+    filter_height, filter_width = w.shape[1:3]
     return Geometry(
         in_h=x.shape[1],
         in_w=x.shape[2],
@@ -96,14 +96,14 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
         out_h=y.shape[1],
         out_w=y.shape[2],
         out_c=y.shape[3],
-        kernel_h=kernel_h,
-        kernel_w=kernel_w,
+        filter_height=filter_height,
+        filter_width=filter_width,
         stride_h=options.stride_h,
         stride_w=options.stride_w,
         dilation_h=options.dilation_h,
         dilation_w=options.dilation_w,
-        pad_h=leading_padding(x.shape[1], y.shape[1], kernel_h, options.stride_h, options.dilation_h),
-        pad_w=leading_padding(x.shape[2], y.shape[2], kernel_w, options.stride_w, options.dilation_w),
+        pad_h=leading_padding(x.shape[1], y.shape[1], filter_height, options.stride_h, options.dilation_h),
+        pad_w=leading_padding(x.shape[2], y.shape[2], filter_width, options.stride_w, options.dilation_w),
     )
 
 
@@ -148,17 +148,17 @@ def patches(x: Array, g: Geometry, zero_point: int) -> npt.NDArray[np.float64]:
         zero_point: Of ``x``; padding contributes zero.
 
     Returns:
-        float64 of shape ``(out_h, out_w, kernel_h, kernel_w, in_c)``: products of int8 and int16 stay
+        float64 of shape ``(out_h, out_w, filter_height, filter_width, in_c)``: products of int8 and int16 stay
         exact in it, and numpy multiplies it fast.
     """
-    rows = (g.out_h - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
-    columns = (g.out_w - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1
+    rows = (g.out_h - 1) * g.stride_h + (g.filter_height - 1) * g.dilation_h + 1
+    columns = (g.out_w - 1) * g.stride_w + (g.filter_width - 1) * g.dilation_w + 1
     padded = np.zeros((max(rows, g.pad_h + g.in_h), max(columns, g.pad_w + g.in_w), g.in_c))
     padded[g.pad_h : g.pad_h + g.in_h, g.pad_w : g.pad_w + g.in_w] = x[0].astype(np.float64) - zero_point
     s0, s1, s2 = padded.strides
     return np.lib.stride_tricks.as_strided(
         padded,
-        (g.out_h, g.out_w, g.kernel_h, g.kernel_w, g.in_c),
+        (g.out_h, g.out_w, g.filter_height, g.filter_width, g.in_c),
         (s0 * g.stride_h, s1 * g.stride_w, s0 * g.dilation_h, s1 * g.dilation_w, s2),
         writeable=False,
     )
@@ -196,10 +196,10 @@ def _depthwise_evaluate(graph: Graph, op: Operator, values: Sequence[Array | Non
     g = geometry(graph, op)
     multiplier = g.out_c // g.in_c
     field = patches(x, g, graph.tensor(op.inputs[0]).zero_point)
-    weights = w.astype(np.float64).reshape(g.kernel_h, g.kernel_w, g.in_c, multiplier)
+    weights = w.astype(np.float64).reshape(g.filter_height, g.filter_width, g.in_c, multiplier)
     accumulators = np.zeros((g.out_h, g.out_w, g.in_c, multiplier))
-    for ky in range(g.kernel_h):
-        for kx in range(g.kernel_w):
+    for ky in range(g.filter_height):
+        for kx in range(g.filter_width):
             accumulators += field[:, :, ky, kx, :, None] * weights[ky, kx]
     total = np.rint(accumulators).astype(np.int64).reshape(1, g.out_h, g.out_w, g.out_c)
     if bias is not None:

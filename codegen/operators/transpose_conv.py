@@ -51,8 +51,8 @@ class Geometry:
     out_h: int
     out_w: int
     out_c: int
-    kernel_h: int
-    kernel_w: int
+    filter_height: int
+    filter_width: int
     stride_h: int
     stride_w: int
     pad_h: int
@@ -70,7 +70,7 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
 
     batches, out_h, out_w, out_c = output.shape
     _, in_h, in_w, in_c = source.shape
-    _, kernel_h, kernel_w, _ = weights.shape
+    _, filter_height, filter_width, _ = weights.shape
     return Geometry(
         batches=batches,
         in_h=in_h,
@@ -79,12 +79,12 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
         out_h=out_h,
         out_w=out_w,
         out_c=out_c,
-        kernel_h=kernel_h,
-        kernel_w=kernel_w,
+        filter_height=filter_height,
+        filter_width=filter_width,
         stride_h=options.stride_h,
         stride_w=options.stride_w,
-        pad_h=pad(out_h, kernel_h, options.stride_h),
-        pad_w=pad(out_w, kernel_w, options.stride_w),
+        pad_h=pad(out_h, filter_height, options.stride_h),
+        pad_w=pad(out_w, filter_width, options.stride_w),
     )
 
 
@@ -197,11 +197,11 @@ def evaluate(graph: Graph, op: Operator, inputs: Sequence[Array | None]) -> Sequ
     g = geometry(graph, op)
     # Products and sums of int8 weights stay exact in float64, which numpy multiplies fast.
     x = source.astype(np.float64) - graph.tensor(op.inputs[INPUT]).zero_point
-    frame_h = max((g.in_h - 1) * g.stride_h + g.kernel_h, g.pad_h + g.out_h)
-    frame_w = max((g.in_w - 1) * g.stride_w + g.kernel_w, g.pad_w + g.out_w)
+    frame_h = max((g.in_h - 1) * g.stride_h + g.filter_height, g.pad_h + g.out_h)
+    frame_w = max((g.in_w - 1) * g.stride_w + g.filter_width, g.pad_w + g.out_w)
     frame = np.zeros((g.batches, frame_h, frame_w, g.out_c))
-    for y in range(g.kernel_h):
-        for column in range(g.kernel_w):
+    for y in range(g.filter_height):
+        for column in range(g.filter_width):
             rows = slice(y, y + (g.in_h - 1) * g.stride_h + 1, g.stride_h)
             columns = slice(column, column + (g.in_w - 1) * g.stride_w + 1, g.stride_w)
             frame[:, rows, columns] += x @ weights[:, y, column].astype(np.float64).T

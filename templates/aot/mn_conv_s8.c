@@ -47,9 +47,9 @@ static void put_padding(struct field *to, int8_t zero_point, int32_t n)
 /* One row of the receptive field, from input column x on. */
 static void put_row(const struct mn_conv_s8_params *p, const int8_t *row, int32_t x, struct field *to)
 {
-    const int32_t end = x + p->kernel_w * p->dilation_w;
+    const int32_t end = x + p->filter_width * p->dilation_w;
     if (p->dilation_w == 1 && x >= 0 && end <= p->in_w) {
-        put(to, row + x * p->in_c, p->kernel_w * p->in_c);
+        put(to, row + x * p->in_c, p->filter_width * p->in_c);
         return;
     }
     for (; x < end; x += p->dilation_w) {
@@ -63,18 +63,18 @@ static void put_row(const struct mn_conv_s8_params *p, const int8_t *row, int32_
 
 static void put_field(const struct mn_conv_s8_params *p, const int8_t *in, int32_t y, int32_t x, struct field *to)
 {
-    for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h) {
+    for (int32_t ky = 0; ky < p->filter_height; ky++, y += p->dilation_h) {
         if (y >= 0 && y < p->in_h) {
             put_row(p, in + y * p->in_w * p->in_c, x, to);
         } else {
-            put_padding(to, (int8_t)p->in_zero_point, p->kernel_w * p->in_c);
+            put_padding(to, (int8_t)p->in_zero_point, p->filter_width * p->in_c);
         }
     }
 }
 
 void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
 {
-    const int32_t depth = p->kernel_h * p->kernel_w * p->in_c;
+    const int32_t depth = p->filter_height * p->filter_width * p->in_c;
     const struct mn_columns columns = {p->weights, p->bias, &p->output, (depth + 3) / 4, p->out_c};
     int8_t *patch = p->in_c % 4 == 0 ? NULL : (int8_t *)scratch + columns.groups * 16;
     int32_t which = 0;

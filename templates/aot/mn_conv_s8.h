@@ -8,7 +8,7 @@
 struct mn_conv_s8_params {
     int16_t in_h, in_w, in_c;
     int16_t out_h, out_w, out_c;
-    int16_t kernel_h, kernel_w;
+    int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
     int16_t pad_h, pad_w;
@@ -19,8 +19,8 @@ struct mn_conv_s8_params {
 };
 
 /* Any kernel, stride, padding and dilation.
- * scratch: 16-bit column buffer of 4 * ceil4(kernel_h * kernel_w * in_c) bytes, then, unless in_c is a multiple
- * of four, an int8 patch of ceil4(kernel_h * kernel_w * in_c) bytes. */
+ * scratch: 16-bit column buffer of 4 * ceil4(filter_height * filter_width * in_c) bytes, then, unless in_c is a
+ * multiple of four, an int8 patch of ceil4(filter_height * filter_width * in_c) bytes. */
 void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 struct mn_conv_1x1_s8_params {

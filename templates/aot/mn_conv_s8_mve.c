@@ -16,12 +16,12 @@ static inline int8_t *put(int8_t *to, const int8_t *from, int8_t value, int32_t 
 static int8_t *put_row(const struct mn_conv_s8_mve_params *p, const int8_t *row, int32_t x, int8_t *to)
 {
     const int8_t zero_point = (int8_t)p->in_zero_point;
-    const int32_t end = x + p->kernel_w * p->dilation_w;
+    const int32_t end = x + p->filter_width * p->dilation_w;
     if (row == NULL) {
-        return put(to, NULL, zero_point, p->kernel_w * p->in_c);
+        return put(to, NULL, zero_point, p->filter_width * p->in_c);
     }
     if (p->dilation_w == 1 && x >= 0 && end <= p->in_w) {
-        return put(to, row + x * p->in_c, zero_point, p->kernel_w * p->in_c);
+        return put(to, row + x * p->in_c, zero_point, p->filter_width * p->in_c);
     }
     for (; x < end; x += p->dilation_w) {
         to = put(to, x >= 0 && x < p->in_w ? row + x * p->in_c : NULL, zero_point, p->in_c);
@@ -35,7 +35,7 @@ void mn_conv_s8_mve(const struct mn_conv_s8_mve_params *p, const int8_t *in, int
         for (int32_t ox = 0; ox < p->out_w; ox++, out += p->position.out_c) {
             int8_t *patch = scratch;
             int32_t y = oy * p->stride_h - p->pad_h;
-            for (int32_t ky = 0; ky < p->kernel_h; ky++, y += p->dilation_h) {
+            for (int32_t ky = 0; ky < p->filter_height; ky++, y += p->dilation_h) {
                 const int8_t *row = y >= 0 && y < p->in_h ? in + y * p->in_w * p->in_c : NULL;
                 patch = put_row(p, row, ox * p->stride_w - p->pad_w, patch);
             }

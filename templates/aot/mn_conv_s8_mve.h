@@ -8,7 +8,7 @@
 struct mn_conv_s8_mve_params {
     int16_t in_h, in_w, in_c;
     int16_t out_h, out_w;
-    int16_t kernel_h, kernel_w;
+    int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
     int16_t pad_h, pad_w;
@@ -16,7 +16,7 @@ struct mn_conv_s8_mve_params {
     struct mn_vectors_s8_mve_params position; /* one output position: its receptive field times the weights */
 };
 
-/* scratch: kernel_h * kernel_w * in_c bytes. */
+/* scratch: filter_height * filter_width * in_c bytes. */
 void mn_conv_s8_mve(const struct mn_conv_s8_mve_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

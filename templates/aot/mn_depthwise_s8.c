@@ -77,9 +77,9 @@ static void position(const struct mn_depthwise_s8_params *p, const struct tap *t
                      int8_t *out)
 {
     const struct mn_output_s8 *output = &p->output;
-    const int32_t twice_zero_point_1 = 2 * output->zero_point + 1;
+    const int32_t rounding_offset = mn_rounding_offset(output);
     const uint32_t offset = ((uint32_t)-p->in_zero_point & 0xFFFFu) * 0x10001u;
-    const int32_t quad_bytes = 4 * p->kernel_h * p->kernel_w;
+    const int32_t quad_bytes = 4 * p->filter_height * p->filter_width;
     const int8_t *weights = p->weights;
     const int32_t *bias = p->bias;
     int32_t c = 0;
@@ -87,13 +87,13 @@ static void position(const struct mn_depthwise_s8_params *p, const struct tap *t
     for (; c + 4 <= p->channels; c += 4, in += 4, out += 4, weights += quad_bytes, bias += 4) {
         const struct quad start = {bias[0], bias[1], bias[2], bias[3]};
         const struct quad acc = accumulate(taps, count, in, weights, offset, start);
-        if (output->narrow) {
+        if (output->bounded) {
             const int32_t *m = output->multiplier + c;
             const int8_t *s = output->shift + c;
-            out[0] = mn_output_narrow(acc.c0, m[0], s[0], twice_zero_point_1);
-            out[1] = mn_output_narrow(acc.c1, m[1], s[1], twice_zero_point_1);
-            out[2] = mn_output_narrow(acc.c2, m[2], s[2], twice_zero_point_1);
-            out[3] = mn_output_narrow(acc.c3, m[3], s[3], twice_zero_point_1);
+            out[0] = mn_output_bounded(acc.c0, m[0], s[0], rounding_offset);
+            out[1] = mn_output_bounded(acc.c1, m[1], s[1], rounding_offset);
+            out[2] = mn_output_bounded(acc.c2, m[2], s[2], rounding_offset);
+            out[3] = mn_output_bounded(acc.c3, m[3], s[3], rounding_offset);
         } else {
             out[0] = mn_output_any(output, acc.c0, c);
             out[1] = mn_output_any(output, acc.c1, c + 1);
@@ -118,7 +118,7 @@ static int32_t list_taps(const struct mn_depthwise_s8_params *p, struct mn_windo
     for (int32_t ky = 0; ky < y.count; ky++) {
         for (int32_t kx = 0; kx < x.count; kx++) {
             const int32_t in = ky * p->dilation_h * p->in_w + kx * p->dilation_w;
-            const int32_t weights = (y.first + ky) * p->kernel_w + x.first + kx;
+            const int32_t weights = (y.first + ky) * p->filter_width + x.first + kx;
             taps[count++] = (struct tap){in * p->channels, 4 * weights};
         }
     }
@@ -131,9 +131,9 @@ void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, i
     int32_t count = 0;
 
     for (int32_t oy = 0; oy < p->out_h; oy++) {
-        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->kernel_h, p->dilation_h, p->in_h);
+        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->filter_height, p->dilation_h, p->in_h);
         for (int32_t ox = 0; ox < p->out_w; ox++) {
-            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->kernel_w, p->dilation_w, p->in_w);
+            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->filter_width, p->dilation_w, p->in_w);
             if (!mn_same_taps(y, listed_y) || !mn_same_taps(x, listed_x)) {
                 count = list_taps(p, y, x, scratch);
                 listed_y = y;

@@ -8,17 +8,17 @@
 struct mn_depthwise_s8_params {
     int16_t in_h, in_w, channels;
     int16_t out_h, out_w;
-    int16_t kernel_h, kernel_w;
+    int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
     int16_t pad_h, pad_w;
     int16_t in_zero_point;
-    const int8_t *weights; /* [ceil(channels / 4)][kernel_h][kernel_w][4], zeros beyond the last channel */
+    const int8_t *weights; /* [ceil(channels / 4)][filter_height][filter_width][4], zeros beyond the last channel */
     const int32_t *bias;   /* one a channel; a multiple of four */
     struct mn_output_s8 output;
 };
 
-/* scratch: 8 * kernel_h * kernel_w bytes, aligned to four: the taps of a window. */
+/* scratch: 8 * filter_height * filter_width bytes, aligned to four: the taps of a window. */
 void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 #endif

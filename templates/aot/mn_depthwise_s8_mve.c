@@ -10,14 +10,14 @@ void mn_depthwise_s8_mve(const struct mn_depthwise_s8_mve_params *p, const int8_
     const int16_t offset = (int16_t)-p->in_zero_point;
     const int32_t x_step = p->dilation_w * channels;
     const int32_t x_row_step = p->dilation_h * p->in_w * channels;
-    const int32_t w_row_step = p->kernel_w * channels;
+    const int32_t w_row_step = p->filter_width * channels;
 
     for (int32_t oy = 0; oy < p->out_h; oy++) {
-        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->kernel_h, p->dilation_h, p->in_h);
+        const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->filter_height, p->dilation_h, p->in_h);
         for (int32_t ox = 0; ox < p->out_w; ox++, out += channels) {
-            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->kernel_w, p->dilation_w, p->in_w);
+            const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->filter_width, p->dilation_w, p->in_w);
             const int8_t *from = in + (y.at * p->in_w + x.at) * channels;
-            const int8_t *weights = p->weights + (y.first * p->kernel_w + x.first) * channels;
+            const int8_t *weights = p->weights + (y.first * p->filter_width + x.first) * channels;
 
             for (int32_t c = 0; c < channels; c += 8) {
                 const mve_pred16_t some = vctp16q((uint32_t)(channels - c));

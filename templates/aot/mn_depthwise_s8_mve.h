@@ -8,12 +8,12 @@
 struct mn_depthwise_s8_mve_params {
     int16_t in_h, in_w, channels;
     int16_t out_h, out_w;
-    int16_t kernel_h, kernel_w;
+    int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
     int16_t pad_h, pad_w;
     int16_t in_zero_point;
-    const int8_t *weights; /* [kernel_h][kernel_w][channels] */
+    const int8_t *weights; /* [filter_height][filter_width][channels] */
     const int32_t *bias;   /* in eights, each 0 2 4 6 1 3 5 7, as the products come; so are multiplier and shift */
     struct mn_output_mve output;
 };

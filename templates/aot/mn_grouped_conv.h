@@ -9,7 +9,7 @@
 struct mn_grouped_conv {
     int16_t in_h, in_w, in_c;
     int16_t out_h, out_w, out_c;
-    int16_t kernel_h, kernel_w;
+    int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
     int16_t pad_h, pad_w;
@@ -19,7 +19,7 @@ struct mn_grouped_conv {
 
 struct mn_grouped_conv_s8_params {
     struct mn_grouped_conv shape;
-    const int8_t *weights; /* [out_c][kernel_h][kernel_w][group_in] */
+    const int8_t *weights; /* [out_c][filter_height][filter_width][group_in] */
     const int32_t *bias;   /* one a channel */
     struct mn_output_s8 output;
 };
@@ -28,7 +28,7 @@ void mn_grouped_conv_s8(const struct mn_grouped_conv_s8_params *p, const int8_t 
 
 struct mn_grouped_conv_s16_params {
     struct mn_grouped_conv shape;
-    const int8_t *weights; /* [out_c][kernel_h][kernel_w][group_in] */
+    const int8_t *weights; /* [out_c][filter_height][filter_width][group_in] */
     const int64_t *bias;   /* one a channel */
     const int32_t *multiplier;
     const int8_t *shift; /* positive to the left */

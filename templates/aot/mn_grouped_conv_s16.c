@@ -4,9 +4,9 @@
 static int64_t accumulate(const struct mn_grouped_conv *s, const int16_t *in, const int8_t *weights, int32_t y,
                           int32_t x, int64_t acc)
 {
-    for (int32_t ky = 0; ky < s->kernel_h; ky++, y += s->dilation_h) {
+    for (int32_t ky = 0; ky < s->filter_height; ky++, y += s->dilation_h) {
         int32_t column = x;
-        for (int32_t kx = 0; kx < s->kernel_w; kx++, column += s->dilation_w, weights += s->group_in) {
+        for (int32_t kx = 0; kx < s->filter_width; kx++, column += s->dilation_w, weights += s->group_in) {
             if (y < 0 || y >= s->in_h || column < 0 || column >= s->in_w) {
                 continue;
             }
@@ -22,7 +22,7 @@ static int64_t accumulate(const struct mn_grouped_conv *s, const int16_t *in, co
 void mn_grouped_conv_s16(const struct mn_grouped_conv_s16_params *p, const int16_t *in, int16_t *out)
 {
     const struct mn_grouped_conv *s = &p->shape;
-    const int32_t depth = s->kernel_h * s->kernel_w * s->group_in;
+    const int32_t depth = s->filter_height * s->filter_width * s->group_in;
     for (int32_t oy = 0; oy < s->out_h; oy++) {
         for (int32_t ox = 0; ox < s->out_w; ox++) {
             const int32_t y = oy * s->stride_h - s->pad_h, x = ox * s->stride_w - s->pad_w;

@@ -23,7 +23,7 @@ struct mn_output_mve {
     const int8_t *shift;       /* positive to the left */
     int16_t zero_point;
     int8_t act_min, act_max;
-    int8_t mask; /* of the channel's number: -1, or 0 where one group of four serves all channels */
+    int8_t channel_mask; /* of the channel's number: -1, or 0 where one group of four serves all channels */
 };
 
 #endif

@@ -13,13 +13,13 @@ struct window {
 
 static struct window window_at(const struct mn_pool *p, int32_t y, int32_t x)
 {
-    const int32_t top = y * p->stride_height - p->pad_top;
-    const int32_t left = x * p->stride_width - p->pad_left;
+    const int32_t top = y * p->stride_h - p->pad_h;
+    const int32_t left = x * p->stride_w - p->pad_w;
     const int32_t top_inside = top < 0 ? 0 : top;
     const int32_t left_inside = left < 0 ? 0 : left;
-    const int32_t bottom = top + p->filter_height < p->in_height ? top + p->filter_height : p->in_height;
-    const int32_t right = left + p->filter_width < p->in_width ? left + p->filter_width : p->in_width;
-    return (struct window){top_inside * p->in_width + left_inside, bottom - top_inside, right - left_inside};
+    const int32_t bottom = top + p->filter_height < p->in_h ? top + p->filter_height : p->in_h;
+    const int32_t right = left + p->filter_width < p->in_w ? left + p->filter_width : p->in_w;
+    return (struct window){top_inside * p->in_w + left_inside, bottom - top_inside, right - left_inside};
 }
 
 /* void name(p, in, out): one call of pixel() for the channels of each output pixel. */
@@ -27,14 +27,14 @@ static struct window window_at(const struct mn_pool *p, int32_t y, int32_t x)
     void name(const struct name##_params *p, const type *in, type *out) \
     {                                                                   \
         for (int32_t batch = 0; batch < p->batches; ++batch) {          \
-            for (int32_t y = 0; y < p->out_height; ++y) {               \
-                for (int32_t x = 0; x < p->out_width; ++x) {            \
+            for (int32_t y = 0; y < p->out_h; ++y) {                    \
+                for (int32_t x = 0; x < p->out_w; ++x) {                \
                     const struct window w = window_at(p, y, x);         \
                     pixel(p, &w, in + w.first * p->channels, out);      \
                     out += p->channels;                                 \
                 }                                                       \
             }                                                           \
-            in += p->in_height * p->in_width * p->channels;             \
+            in += p->in_h * p->in_w * p->channels;                      \
         }                                                               \
     }
 
@@ -53,7 +53,7 @@ static inline int32_t average(const struct mn_pool *p, const struct window *w, i
         for (int32_t c = 0; c < channels; ++c) {                                                        \
             int32_t sum = 0;                                                                            \
             for (int32_t row = 0; row < w->rows; ++row) {                                               \
-                const type *from = in + row * p->in_width * channels + c;                               \
+                const type *from = in + row * p->in_w * channels + c;                                   \
                 for (int32_t left = w->columns; left > 0; --left) {                                     \
                     sum += *from;                                                                       \
                     from += channels;                                                                   \
@@ -69,7 +69,7 @@ static inline void average_channels(const struct mn_pool *p, const struct window
     for (int32_t c = 0; c < channels; c += 4) {
         const int32_t group = mn_group(c, channels);
         int32_t sum[4];
-        mn_sum_4_channels(in + group, w->rows, p->in_width * channels, w->columns, channels, sum);
+        mn_sum_4_channels(in + group, w->rows, p->in_w * channels, w->columns, channels, sum);
         for (int32_t i = 0; i < 4; ++i) {
             out[group + i] = (int8_t)average(p, w, sum[i]);
         }
@@ -89,7 +89,7 @@ POOL(mn_average_pool_s16, int16_t, average_pixel_s16)
         for (int32_t c = 0; c < channels; ++c) {                                                        \
             int32_t maximum = lowest;                                                                   \
             for (int32_t row = 0; row < w->rows; ++row) {                                               \
-                const type *from = in + row * p->in_width * channels + c;                               \
+                const type *from = in + row * p->in_w * channels + c;                                   \
                 for (int32_t left = w->columns; left > 0; --left) {                                     \
                     maximum = *from > maximum ? *from : maximum;                                        \
                     from += channels;                                                                   \
@@ -111,7 +111,7 @@ static inline void max_channels(const struct mn_pool *p, const struct window *w,
         const int32_t group = mn_group(c, channels);
         uint32_t maximum = in_each_byte(p->low);
         for (int32_t row = 0; row < w->rows; ++row) {
-            const int8_t *from = in + row * p->in_width * channels + group;
+            const int8_t *from = in + row * p->in_w * channels + group;
             for (int32_t left = w->columns; left > 0; --left) {
                 maximum = mn_max_4x8(maximum, mn_load32(from));
                 from += channels;

@@ -7,11 +7,11 @@
 
 struct mn_pool {
     int32_t batches;
-    int32_t in_height, in_width, channels;
-    int32_t out_height, out_width;
+    int32_t in_h, in_w, channels;
+    int32_t out_h, out_w;
     int32_t filter_height, filter_width;
-    int32_t stride_height, stride_width;
-    int32_t pad_top, pad_left;
+    int32_t stride_h, stride_w;
+    int32_t pad_h, pad_w;
     int32_t low, high;
 };
 

@@ -7,10 +7,10 @@
 
 struct mn_resize_nearest_params {
     int32_t batches;
-    int32_t in_height;
-    int32_t in_width;
-    int32_t out_height;
-    int32_t out_width;
+    int32_t in_h;
+    int32_t in_w;
+    int32_t out_h;
+    int32_t out_w;
     int32_t pixel;           /* bytes */
     const uint16_t *rows;    /* the input's row for each row of the output */
     const uint16_t *columns; /* and its column for each column */

@@ -57,17 +57,17 @@ static int64_t dot_s16(const int16_t *x, const int8_t *w, int32_t count, int64_t
 void mn_transpose_conv_s8(const struct mn_transpose_conv_s8_params *p, const int8_t *in, int8_t *out)
 {
     const int32_t x_step = p->stride_w * p->in_c;
-    const int32_t y_step = p->stride_h * p->kernel_w * p->in_c;
+    const int32_t y_step = p->stride_h * p->filter_width * p->in_c;
     const int32_t in_row = p->in_w * p->in_c;
 
     for (int32_t batch = 0; batch < p->batches; batch++, in += p->in_h * in_row) {
         for (int32_t y = 0; y < p->out_h; y++) {
-            const struct taps ty = taps_at(y, p->pad_h, p->stride_h, p->kernel_h, p->in_h);
+            const struct taps ty = taps_at(y, p->pad_h, p->stride_h, p->filter_height, p->in_h);
             for (int32_t x = 0; x < p->out_w; x++) {
-                const struct taps tx = taps_at(x, p->pad_w, p->stride_w, p->kernel_w, p->in_w);
+                const struct taps tx = taps_at(x, p->pad_w, p->stride_w, p->filter_width, p->in_w);
                 const int8_t *const first = in + ty.in * in_row + tx.in * p->in_c;
-                const int8_t *w = p->weights + (ty.tap * p->kernel_w + tx.tap) * p->in_c;
-                for (int32_t c = 0; c < p->out_c; c++, w += p->kernel_h * p->kernel_w * p->in_c) {
+                const int8_t *w = p->weights + (ty.tap * p->filter_width + tx.tap) * p->in_c;
+                for (int32_t c = 0; c < p->out_c; c++, w += p->filter_height * p->filter_width * p->in_c) {
                     int32_t sum = p->bias ? p->bias[c] : 0;
                     for (int32_t i = 0; i < ty.count; i++) {
                         for (int32_t j = 0; j < tx.count; j++) {
@@ -86,17 +86,17 @@ void mn_transpose_conv_s8(const struct mn_transpose_conv_s8_params *p, const int
 void mn_transpose_conv_s16(const struct mn_transpose_conv_s16_params *p, const int16_t *in, int16_t *out)
 {
     const int32_t x_step = p->stride_w * p->in_c;
-    const int32_t y_step = p->stride_h * p->kernel_w * p->in_c;
+    const int32_t y_step = p->stride_h * p->filter_width * p->in_c;
     const int32_t in_row = p->in_w * p->in_c;
 
     for (int32_t batch = 0; batch < p->batches; batch++, in += p->in_h * in_row) {
         for (int32_t y = 0; y < p->out_h; y++) {
-            const struct taps ty = taps_at(y, p->pad_h, p->stride_h, p->kernel_h, p->in_h);
+            const struct taps ty = taps_at(y, p->pad_h, p->stride_h, p->filter_height, p->in_h);
             for (int32_t x = 0; x < p->out_w; x++) {
-                const struct taps tx = taps_at(x, p->pad_w, p->stride_w, p->kernel_w, p->in_w);
+                const struct taps tx = taps_at(x, p->pad_w, p->stride_w, p->filter_width, p->in_w);
                 const int16_t *const first = in + ty.in * in_row + tx.in * p->in_c;
-                const int8_t *w = p->weights + (ty.tap * p->kernel_w + tx.tap) * p->in_c;
-                for (int32_t c = 0; c < p->out_c; c++, w += p->kernel_h * p->kernel_w * p->in_c) {
+                const int8_t *w = p->weights + (ty.tap * p->filter_width + tx.tap) * p->in_c;
+                for (int32_t c = 0; c < p->out_c; c++, w += p->filter_height * p->filter_width * p->in_c) {
                     int64_t sum = p->bias ? p->bias[c] : 0;
                     for (int32_t i = 0; i < ty.count; i++) {
                         for (int32_t j = 0; j < tx.count; j++) {

@@ -11,13 +11,13 @@ struct mn_transpose_conv_s8_params {
     int32_t batches;
     int32_t in_h, in_w, in_c;
     int32_t out_h, out_w, out_c;
-    int32_t kernel_h, kernel_w;
+    int32_t filter_height, filter_width;
     int32_t stride_h, stride_w;
     int32_t pad_h, pad_w;
     int32_t in_offset; /* added to every input: its negative zero point */
     int32_t out_offset;
     int32_t act_min, act_max;
-    const int8_t *weights;     /* [out_c][kernel_h][kernel_w][in_c] */
+    const int8_t *weights;     /* [out_c][filter_height][filter_width][in_c] */
     const int32_t *bias;       /* [out_c] or NULL */
     const int32_t *multiplier; /* [out_c] */
     const int32_t *shift;      /* [out_c] */
@@ -28,7 +28,7 @@ struct mn_transpose_conv_s16_params {
     int32_t batches;
     int32_t in_h, in_w, in_c;
     int32_t out_h, out_w, out_c;
-    int32_t kernel_h, kernel_w;
+    int32_t filter_height, filter_width;
     int32_t stride_h, stride_w;
     int32_t pad_h, pad_w;
     int32_t act_min, act_max;

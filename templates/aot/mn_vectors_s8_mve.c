@@ -50,7 +50,7 @@ void mn_vectors_s8_mve(const struct mn_vectors_s8_mve_params *p, const int8_t *i
                 left > 3 ? weights + 3 * depth : weights,
             };
             const int32x4_t acc = vaddq_s32(dot_x4(w, in, depth), vld1q_s32(p->bias + c));
-            const int32_t i = c & output->mask;
+            const int32_t i = c & output->channel_mask;
             const int32x4_t scaled =
                 mn_requant_x4(acc, vld1q_s32(output->multiplier + i), vldrbq_s32(output->shift + i));
             const int32x4_t shifted = vaddq_n_s32(scaled, output->zero_point);

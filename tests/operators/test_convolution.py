@@ -93,15 +93,15 @@ def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False)
     d = Draw(draw(st.integers(0, 2**32)), wide)
     in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 9))
     in_c = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 17]))
-    kernel_h, kernel_w = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    filter_height, filter_width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     dilation_h, dilation_w = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)]))
     stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     if dilation_h * dilation_w > 1:
         stride_h = stride_w = 1
     padding = draw(st.sampled_from(list(Padding)))
     if padding is Padding.VALID:
-        in_h = max(in_h, (kernel_h - 1) * dilation_h + 1)
-        in_w = max(in_w, (kernel_w - 1) * dilation_w + 1)
+        in_h = max(in_h, (filter_height - 1) * dilation_h + 1)
+        in_w = max(in_w, (filter_width - 1) * dilation_w + 1)
     activation = draw(ACTIVATIONS)
     per_channel = draw(st.booleans())
     builder = ModelBuilder()
@@ -109,17 +109,17 @@ def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False)
     x = d.activations(builder, (1, in_h, in_w, in_c), x_scale, "x")
     if depthwise:
         multiplier = draw(st.sampled_from([1, 1, 1, 2, 3]))
-        out_c, depth, axis = in_c * multiplier, kernel_h * kernel_w, 3
-        shape = (1, kernel_h, kernel_w, out_c)
+        out_c, depth, axis = in_c * multiplier, filter_height * filter_width, 3
+        shape = (1, filter_height, filter_width, out_c)
     else:
         groups = draw(st.sampled_from([g for g in (2, 3, 4) if in_c % g == 0] or [1])) if grouped else 1
         out_c = groups * draw(st.sampled_from([1, 2, 3, 6, 9]))
-        depth, axis = kernel_h * kernel_w * in_c // groups, 0
-        shape = (out_c, kernel_h, kernel_w, in_c // groups)
+        depth, axis = filter_height * filter_width * in_c // groups, 0
+        shape = (out_c, filter_height, filter_width, in_c // groups)
     w, scales = d.weights(builder, shape, axis, per_channel)
     bias = d.bias(builder, scales, out_c, x_scale)
-    out_h = output_extent(padding, in_h, kernel_h, stride_h, dilation_h)
-    out_w = output_extent(padding, in_w, kernel_w, stride_w, dilation_w)
+    out_h = output_extent(padding, in_h, filter_height, stride_h, dilation_h)
+    out_w = output_extent(padding, in_w, filter_width, stride_w, dilation_w)
     y = d.activations(builder, (1, out_h, out_w, out_c), d.output_scale(x_scale, scales, depth), "y")
     if depthwise:
         options = DepthwiseConv2DOptions(
@@ -192,7 +192,7 @@ def test_kernels_are_the_reference(kind: str, target: str) -> None:
 
 
 def test_both_ways_to_requantise_are_exercised() -> None:
-    """The draws above reach the narrow outputs and the general ones."""
+    """The draws above reach the bounded outputs and the general ones."""
     seen = set()
 
     @given(KINDS["conv"])
@@ -200,7 +200,7 @@ def test_both_ways_to_requantise_are_exercised() -> None:
     def collect(sample: Sample) -> None:
         layers, _ = plan_layers(read_model_bytes(sample.model, "sample"), "dsp")
         assert layers[0].code is not None
-        seen.add(dict(layers[0].code.calls[0].params)["output.narrow"])
+        seen.add(dict(layers[0].code.calls[0].params)["output.bounded"])
 
     collect()
     assert seen == {0, 1}

@@ -32,8 +32,8 @@ _WINDOWS = st.builds(
     out_h=_EXTENT,
     out_w=_EXTENT,
     out_c=st.sampled_from([1, 2, 4, 8, 17]),
-    filter_h=st.sampled_from([1, 1, 2, 3, 5]),
-    filter_w=st.sampled_from([1, 1, 2, 3, 5]),
+    filter_height=st.sampled_from([1, 1, 2, 3, 5]),
+    filter_width=st.sampled_from([1, 1, 2, 3, 5]),
     filter_c=st.sampled_from([1, 4, 8, 16, 17]),
     stride_h=st.integers(1, 3),
     stride_w=st.integers(1, 4),
@@ -106,7 +106,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def _dims(w: Window) -> tuple[_Dims, _Dims, _Dims]:
     return (
         _Dims(1, w.in_h, w.in_w, w.in_c),
-        _Dims(1, w.filter_h, w.filter_w, w.filter_c),
+        _Dims(1, w.filter_height, w.filter_width, w.filter_c),
         _Dims(1, w.out_h, w.out_w, w.out_c),
     )
 
@@ -144,7 +144,7 @@ def test_depthwise(library: ctypes.CDLL, w: Window) -> None:
     # As TFLM asks: the filter's channels are the output's, and the stride is not told.
     data, weights, out = (
         _Dims(1, w.in_h, w.in_w, w.in_c),
-        _Dims(1, w.filter_h, w.filter_w, w.out_c),
+        _Dims(1, w.filter_height, w.filter_width, w.out_c),
         _dims(w)[2],
     )
     params = _Depthwise(**{**_tiles(w), "stride": _Tile(1, 1)})
@@ -162,7 +162,7 @@ def test_depthwise(library: ctypes.CDLL, w: Window) -> None:
 def test_transposed_convolution(library: ctypes.CDLL, w: Window) -> None:
     data, weights, out = (
         _Dims(1, w.in_h, w.in_w, w.in_c),
-        _Dims(w.out_c, w.filter_h, w.filter_w, w.in_c),
+        _Dims(w.out_c, w.filter_height, w.filter_width, w.in_c),
         _dims(w)[2],
     )
     params = _Transpose(stride=_Tile(w.stride_w, w.stride_h))

@@ -55,19 +55,19 @@ def pack_quads(weights: Array) -> npt.NDArray[np.int8]:
     """Group depthwise channels by four, taps inside.
 
     Args:
-        weights: int8, shape ``(kernel_h, kernel_w, channels)``.
+        weights: int8, shape ``(filter_height, filter_width, channels)``.
 
     Returns:
-        int8, shape ``(ceil(channels / 4), kernel_h, kernel_w, 4)``, zero where there is nothing.
+        int8, shape ``(ceil(channels / 4), filter_height, filter_width, 4)``, zero where there is nothing.
     """
-    kernel_h, kernel_w, channels = weights.shape
-    full = np.zeros((kernel_h, kernel_w, round_up(channels, 4)), dtype=np.int8)
+    filter_height, filter_width, channels = weights.shape
+    full = np.zeros((filter_height, filter_width, round_up(channels, 4)), dtype=np.int8)
     full[:, :, :channels] = weights
-    return np.ascontiguousarray(full.reshape(kernel_h, kernel_w, -1, 4).transpose(2, 0, 1, 3))
+    return np.ascontiguousarray(full.reshape(filter_height, filter_width, -1, 4).transpose(2, 0, 1, 3))
 
 
-def _is_narrow(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], zero_point: int) -> bool:
-    """Whether ``mn_output_narrow`` is exact: see mn_output.h.
+def _is_bounded(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], zero_point: int) -> bool:
+    """Whether ``mn_output_bounded`` is exact: see mn_output.h.
 
     The accumulator's bound holds with the bias folded or not.
     """
@@ -93,32 +93,32 @@ def _shift(op: Operator, values: Array, comment: str = "positive to the left, on
     return Constant(f"{op.name}_shift", "int8_t", values.astype(np.int8), "quantization", comment)
 
 
-def _output_fields(op: Operator, r: Requantization, narrow: bool, *, share: bool = False) -> _Fields:
+def _output_fields(op: Operator, r: Requantization, bounded: bool, *, share: bool = False) -> _Fields:
     """Return the fields of ``struct mn_output_s8``, member of a kernel's parameters as ``output``.
 
     Args:
-        share: Whether the kernel looks up multipliers through the mask.
+        share: Whether the kernel looks up multipliers through the channel mask.
     """
-    shift = -r.shift - 1 if narrow else r.shift
-    comment = "right shift - 1" if narrow else "positive to the left"
+    shift = -r.shift - 1 if bounded else r.shift
+    comment = "right shift - 1" if bounded else "positive to the left"
     if share and _shared(r):
-        multipliers, shifts, mask = r.multiplier[:1], shift[:1], 0
+        multipliers, shifts, channel_mask = r.multiplier[:1], shift[:1], 0
     else:
         even = round_up(len(shift), 2)
-        multipliers, shifts, mask = _padded(r.multiplier, even), _padded(shift, even), -1
+        multipliers, shifts, channel_mask = _padded(r.multiplier, even), _padded(shift, even), -1
     return (
         ("output.multiplier", _multiplier(op, multipliers)),
         ("output.shift", _shift(op, shifts, f"{comment}, one a channel")),
         ("output.zero_point", r.output_zero_point),
         ("output.act_min", r.act_min),
         ("output.act_max", r.act_max),
-        ("output.narrow", int(narrow)),
-        ("output.mask", mask),
+        ("output.bounded", int(bounded)),
+        ("output.channel_mask", channel_mask),
     )
 
 
 def _mve_output_fields(
-    op: Operator, r: Requantization, order: npt.NDArray[np.intp], prefix: str, mask: int = -1
+    op: Operator, r: Requantization, order: npt.NDArray[np.intp], prefix: str, channel_mask: int = -1
 ) -> _Fields:
     """Return the fields of ``struct mn_output_mve``, channels in ``order``, padded to its length."""
     size = len(order)
@@ -128,7 +128,7 @@ def _mve_output_fields(
         (f"{prefix}output.zero_point", r.output_zero_point),
         (f"{prefix}output.act_min", r.act_min),
         (f"{prefix}output.act_max", r.act_max),
-        (f"{prefix}output.mask", mask),
+        (f"{prefix}output.channel_mask", channel_mask),
     )
 
 
@@ -185,7 +185,7 @@ def _grouped(
     """Any grouping, and int16 activations.
 
     Args:
-        weights: int8, shape ``(out_c, kernel_h, kernel_w, group_in)``.
+        weights: int8, shape ``(out_c, filter_height, filter_width, group_in)``.
     """
     x = graph.tensor(op.inputs[0])
     bias = _bias(graph, op, g.out_c)
@@ -216,7 +216,7 @@ def _grouped(
         )
         call = Call("mn_grouped_conv_s16", params, op.inputs[:1], op.outputs)
         return LayerCode(("mn_grouped_conv_s16.c",), (call,))
-    params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, narrow=False, share=True))
+    params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, bounded=False, share=True))
     call = Call("mn_grouped_conv_s8", params, op.inputs[:1], op.outputs)
     return LayerCode(("mn_grouped_conv_s8.c", "mn_output.c"), (call,))
 
@@ -226,7 +226,7 @@ def _conv_mve(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
     zero_point = graph.tensor(op.inputs[0]).zero_point
     bias = _bias(graph, op, g.out_c)
     flat = weights.reshape(g.out_c, -1)
-    if g.kernel_h == g.kernel_w == g.stride_h == g.stride_w == 1:
+    if g.filter_height == g.filter_width == g.stride_h == g.stride_w == 1:
         params = _mve_vectors(op, g.out_h * g.out_w, flat, bias, zero_point, r, "")
         return LayerCode(
             ("mn_vectors_s8_mve.c",), (Call("mn_vectors_s8_mve", params, op.inputs[:1], op.outputs),)
@@ -245,26 +245,26 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
     """Ungrouped, int8.
 
     Args:
-        weights: int8, shape ``(out_c, kernel_h, kernel_w, in_c)``.
+        weights: int8, shape ``(out_c, filter_height, filter_width, in_c)``.
     """
     zero_point = graph.tensor(op.inputs[0]).zero_point
     bias = _bias(graph, op, g.out_c)
     flat = weights.reshape(g.out_c, -1)
-    narrow = _is_narrow(r, flat, bias, zero_point)
+    bounded = _is_bounded(r, flat, bias, zero_point)
     packed = Constant(
         f"{op.name}_weights",
         "int8_t",
         pack_pairs(flat),
         "weights",
-        f"{g.out_c} x {g.kernel_h} x {g.kernel_w} x {g.in_c}, pairs of channels interleaved by 4",
+        f"{g.out_c} x {g.filter_height} x {g.filter_width} x {g.in_c}, pairs of channels interleaved by 4",
     )
     tail = (
         ("weights", packed),
         ("bias", _bias_field(op, _folded_bias(bias, flat, zero_point), 2)),
-        *_output_fields(op, r, narrow),
+        *_output_fields(op, r, bounded),
     )
     depth = round_up(flat.shape[1], 4)
-    pointwise = g.kernel_h == g.kernel_w == g.stride_h == g.stride_w == 1
+    pointwise = g.filter_height == g.filter_width == g.stride_h == g.stride_w == 1
     if pointwise:
         params = (("positions", g.out_h * g.out_w), *_extents(g, "in_c", "out_c"), *tail)
         call = Call("mn_conv_1x1_s8", params, op.inputs[:1], op.outputs, scratch=True)
@@ -311,7 +311,7 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     extents = tuple(n for n in _CHANNELS_LAST_EXTENTS if n not in ("in_c", "out_c"))
     if simd == "mve":
         return _depthwise_mve(op, _extents(g, *extents), weights[0], bias, x.zero_point, r)
-    narrow = _is_narrow(r, by_channel, bias, x.zero_point)
+    bounded = _is_bounded(r, by_channel, bias, x.zero_point)
     params: _Fields = (
         *_extents(g, *extents),
         ("channels", g.in_c),
@@ -323,15 +323,15 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
                 "int8_t",
                 pack_quads(weights[0]),
                 "weights",
-                f"{g.kernel_h} x {g.kernel_w} x {g.in_c}, channels in fours, taps inside",
+                f"{g.filter_height} x {g.filter_width} x {g.in_c}, channels in fours, taps inside",
             ),
         ),
         ("bias", _bias_field(op, bias, 4)),
-        *_output_fields(op, r, narrow),
+        *_output_fields(op, r, bounded),
     )
     call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs, scratch=True)
     sources = ("mn_depthwise_s8.c", "mn_output.c")
-    return LayerCode(sources, (call,), scratch_bytes=8 * g.kernel_h * g.kernel_w)
+    return LayerCode(sources, (call,), scratch_bytes=8 * g.filter_height * g.filter_width)
 
 
 def _depthwise_mve(
@@ -345,9 +345,9 @@ def _depthwise_mve(
     """One filter a channel.
 
     Args:
-        weights: int8, shape ``(kernel_h, kernel_w, channels)``.
+        weights: int8, shape ``(filter_height, filter_width, channels)``.
     """
-    kernel_h, kernel_w, channels = weights.shape
+    filter_height, filter_width, channels = weights.shape
     eights = np.arange(round_up(channels, 8)).reshape(-1, 4, 2).transpose(0, 2, 1).reshape(-1)
     ordered = Constant(
         f"{op.name}_bias",
@@ -363,7 +363,11 @@ def _depthwise_mve(
         (
             "weights",
             Constant(
-                f"{op.name}_weights", "int8_t", weights, "weights", f"{kernel_h} x {kernel_w} x {channels}"
+                f"{op.name}_weights",
+                "int8_t",
+                weights,
+                "weights",
+                f"{filter_height} x {filter_width} x {channels}",
             ),
         ),
         ("bias", ordered),
@@ -407,7 +411,7 @@ def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
             ),
         ),
         ("bias", _bias_field(op, _folded_bias(bias, weights, x.zero_point), 2)),
-        *_output_fields(op, r, _is_narrow(r, weights, bias, x.zero_point), share=True),
+        *_output_fields(op, r, _is_bounded(r, weights, bias, x.zero_point), share=True),
     )
     call = Call("mn_fully_connected_s8", params, op.inputs[:1], op.outputs)
     return LayerCode(("mn_fully_connected_s8.c", "mn_output.c"), (call,))

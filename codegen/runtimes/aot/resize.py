@@ -15,19 +15,19 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Copy pixels by index, and repeated rows from the row above."""
     assert isinstance(op.options, ResizeOptions)
     source, target = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
-    batches, in_height, in_width, channels = source.shape
-    _, out_height, out_width, _ = target.shape
+    batches, in_h, in_w, channels = source.shape
+    _, out_h, out_w, _ = target.shape
     call = Call(
         "mn_resize_nearest",
         (
             ("batches", batches),
-            ("in_height", in_height),
-            ("in_width", in_width),
-            ("out_height", out_height),
-            ("out_width", out_width),
+            ("in_h", in_h),
+            ("in_w", in_w),
+            ("out_h", out_h),
+            ("out_w", out_w),
             ("pixel", channels * source.dtype.size),
-            ("rows", _table(op, "rows", in_height, out_height, op.options)),
-            ("columns", _table(op, "columns", in_width, out_width, op.options)),
+            ("rows", _table(op, "rows", in_h, out_h, op.options)),
+            ("columns", _table(op, "columns", in_w, out_w, op.options)),
         ),
         (source.index,),
         (target.index,),

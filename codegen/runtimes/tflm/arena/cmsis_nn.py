@@ -37,8 +37,8 @@ class Window:
     out_h: int
     out_w: int
     out_c: int
-    filter_h: int
-    filter_w: int
+    filter_height: int
+    filter_width: int
     filter_c: int
     stride_h: int = 1
     stride_w: int = 1
@@ -50,7 +50,7 @@ class Window:
     @property
     def column(self) -> int:
         """Elements that one output reads."""
-        return self.in_c * self.filter_h * self.filter_w
+        return self.in_c * self.filter_height * self.filter_width
 
     @property
     def dilated(self) -> bool:
@@ -59,10 +59,10 @@ class Window:
 
 def convolution_s8(w: Window, simd: Simd) -> int:
     """Scratch of ``arm_convolve_wrapper_s8``; TFLM asks the same for 4-bit weights."""
-    pointwise = (w.filter_h, w.filter_w, w.pad_h, w.pad_w) == (1, 1, 0, 0) and not w.dilated
+    pointwise = (w.filter_height, w.filter_width, w.pad_h, w.pad_w) == (1, 1, 0, 0) and not w.dilated
     if pointwise and w.in_c == w.filter_c:
         return 0
-    flat = w.in_h == 1 and w.filter_h == 1 and w.dilation_w == 1 and w.in_c == w.filter_c
+    flat = w.in_h == 1 and w.filter_height == 1 and w.dilation_w == 1 and w.in_c == w.filter_c
     if flat and w.stride_w * w.in_c % 4 == 0 and simd is Simd.MVE:
         return _one_by_n_mve(w)
     return _columns_s8(w.column, simd)
@@ -75,7 +75,7 @@ def _columns_s8(column: int, simd: Simd) -> int:
 
 
 def _one_by_n_mve(w: Window) -> int:
-    total = (w.out_w - 1) * w.stride_w + w.filter_w - w.in_w
+    total = (w.out_w - 1) * w.stride_w + w.filter_width - w.in_w
     odd = int(math.fmod(total, 2))  # of total's sign, as in C
     # As the C reads: ``pad + odd != 0`` decides, not ``odd != 0`` alone.
     right = max(1, (w.pad_w + odd + w.stride_w - 1) // w.stride_w) if w.pad_w + odd else 0
@@ -84,7 +84,7 @@ def _one_by_n_mve(w: Window) -> int:
         return _columns_s8(w.column, Simd.MVE)
     padded_left = w.pad_w * w.in_c
     padded_right = right * w.in_c if odd else padded_left
-    row = w.filter_w * w.in_c
+    row = w.filter_width * w.in_c
     return max(row + padded_left, row - w.in_c + padded_right)
 
 
@@ -107,7 +107,7 @@ def depthwise_s8(w: Window, simd: Simd) -> int:
         return 0
     if simd is Simd.MVE:
         return _depthwise_block_mve(w)
-    three = (w.filter_h, w.filter_w) == (3, 3) and w.pad_h <= 1 and w.pad_w <= 1
+    three = (w.filter_height, w.filter_width) == (3, 3) and w.pad_h <= 1 and w.pad_w <= 1
     return w.column * _HALF if simd is Simd.DSP and not three else 0
 
 
@@ -119,14 +119,14 @@ def depthwise_s4(w: Window, simd: Simd) -> int:
 
 
 def _depthwise_block_mve(w: Window) -> int:
-    return 4 * _MVE_DEPTHWISE_BLOCK * w.filter_h * w.filter_w
+    return 4 * _MVE_DEPTHWISE_BLOCK * w.filter_height * w.filter_width
 
 
 def _depthwise_as_convolution_mve(w: Window) -> int:
-    weights = w.out_c * w.filter_h * w.filter_w
+    weights = w.out_c * w.filter_height * w.filter_width
     # The filter that is asked about has its channels where a convolution has its batch: one channel.
     plain = Window(
-        w.in_h, w.in_w, 1, w.out_h, w.out_w, w.out_c, w.filter_h, w.filter_w, 1,
+        w.in_h, w.in_w, 1, w.out_h, w.out_w, w.out_c, w.filter_height, w.filter_width, 1,
         pad_h=w.pad_h, pad_w=w.pad_w, dilation_h=w.dilation_h, dilation_w=w.dilation_w,
     )  # fmt: skip
     return convolution_s8(plain, Simd.MVE) + weights
@@ -136,8 +136,8 @@ def transpose_convolution_s8(w: Window, simd: Simd) -> tuple[int, int]:
     """Scratch of ``arm_transpose_conv_wrapper_s8``: for the sums or columns, and for the reversed filter."""
     if w.stride_h <= 2 and w.stride_w <= 2 and w.in_c > _REVERSE_TRANSPOSE_ABOVE:
         return _columns_s8(w.column, simd), w.column * w.out_c
-    row = ((w.in_w - 1) * w.stride_w + max(w.filter_w, w.stride_h)) * w.out_c
-    return row * max(w.filter_h, w.stride_h) * _WORD, 0
+    row = ((w.in_w - 1) * w.stride_w + max(w.filter_width, w.stride_h)) * w.out_c
+    return row * max(w.filter_height, w.stride_h) * _WORD, 0
 
 
 def fully_connected_s8(outputs: int, simd: Simd) -> int:
