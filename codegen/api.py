@@ -159,7 +159,7 @@ def bench(
     *,
     board: PathLike,
     model: PathLike | Sequence[PathLike] | None = None,
-    runtimes: str | Sequence[str] = ("tflm", "aot"),
+    runtimes: str | Sequence[str] | None = None,
     out: PathLike = Path("build/bench"),
     notify: Notify = _silent,
 ) -> BenchResult:
@@ -168,7 +168,7 @@ def bench(
     Args:
         board: A board's name, or a board file (``.toml``).
         model: One or several, as for :func:`build`; None for ``kws-s``.
-        runtimes: Names, or one text with commas between them; ratios are to the first.
+        runtimes: Names, or one text with commas between them; ratios are to the first. None for all there are.
         out: Folder of the projects and of ``bench.html``.
         notify: Told what is done next.
 
@@ -181,9 +181,11 @@ def bench(
     from micronets_gen.jobs.bench import measure_all
     from micronets_gen.report.comparison import all_right, comparison_page
     from micronets_gen.report.values import BenchResult
+    from micronets_gen.runtimes.registry import runtime_names
 
     models = [model] if isinstance(model, str | Path) else list(model or [DEFAULT_MODEL])
-    names = runtimes.split(",") if isinstance(runtimes, str) else runtimes
+    names = runtime_names() if runtimes is None else runtimes
+    names = names.split(",") if isinstance(names, str) else names
     results = measure_all(
         [str(name) for name in models],
         str(board),

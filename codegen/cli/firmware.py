@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from micronets_gen.cli.options import BoardOption, Json, RuntimeName, complete_model
+from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOption, complete_model
 from micronets_gen.cli.output import argument, show, show_json, status, tell
 from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmCommit
+from micronets_gen.runtimes.registry import runtime_names
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +32,7 @@ def build(
             autocompletion=complete_model,
         ),
     ] = None,
-    runtime: Annotated[
-        RuntimeName, typer.Option("--runtime", "-r", help="tflm: TensorFlow Lite Micro; aot: generated C.")
-    ] = RuntimeName.AUTO,
+    runtime: RuntimeOption = AUTO_RUNTIME,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The project's folder.", show_default="build/<board>-<model>"),
@@ -140,7 +139,7 @@ def bench(
     ] = None,
     runtimes: Annotated[
         str, typer.Option(help="Runtimes, separated by commas; ratios are to the first.")
-    ] = "tflm,aot",
+    ] = ",".join(runtime_names()),
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the projects and of bench.html.")
     ] = Path("build/bench"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from micronets_gen.cli.options import Json, ModelArgument, RuntimeName, complete_board
+from micronets_gen.cli.options import OFFLINE_RUNTIME, Json, ModelArgument, RuntimeOption, complete_board
 from micronets_gen.cli.output import console, show, show_json
 
 
@@ -34,9 +34,7 @@ def check(
         str | None,
         typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
     ] = None,
-    runtime: Annotated[
-        RuntimeName, typer.Option("--runtime", "-r", help="What is to execute it, as for build.")
-    ] = RuntimeName.AOT,
+    runtime: RuntimeOption = OFFLINE_RUNTIME,
     as_json: Json = False,
 ) -> None:
     """Check that every operator works and where the model fits; exit 1 if something does not."""

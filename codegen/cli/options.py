@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micronets_gen.runtimes.registry import AUTO, runtime_help, runtime_names
 
-class RuntimeName(StrEnum):
-    """Values of ``--runtime``."""
+if TYPE_CHECKING:
+    RuntimeName = StrEnum
+else:
+    RuntimeName = StrEnum("RuntimeName", {name: name for name in (AUTO, *runtime_names())})
 
-    AUTO = "auto"
-    TFLM = "tflm"
-    AOT = "aot"
+RuntimeOption = Annotated[RuntimeName, typer.Option("--runtime", "-r", help=runtime_help())]
+AUTO_RUNTIME = RuntimeName(AUTO)
+OFFLINE_RUNTIME = RuntimeName(runtime_names()[-1])
+"""The last resort of ``auto``, which nothing is fetched for."""
 
 
 def complete_board(incomplete: str) -> list[str]:

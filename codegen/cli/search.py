@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micronets_gen.cli.options import Json, complete_board
+from micronets_gen.cli.options import AUTO_RUNTIME, Json, RuntimeOption, complete_board
 from micronets_gen.cli.output import show_json
 from micronets_gen.errors import ToolError, UsageError
 
@@ -52,9 +52,6 @@ Board = Annotated[
     typer.Option(
         "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
     ),
-]
-Runtime = Annotated[
-    str, typer.Option("--runtime", "-r", help="auto, aot or tflm: whose needs are reckoned with.")
 ]
 _LIMITS = "Limits"
 Fps = Annotated[
@@ -147,7 +144,7 @@ def search(
         ),
     ],
     board: Board,
-    runtime: Runtime = "auto",
+    runtime: RuntimeOption = AUTO_RUNTIME,
     fps: Fps = None,
     latency_ms: Latency = None,
     mops: Mops = None,
@@ -197,7 +194,7 @@ def search(
         request = Request(
             task=task,
             out=folder,
-            target=TargetRequest(board, runtime, fps, latency_ms, mops, **_memory(flash, ram)),
+            target=TargetRequest(board, runtime.value, fps, latency_ms, mops, **_memory(flash, ram)),
             data=data,
             backbone=backbone,
             recipe=recipe,
@@ -215,7 +212,7 @@ def search(
         else:
             points = _sweep(request, sweep, compare or (), run, progress)
     if sweep is None:
-        _hand_out(outcome, _Proof(board, runtime, timeout) if run else None, board, as_json)
+        _hand_out(outcome, _Proof(board, runtime.value, timeout) if run else None, board, as_json)
     else:
         _print_sweep(request, points, as_json)
 
@@ -246,7 +243,7 @@ def train(
             "--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board
         ),
     ] = None,
-    runtime: Runtime = "auto",
+    runtime: RuntimeOption = AUTO_RUNTIME,
     flash: Flash = None,
     ram: Ram = None,
     data: Data = None,
@@ -278,7 +275,7 @@ def train(
         request = Request(
             task=task or _task_of(model),
             out=folder,
-            target=TargetRequest(board, runtime, **memory) if board else None,
+            target=TargetRequest(board, runtime.value, **memory) if board else None,
             data=data,
             architecture=model,
             recipe=recipe,
@@ -288,7 +285,7 @@ def train(
             command=_command(),
         )
         outcome = _execute(request, progress)
-    _hand_out(outcome, _Proof(board, runtime, timeout) if run and board else None, board, as_json)
+    _hand_out(outcome, _Proof(board, runtime.value, timeout) if run and board else None, board, as_json)
 
 
 def register(app: typer.Typer) -> None:

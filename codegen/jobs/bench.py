@@ -15,10 +15,8 @@ from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.measurement import Result, layer_result
 from micronets_gen.report.report import ImageInfo, Report
-from micronets_gen.runtimes.choose import lacks_cpp_library
+from micronets_gen.runtimes.registry import runtime_kind, runtime_names
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
-
-RUNTIMES = ("tflm", "aot")
 
 
 def measure(
@@ -124,7 +122,7 @@ def measure_all(
 
 
 def _measure_or_tell(model: str, board: str, runtime: str, folder: Path, notify: Notify) -> Result:
-    lacking = lacks_cpp_library() if runtime == "tflm" else ""
+    lacking = runtime_kind(runtime).lacking()
     if lacking:
         return Result(Path(model).stem, board, runtime, problem=lacking)
     try:
@@ -137,10 +135,10 @@ def _measure_or_tell(model: str, board: str, runtime: str, folder: Path, notify:
 
 
 def _require_runtimes(names: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in RUNTIMES]
+    unknown = [name for name in names if name not in runtime_names()]
     if unknown or not names:
         raise UsageError(
             f"there is no runtime '{unknown[0]}'" if unknown else "names no runtime",
             where="--runtimes",
-            remedy=f"name some of {', '.join(RUNTIMES)}, separated by commas",
+            remedy=f"name some of {', '.join(runtime_names())}, separated by commas",
         )

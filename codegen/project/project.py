@@ -19,12 +19,11 @@ from micronets_gen.project.selftest import selftest_files
 from micronets_gen.project.vectors import Vectors
 from micronets_gen.project.write import Written, write_files
 from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
+from micronets_gen.runtimes.registry import runtime_kind
 
 PLATFORM = "pio/micronets"
 TOOLS = {"platformio": "6.2.0", "scons": "4.11.1", "unicorn": "2.1.4"}
 """What the workflow of a project installs, in the versions that projects were tried with."""
-
-RUNTIME_TITLES = {"aot": "ahead-of-time", "tflm": "TensorFlow Lite Micro"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +230,7 @@ def _values(plan: Plan, vectors: Vectors, sources: Sources) -> dict[str, object]
         "model": plan.model_name,
         "board": board.name,
         "board_title": board.title,
-        "runtime": RUNTIME_TITLES.get(plan.runtime, plan.runtime),
+        "runtime": runtime_kind(plan.runtime).title,
         "version": __version__,
         "baud": board.uart.baud,
         "flash_bytes": board.flash_bytes,

@@ -13,6 +13,7 @@ from micronets_gen.errors import MicronetsError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.report.values import FirmwareRun
+from micronets_gen.runtimes.registry import runtime_kind
 from micronets_gen.search.learn.progress import Progress
 from micronets_gen.search.report import write_report
 from micronets_gen.search.run_dir import RunDir
@@ -29,8 +30,6 @@ _PATIENCE = 10
 
 _LEAST_TIMEOUT_S = 300.0
 
-# Above what docs/benchmarks.md has of either runtime's networks, and of their cores.
-_INSTRUCTIONS_PER_MAC = {"aot": 4, "tflm": 8}
 _INSTRUCTIONS_BESIDE = 500_000
 
 
@@ -60,7 +59,7 @@ def workload(metrics: Mapping[str, Any], samples: int, each: int, timeout: float
     target = metrics["target"]
     free = target["memory"]["flash_bytes"] - target["demand"]["flash_bytes"]
     macs = metrics["cost"]["ops"] // 2
-    inference = _INSTRUCTIONS_BESIDE + macs * _INSTRUCTIONS_PER_MAC[target["runtime"]]
+    inference = _INSTRUCTIONS_BESIDE + macs * runtime_kind(target["runtime"]).instructions_per_mac
     within_budget = int(_BUDGET_S * _INSTRUCTIONS_PER_SECOND / inference)
     taken = max(1, min(samples, EMBEDDED_VECTORS + int(free // each), within_budget))
     needed = taken * inference / _INSTRUCTIONS_PER_SECOND

@@ -27,6 +27,7 @@ from micronets_gen.report.comparison import (
     verdict,
 )
 from micronets_gen.report.measurement import LayerResult, Result
+from micronets_gen.runtimes import registry
 from tests.support.builder import ModelBuilder
 from tests.unit.test_cli import BOARD, Cli, cli, needs_compiler, needs_qemu
 
@@ -98,6 +99,12 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
+def every_runtime_lacks(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Let this computer's tools lack something, or nothing, whatever they are."""
+    kinds = tuple(replace(kind, lacking=lambda: what) for kind in registry.runtime_kinds())
+    monkeypatch.setattr(registry, "runtime_kinds", lambda: kinds)
+
+
 @pytest.fixture
 def no_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No sources in the cache, and no server that could be asked."""
@@ -106,7 +113,7 @@ def no_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{(tmp_path / 'nowhere').as_uri()}/.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://")
-    monkeypatch.setattr(bench, "lacks_cpp_library", lambda: "")
+    every_runtime_lacks(monkeypatch, "")
 
 
 def text_of(results: tuple[Result, ...]) -> str:
@@ -271,7 +278,7 @@ def test_nothing_to_measure_is_a_failure(cli: Cli, model: Path, tmp_path: Path, 
 def test_without_a_cpp_library_tflm_is_told(
     monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(bench, "lacks_cpp_library", lambda: "no C++ library")
+    every_runtime_lacks(monkeypatch, "no C++ library")
     (result,) = measure_all([str(model)], BOARD, ["tflm"], tmp_path)
     assert result == Result("denseNet", BOARD, "tflm", problem="no C++ library")
 
