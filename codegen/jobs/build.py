@@ -17,7 +17,7 @@ from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import check_model
-from micronets_gen.plan.fit import overflowed, place
+from micronets_gen.plan.fit import demand, overflowed, place, sample_bytes
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Plan
 from micronets_gen.project.vectors import Vectors, vectors_for
@@ -31,8 +31,6 @@ REPORT_JSON = "report.json"
 _FILE_VECTORS = 32
 _RANDOM_VECTORS = 8
 _RESIZINGS = 2
-# More than the code of any runtime's image leaves to be told before it is compiled.
-_CODE_BYTES = 16 << 10
 
 Notify = Callable[[str], None]
 
@@ -286,12 +284,13 @@ def _writing(folder: Path) -> Iterator[None]:
 def _vector_count(plan: Plan, footprint: Footprint, most: int) -> int:
     """Return how many golden vectors the flash has room for: ``most`` at most, and at least one."""
     ends = (*plan.graph.inputs, *plan.graph.outputs)
-    room = plan.board.default_flash.size - footprint.constants - max(footprint.code, _CODE_BYTES)
-    return max(1, min(most, room // sum(plan.graph.tensor(t).nbytes for t in ends)))
+    room = plan.board.default_flash.size - demand(plan, footprint, plan.board).flash
+    return max(1, min(most, room // sample_bytes(sum(plan.graph.tensor(t).nbytes for t in ends))))
 
 
 def _vector_bytes(vectors: Vectors) -> int:
-    return sum(array.nbytes for row in (*vectors.inputs, *vectors.expected) for array in row)
+    rows = zip(vectors.inputs, vectors.expected, strict=True)
+    return sum(sample_bytes(sum(array.nbytes for array in (*given, *wanted))) for given, wanted in rows)
 
 
 def _require_stack(report: Report) -> None:

@@ -13,7 +13,6 @@ from micronets_gen.operators import Problem
 from micronets_gen.plan.check import BoardFit, CheckResult, RegionUse
 from micronets_gen.plan.fit import demand, place
 from micronets_gen.plan.footprint import Footprint
-from micronets_gen.plan.placement import find_placement
 from micronets_gen.plan.plan import Plan
 from micronets_gen.runtimes.base import Runtime
 from micronets_gen.runtimes.choose import choose_runtime
@@ -44,7 +43,7 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: _Plans) -> BoardFi
         plans[like] = plan, runtime.footprint(plan)
     plan, footprint = plans[like]
     need = demand(plan, footprint, board)
-    placement = find_placement(board, need.arena, need.other_ram, need.flash)
+    placement = need.placement(board)
     if placement is not None:
         kinds = {region.name: region.kind for region in board.regions}
         uses = tuple(
@@ -53,10 +52,17 @@ def _fit(graph: Graph, runtime: Runtime, board: Board, plans: _Plans) -> BoardFi
         return BoardFit(board.name, True, uses)
     uses = (
         RegionUse(board.default_flash.name, "flash", board.default_flash.size, need.flash),
-        RegionUse("all RAM", "ram", board.ram_bytes, need.arena + need.other_ram),
+        RegionUse("all RAM", "ram", board.ram_bytes, need.ram),
     )
     try:
         place(replace(plan, board=board), footprint, load_boards())
     except FitError as error:
         problem = Problem(board.name, f"{error.what}; {error.why}", error.remedy)
+    else:
+        problem = Problem(
+            board.name,
+            f"it may not fit: {need.least_flash:,} to {need.flash:,} bytes of flash, as far as that is known "
+            f"before it is compiled, and {board.default_flash.name} has {board.default_flash.size:,}",
+            "build it to find out, or use fewer weights",
+        )
     return BoardFit(board.name, False, uses, (problem,))

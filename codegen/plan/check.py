@@ -20,7 +20,7 @@ class RegionUse:
         name: The region's, for example ``DTCM``.
         kind: ``flash`` or ``ram``.
         size: Bytes the region has.
-        used: Bytes the model and its runtime take of it.
+        used: Bytes the model and its runtime take of it at most.
     """
 
     derived: ClassVar = ("free",)
@@ -42,8 +42,9 @@ class BoardFit:
 
     Attributes:
         board: The board's name.
+        fits: Whether it fits for certain: the bounds say so.
         regions: Every memory region of the board.
-        problems: Why it does not fit; empty where it does.
+        problems: Why it does not fit, or may not; empty where it does.
     """
 
     board: str

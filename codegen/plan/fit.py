@@ -9,6 +9,7 @@ from micronets_gen.boards.board import Board
 from micronets_gen.errors import FitError
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.placement import (
+    Placement,
     biggest_tensors,
     describe_board,
     find_placement,
@@ -18,42 +19,70 @@ from micronets_gen.plan.placement import (
 )
 from micronets_gen.plan.plan import Plan
 
+_LABEL = 4
+
+
+def sample_bytes(values: int) -> int:
+    """Return the bytes of flash that an embedded sample takes: ``values`` of inputs and outputs, and a label."""
+    return values + _LABEL
+
 
 @dataclass(frozen=True)
 class Demand:
-    """Bytes that an image needs on a board: the arena, other RAM, flash."""
+    """What an image needs on a board, in bytes; what ``build`` links has no more.
+
+    Attributes:
+        arena: Working memory as the runtime lays it out.
+        other_ram: Data, bss, the stack that the linker reserves, and what alignment can take.
+        flash: Code, constants and golden vectors, at most.
+        least_flash: The same at least.
+    """
 
     arena: int
     other_ram: int
     flash: int
+    least_flash: int
+
+    @property
+    def ram(self) -> int:
+        """Bytes of RAM in all."""
+        return self.arena + self.other_ram
+
+    def placement(self, board: Board) -> Placement | None:
+        """Return where the arena goes on a board that holds the image for certain; None where none is certain."""
+        return find_placement(board, self.arena, self.other_ram, self.flash)
 
 
 def demand(plan: Plan, footprint: Footprint, board: Board, vector_bytes: int = 0) -> Demand:
+    """Return what a plan's image needs on a board like the plan's."""
+    data = footprint.constants + vector_bytes
     return Demand(
-        plan.memory.size,
-        footprint.static_ram + footprint.stack + lost_bytes(board),
-        footprint.constants + footprint.code + vector_bytes,
+        arena=plan.memory.size,
+        other_ram=footprint.static_ram + footprint.stack + lost_bytes(board),
+        flash=data + footprint.most_code,
+        least_flash=data + footprint.least_code,
     )
 
 
 def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_bytes: int = 0) -> Plan:
-    """Return the plan with the arena's region.
+    """Return the plan with the arena's region; what may fit is left to the linker.
 
     Args:
         boards: Where to look for one that would hold what the plan's board does not.
         vector_bytes: Golden vectors in flash.
 
     Raises:
-        FitError: the model does not fit, with the biggest tensors and the smallest board that would hold it.
+        FitError: the model cannot fit, with the biggest tensors and the smallest board that would hold it.
     """
     need = demand(plan, footprint, plan.board, vector_bytes)
-    if vector_bytes and find_placement(plan.board, need.arena, need.other_ram, need.flash) is None:
+    if vector_bytes and find_placement(plan.board, need.arena, need.other_ram, need.least_flash) is None:
         _require_that_vectors_are_not_why(plan.board, need, vector_bytes)
     placement = place_arena(
         plan.board,
         need.arena,
         need.other_ram,
-        need.flash,
+        need.least_flash,
+        most_flash_bytes=need.flash,
         tensors=biggest_tensors(plan.memory),
         boards=boards,
     )
@@ -91,12 +120,12 @@ def overflowed(
 
 
 def _require_that_vectors_are_not_why(board: Board, need: Demand, vector_bytes: int) -> None:
-    bare = need.flash - vector_bytes
+    bare = need.least_flash - vector_bytes
     if find_placement(board, need.arena, need.other_ram, bare) is not None:
         raise FitError(
             "the golden vectors of the self-test do not fit beside the model",
             where=board.name,
-            why=f"the model needs {bare:,} and the vectors {vector_bytes:,} of the "
+            why=f"the model needs at least {bare:,} and the vectors {vector_bytes:,} of the "
             f"{board.default_flash.size:,} bytes of {board.default_flash.name}",
             remedy="embed fewer of them with --vector-count, or take a board with more flash",
         )

@@ -81,6 +81,7 @@ def place_arena(
     other_ram_bytes: int,
     flash_bytes: int,
     *,
+    most_flash_bytes: int | None = None,
     tensors: Sequence[tuple[str, int]] = (),
     boards: Iterable[Board] = (),
 ) -> Placement:
@@ -93,7 +94,8 @@ def place_arena(
         board: The board.
         arena_bytes: Size of the arena.
         other_ram_bytes: Data, bss and stack, which live in the default region.
-        flash_bytes: The whole image, constants included.
+        flash_bytes: The whole image, constants included, at least.
+        most_flash_bytes: The same at most, where that differs: another board must hold so much.
         tensors: The biggest tensors with their bytes, for the message.
         boards: Every board there is, to name the smallest that would do.
 
@@ -110,11 +112,12 @@ def place_arena(
         problems += map(str, _alternatives(board, arena_bytes, other_ram_bytes))
         if tensors:
             problems.append("largest at the peak: " + ", ".join(f"{name} {size:,}" for name, size in tensors))
+    at_least = "" if most_flash_bytes is None else "at least "
     lighter = "make the largest tensors smaller" if ram_is_short else "use fewer weights"
-    other = smallest_board(boards, arena_bytes, other_ram_bytes, flash_bytes)
+    other = smallest_board(boards, arena_bytes, other_ram_bytes, most_flash_bytes or flash_bytes)
     raise FitError(
         f"the model does not fit: it needs {arena_bytes:,} bytes of arena, "
-        f"{other_ram_bytes:,} bytes of other RAM and {flash_bytes:,} bytes of flash",
+        f"{other_ram_bytes:,} bytes of other RAM and {at_least}{flash_bytes:,} bytes of flash",
         where=board.name,
         why="; ".join(problems),
         remedy=f"take {describe_board(other)}, the smallest that holds it, or {lighter}"

@@ -12,12 +12,13 @@ from micronets_gen.common.files import write_json
 from micronets_gen.errors import MicronetsError
 from micronets_gen.jobs.build import Request, build
 from micronets_gen.jobs.execute import run_project
+from micronets_gen.plan.fit import sample_bytes
 from micronets_gen.report.values import FirmwareRun
 from micronets_gen.runtimes.registry import runtime_kind
 from micronets_gen.search.learn.progress import Progress
 from micronets_gen.search.report import write_report
 from micronets_gen.search.run_dir import RunDir
-from micronets_gen.search.space.limits import EMBEDDED_VECTORS, sample_bytes
+from micronets_gen.search.space.limits import EMBEDDED_VECTORS
 
 _INSTRUCTIONS_PER_SECOND = 49_000_000
 """Of the virtual board on one core that does nothing else; QEMU is faster."""
@@ -104,7 +105,7 @@ def _prove(
     timeout: float | None,
 ) -> dict[str, Any]:
     with np.load(run.vectors) as vectors:
-        each = sample_bytes(vectors["input_0"][0].size, vectors["output_0"][0].size)
+        each = sample_bytes(vectors["input_0"][0].size + vectors["output_0"][0].size)
         work = workload(metrics, len(vectors["labels"]), each, timeout)
     project = run.path / "firmware"
     request = Request(

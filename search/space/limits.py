@@ -14,9 +14,9 @@ from math import prod
 from micronets_gen.boards.board import Board
 from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
-from micronets_gen.model.graph import Graph
 from micronets_gen.operators.reading import read_model_bytes
-from micronets_gen.plan.placement import find_placement, lost_bytes
+from micronets_gen.plan.fit import Demand, demand, sample_bytes
+from micronets_gen.plan.placement import find_placement
 from micronets_gen.runtimes.base import Runtime
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Space
@@ -26,53 +26,8 @@ from micronets_gen.search.space.export import placeholder, write_tflite
 EMBEDDED_VECTORS = 32
 """Held-out samples that ``build`` puts into flash beside the model."""
 
-_LABEL = 4
-
 LIMITED = ("model_bytes", "working_memory", "ops")
 """The figures of :class:`micronets_gen.search.space.cost.Cost` that can be limited."""
-
-
-@dataclass(frozen=True)
-class _Code:
-    """The most bytes that an interpreter's code takes, start-up and self-test included.
-
-    Attributes:
-        base: With convolutions, average pooling, a fully connected layer and softmax.
-        layer: More for each layer.
-        kernels: More where the model has such a layer.
-    """
-
-    base: int
-    layer: int
-    kernels: Mapping[str, int]
-
-    def of(self, graph: Graph) -> int:
-        kinds = {operator.kind for operator in graph.operators}
-        extra = sum(size for kind, size in self.kernels.items() if kind in kinds)
-        return self.base + self.layer * len(graph.operators) + extra
-
-
-# The interpreter's footprint says the least. Profiled images of STM32F4, STM32H7 and MPS3 have no more than this.
-_TFLM = _Code(48 << 10, 64, {"DEPTHWISE_CONV_2D": 7680, "ADD": 5376, "MAX_POOL_2D": 2048})
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What a model needs on a board, in bytes; the image that ``build`` makes has no more.
-
-    Attributes:
-        arena: Working memory as the runtime lays it out.
-        other_ram: Data, bss, the stack that the linker reserves, and what alignment can take.
-        flash: Code, constants and :data:`EMBEDDED_VECTORS` samples.
-    """
-
-    arena: int
-    other_ram: int
-    flash: int
-
-    @property
-    def ram(self) -> int:
-        return self.arena + self.other_ram
 
 
 @dataclass(frozen=True)
@@ -112,21 +67,15 @@ class Target:
         """Plan the architecture as ``build`` would, with arbitrary weights."""
         graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
         plan = self.runtime.plan(graph, self.board, "model")
-        footprint = self.runtime.footprint(plan)
-        code = _TFLM.of(graph) if self.runtime.name == "tflm" else footprint.code
-        vectors = EMBEDDED_VECTORS * sample_bytes(prod(architecture.input_shape), architecture.classes)
-        return Demand(
-            arena=plan.memory.size,
-            other_ram=footprint.static_ram + footprint.stack + lost_bytes(self.board),
-            flash=footprint.constants + code + vectors,
-        )
+        values = prod(architecture.input_shape) + architecture.classes
+        return demand(plan, self.runtime.footprint(plan), self.board, EMBEDDED_VECTORS * sample_bytes(values))
 
     def limits(self, architecture: Architecture) -> dict[str, float]:
         """Return the limits for architectures like this one, by name of the cost; negative where nothing fits."""
-        cost, demand = cost_of(architecture), self.demand(architecture)
+        cost, need = cost_of(architecture), self.demand(architecture)
         limits = {
-            "model_bytes": float(self.flash - (demand.flash - cost.model_bytes)),
-            "working_memory": float(self._arena(demand) - (demand.arena - cost.working_memory)),
+            "model_bytes": float(self.flash - (need.flash - cost.model_bytes)),
+            "working_memory": float(self._arena(need) - (need.arena - cost.working_memory)),
         }
         if self.max_ops is not None:
             limits["ops"] = float(self.max_ops)
@@ -134,20 +83,20 @@ class Target:
 
     def verdict(self, architecture: Architecture) -> Verdict:
         """Decide whether an architecture meets every limit, and say by how much it does not."""
-        cost, demand = cost_of(architecture), self.demand(architecture)
+        cost, need = cost_of(architecture), self.demand(architecture)
         wanted: Mapping[str, tuple[int, int | None]] = {
-            "bytes of flash": (demand.flash, self.flash),
-            "bytes of arena": (demand.arena, self._room(demand)),
-            "bytes of RAM (arena, data and stack)": (demand.ram, self.max_ram),
+            "bytes of flash": (need.flash, self.flash),
+            "bytes of arena": (need.arena, self._room(need)),
+            "bytes of RAM (arena, data and stack)": (need.ram, self.max_ram),
             "operations": (cost.ops, self.max_ops),
         }
         return Verdict(
             cost,
-            demand,
+            need,
             tuple(
-                f"{need:,} {what}, {need - limit:,} more than the {limit:,} that there are"
-                for what, (need, limit) in wanted.items()
-                if limit is not None and need > limit
+                f"{size:,} {what}, {size - limit:,} more than the {limit:,} that there are"
+                for what, (size, limit) in wanted.items()
+                if limit is not None and size > limit
             ),
         )
 
@@ -161,16 +110,16 @@ class Target:
         """Bytes of RAM that there are, in all regions."""
         return self.board.ram_bytes if self.max_ram is None else self.max_ram
 
-    def _arena(self, demand: Demand) -> int:
+    def _arena(self, need: Demand) -> int:
         """Return the largest arena beside the rest of the image."""
-        return min(self._room(demand), self.ram - demand.other_ram)
+        return min(self._room(need), self.ram - need.other_ram)
 
-    def _room(self, demand: Demand) -> int:
+    def _room(self, need: Demand) -> int:
         """Return the largest arena that finds a place on the board beside the rest of the image."""
         low, high = 0, max(span.size for span in self.board.ram_spans())
         while low < high:
             middle = (low + high + 1) // 2
-            if find_placement(self.board, middle, demand.other_ram, 0) is None:
+            if find_placement(self.board, middle, need.other_ram, 0) is None:
                 high = middle - 1
             else:
                 low = middle
@@ -207,11 +156,6 @@ def require_fit(architecture: Architecture, target: Target) -> None:
             why="; ".join(verdict.shortfalls),
             remedy="relax the limit, take a larger board, or search one that fits",
         )
-
-
-def sample_bytes(features: int, classes: int) -> int:
-    """Return the bytes of flash that an embedded sample takes: input, output and label."""
-    return features + classes + _LABEL
 
 
 def bytes_of(text: str, option: str) -> int:

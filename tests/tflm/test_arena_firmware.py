@@ -13,12 +13,15 @@ from benchmarks.micronets import ARCHITECTURES, micronet
 from micronets_gen.boards.load import load_board
 from micronets_gen.emulate import qemu
 from micronets_gen.emulate.protocol import ProtocolReader
+from micronets_gen.image.elf import analyse_elf
 from micronets_gen.jobs.build import Built, Request, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.arena import ArenaSize
+from micronets_gen.plan.fit import demand, sample_bytes
 from micronets_gen.project.pio import build as compile_project
-from micronets_gen.project.project import project_files
+from micronets_gen.project.pio import image_of
+from micronets_gen.project.project import environments, project_files
 from micronets_gen.project.soc_files import soc_files
 from micronets_gen.project.vectors import vectors_for
 from micronets_gen.runtimes.tflm.arena.cmsis_nn import Simd
@@ -98,6 +101,18 @@ def test_the_image_has_what_is_needed_and_the_prediction_said_so(case: Case) -> 
     assert arena.size == arena.measured.needed == arena.measured.smallest
     assert case.built.report.image is not None
     assert case.built.report.image.arena_bytes == arena.size
+
+
+def test_the_image_lies_within_the_bounds_of_its_runtime(case: Case) -> None:
+    board = load_board(case.built.report.board.name)
+    runtime = TflmRuntime(require_sources())
+    plan = runtime.plan(read_model(case.model), board, "blocks")
+    values = sum(plan.graph.tensor(t).nbytes for t in (*plan.graph.inputs, *plan.graph.outputs))
+    need = demand(plan, runtime.footprint(plan), board, 2 * sample_bytes(values))
+    for name in environments(board):
+        image = analyse_elf(image_of(case.built.project, name), board)
+        assert need.least_flash <= image.flash_bytes <= need.flash
+        assert image.ram_bytes <= need.ram
 
 
 def test_the_pinned_sizes_are_those_of_the_image(case: Case) -> None:

@@ -14,7 +14,7 @@ from functools import cache
 from micronets_gen.common.templates import template_text
 from micronets_gen.plan.plan import Call, Layer
 
-_REST = 4 * 1024
+_LEAST_REST, _MOST_REST = 2 * 1024, 4 * 1024
 """Board, C library, self-test: up to 3,900 bytes on an STM32H7, from 2,700 on a board of QEMU's."""
 _CALL, _ARGUMENT, _FRAME = 9, 6, 12
 """Code of a layer's call, of each of its arguments, and of a frame for scratch: fitted to images of random networks."""
@@ -35,28 +35,39 @@ class _Kernel:
     sections: Mapping[str, int]
 
 
-def code_bytes(layers: Sequence[Layer], simd: str) -> int:
-    """Return a bound of the profiled image, the larger of the two that ``build`` links.
+def most_code_bytes(layers: Sequence[Layer], simd: str) -> int:
+    """Return an upper bound of the profiled image, the larger of the two that ``build`` links.
 
     Args:
         layers: With the kernels' calls.
         simd: ``c``, ``dsp`` or ``mve``.
     """
-    kernels = _kernels()[simd]
     codes = [layer.code for layer in layers if layer.code]
     calls = [call for code in codes for call in code.calls]
-    sections: dict[str, int] = {}
-    for call in calls:
-        sections.update(kernels[call.function].sections)
     names = [*(layer.name for layer in layers), *{layer.kind for layer in layers}]
     return (
-        _REST
-        + sum(sections.values())
-        + sum(kernels[call.function].params + _call_bytes(call) for call in calls)
+        _MOST_REST
+        + _kernel_bytes(layers, simd)
+        + sum(map(_call_bytes, calls))
         + _FRAME * sum(code.stack_bytes > 0 for code in codes)
         + _LAYER_INFO * len(layers)
         + sum(map(_stored, names))
     )
+
+
+def least_code_bytes(layers: Sequence[Layer], simd: str) -> int:
+    """Return a lower bound of the release image; arguments as for :func:`most_code_bytes`."""
+    return _LEAST_REST + _kernel_bytes(layers, simd)
+
+
+def _kernel_bytes(layers: Sequence[Layer], simd: str) -> int:
+    """Return the bytes of the kernels that layers call, and of what each call tells them."""
+    kernels = _kernels()[simd]
+    calls = [call for layer in layers if layer.code for call in layer.code.calls]
+    sections: dict[str, int] = {}
+    for call in calls:
+        sections.update(kernels[call.function].sections)
+    return sum(sections.values()) + sum(kernels[call.function].params for call in calls)
 
 
 def _call_bytes(call: Call) -> int:

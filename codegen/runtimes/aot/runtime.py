@@ -12,7 +12,7 @@ from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.footprint import Footprint
 from micronets_gen.plan.plan import Constant, Plan
-from micronets_gen.runtimes.aot.code_size import code_bytes
+from micronets_gen.runtimes.aot.code_size import least_code_bytes, most_code_bytes
 from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.registry import LOWERINGS, lowerings
 from micronets_gen.runtimes.aot.source import model_files
@@ -45,7 +45,7 @@ class AotRuntime:
         return Plan(graph, board, self.name, layers, memory, "", model_name)
 
     def footprint(self, plan: Plan) -> Footprint:
-        """Sum the constants; the rest are upper bounds."""
+        """Sum the constants and bound the rest."""
         codes = [layer.code for layer in plan.layers if layer.code]
         constants = {
             value.name: value.data.nbytes
@@ -64,7 +64,8 @@ class AotRuntime:
         scratch = max((code.stack_bytes for code in codes), default=0)
         return Footprint(
             constants=sum(constants.values()) + sum(operands.values()),
-            code=code_bytes(plan.layers, plan.board.simd),
+            least_code=least_code_bytes(plan.layers, plan.board.simd),
+            most_code=most_code_bytes(plan.layers, plan.board.simd),
             static_ram=_STATIC_RAM,
             stack=_STACK + scratch,
         )

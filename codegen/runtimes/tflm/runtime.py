@@ -32,7 +32,7 @@ from micronets_gen.runtimes.tflm.arena.sizing import (
     offline_gain,
     size_arena,
 )
-from micronets_gen.runtimes.tflm.bound import generous_arena
+from micronets_gen.runtimes.tflm.bound import generous_arena, most_code_bytes
 from micronets_gen.runtimes.tflm.guard import Expectation, layer_kernels, operator_calls
 from micronets_gen.runtimes.tflm.limits import missing, refusals
 from micronets_gen.runtimes.tflm.notices import notices
@@ -194,8 +194,15 @@ class TflmRuntime:
             return None
 
     def footprint(self, plan: Plan) -> Footprint:
-        """Count the file; the rest are bounds."""
-        return Footprint(len(plan.graph.file), _LEAST_CODE, _STATIC_RAM, _STACK)
+        """Count the file and bound the rest."""
+        kinds = [use.kind for use in self._uses(plan.graph)]
+        return Footprint(
+            constants=len(plan.graph.file),
+            least_code=_LEAST_CODE,
+            most_code=most_code_bytes(kinds),
+            static_ram=_STATIC_RAM,
+            stack=_STACK,
+        )
 
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Return the model's library and those of TFLM and CMSIS-NN with what the model needs of them."""
