@@ -12,21 +12,24 @@ Nothing of the package is imported before one of them is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all of this
 
 if TYPE_CHECKING:
-    from micronets_gen.api import bench, build, check, inspect, run
+    from micronets_gen.api import bench, build, check, inspect, run, search, sweep, train
     from micronets_gen.errors import MicronetsError
 
 __version__ = "0.1.0"
 
-__all__ = ["MicronetsError", "bench", "build", "check", "inspect", "run"]
+__all__ = ["MicronetsError", "bench", "build", "check", "inspect", "run", "search", "sweep", "train"]
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "search":  # a package, too, which is called in the function's place
+        return import_module(f"{__name__}.search")
     home = "errors" if name == "MicronetsError" else "api"
     found: object = getattr(import_module(f"{__name__}.{home}"), name)
     return found

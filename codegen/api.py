@@ -6,14 +6,20 @@ is what ``--json`` prints. Every mistake of a person is a :class:`~micronets_gen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from micronets_gen.errors import ToolError, UsageError
 
 if TYPE_CHECKING:
     from micronets_gen.plan.check import CheckResult
     from micronets_gen.report.inspect import ModelSummary
     from micronets_gen.report.values import BenchResult, FirmwareBuild, FirmwareRun
+    from micronets_gen.search.learn.progress import Progress
+    from micronets_gen.search.run.pipeline import Outcome
 
 Notify = Callable[[str], None]
 PathLike = str | Path
@@ -68,13 +74,13 @@ def build(
 
     request = Request(
         board=str(board),
-        model=str(model) if model is not None else None,
+        model=_text(model),
         runtime=runtime,
         commits=overrides(tflm_commit, cmsis_nn_commit, flatbuffers_commit),
-        out=Path(out) if out is not None else None,
+        out=_path(out),
         compile=not no_compile,
         force=force,
-        vectors=Path(vectors) if vectors is not None else None,
+        vectors=_path(vectors),
         vector_count=vector_count,
         strict_kernels=strict_kernels,
     )
@@ -196,3 +202,287 @@ def bench(
     page = Path(out) / "bench.html"
     write_if_changed(page, comparison_page(results).encode())
     return BenchResult(all_right(results), Path(out), page, results)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What :func:`search` or :func:`train` found.
+
+    Attributes:
+        out: The run's folder, which :func:`build` takes as a model.
+        report: The page with pictures.
+        metrics: Everything in ``metrics.json``: accuracy, costs, limits.
+        finished: False where Ctrl-C ended the training; the folder is usable all the same.
+        firmware: As :meth:`FirmwareRun.to_json`, or ``passed`` (False), ``project`` and ``error``; None without
+            ``run``.
+        outcome: For several workers: who took part.
+    """
+
+    out: Path
+    report: Path
+    metrics: Mapping[str, Any]
+    finished: bool
+    firmware: Mapping[str, Any] | None = None
+    outcome: Outcome = field(repr=False, kw_only=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints, as plain values."""
+        from micronets_gen.report.values import search_value
+
+        return search_value(self.out, self.metrics, self.firmware)
+
+
+def search(
+    *,
+    task: str,
+    board: PathLike,
+    runtime: str = "auto",
+    fps: float | None = None,
+    latency_ms: float | None = None,
+    mops: float | None = None,
+    flash: int | str | None = None,
+    ram: int | str | None = None,
+    data: PathLike | None = None,
+    backbone: PathLike | None = None,
+    recipe: PathLike | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    strategy: str = "auto",
+    out: PathLike | None = None,
+    run: bool = False,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> SearchResult:
+    """Search an architecture that fits a board, train it and quantise it; needs the ``search`` extra.
+
+    Args:
+        task: What the model is for: a name, a ``.py`` file, or ``folder:DIR``.
+        board: A board's name, or a board file (``.toml``).
+        runtime: Whose needs are reckoned with: ``auto``, ``aot`` or ``tflm``.
+        fps: Inferences a second, by the board's measured line; at most one of this and the next two.
+        latency_ms: Milliseconds an inference, likewise.
+        mops: Millions of operations an inference.
+        flash: Most bytes for code, constants and 32 embedded samples, such as ``"64K"``; None for what the board has.
+        ram: Most bytes for arena, data and stack, likewise.
+        data: Where the task's data lie.
+        backbone: A backbone's name or file; None for the task's.
+        recipe: A recipe's name or file; None for the task's.
+        settings: Changes of the recipe: ``train.epochs=10`` (``--set``).
+        seed: Of weights, noise, shuffling and augmentation.
+        strategy: Devices: ``auto``, ``single``, ``mirrored`` or ``multi-worker``.
+        out: The run's folder, in which an unfinished run goes on; None for ``runs/<task>``.
+        run: Then build the firmware and run it in the emulator.
+        timeout: With ``run``: seconds to wait for each image; None to go by the model's work.
+        progress: Told how far it is.
+        command: What was typed, for the record.
+
+    Raises:
+        MicronetsError: what is wrong with the request, the data, the limits or the folder.
+    """
+    from micronets_gen.search.run.request import Request, TargetRequest
+
+    _require_run(run, timeout)
+    request = Request(
+        task=task,
+        out=default_out(task) if out is None else Path(out),
+        target=TargetRequest(str(board), runtime, fps, latency_ms, mops, **_memory(flash, ram)),
+        data=_path(data),
+        backbone=_text(backbone),
+        recipe=_text(recipe),
+        settings=tuple(settings),
+        seed=seed,
+        strategy=strategy,
+        command=command,
+    )
+    return _executed(request, run, timeout, progress)
+
+
+def sweep(
+    *,
+    task: str,
+    board: PathLike,
+    sweep: Sequence[float],
+    compare: Sequence[PathLike] = (),
+    runtime: str = "auto",
+    flash: int | str | None = None,
+    ram: int | str | None = None,
+    data: PathLike | None = None,
+    backbone: PathLike | None = None,
+    recipe: PathLike | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    strategy: str = "auto",
+    out: PathLike | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> tuple[Mapping[str, Any], ...]:
+    """Search under several limits of operations, a run each, and write a page that compares them.
+
+    Args:
+        task: As for :func:`search`, and so are all that are not told here.
+        sweep: Limits in millions of operations; at least two.
+        compare: Folders of finished runs to draw beside them.
+
+    Returns:
+        What ``metrics.json`` of each run holds, with ``limit_mops`` and ``path``, its folder in ``out``.
+
+    Raises:
+        MicronetsError: what is wrong with the request, the data, the limits or the folder.
+    """
+    from micronets_gen.search.run.request import Request, TargetRequest
+
+    request = Request(
+        task=task,
+        out=default_out(task) if out is None else Path(out),
+        target=TargetRequest(str(board), runtime, **_memory(flash, ram)),
+        data=_path(data),
+        backbone=_text(backbone),
+        recipe=_text(recipe),
+        settings=tuple(settings),
+        seed=seed,
+        strategy=strategy,
+        command=command,
+    )
+    require_tensorflow()
+    from micronets_gen.search.run.sweep import sweep as sweep_limits
+
+    return tuple(sweep_limits(request, sweep, [Path(path) for path in compare], progress))
+
+
+def train(
+    *,
+    model: PathLike,
+    task: str | None = None,
+    board: PathLike | None = None,
+    runtime: str = "auto",
+    flash: int | str | None = None,
+    ram: int | str | None = None,
+    data: PathLike | None = None,
+    recipe: PathLike | None = None,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    strategy: str = "auto",
+    out: PathLike | None = None,
+    run: bool = False,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> SearchResult:
+    """Train and quantise an architecture that is given; needs the ``search`` extra.
+
+    Args:
+        model: A published architecture, or an ``architecture.json``.
+        task: What the model is for; None for the published model's.
+        board: Check that it fits this board first.
+        runtime: As for :func:`search`, and so are all that follow.
+        out: The run's folder, in which an unfinished run goes on; None for ``runs/<model>``.
+
+    Raises:
+        MicronetsError: what is wrong with the request, the data, the limits or the folder.
+    """
+    from micronets_gen.search.run.request import Request, TargetRequest
+
+    _require_run(run, timeout)
+    memory = _memory(flash, ram)
+    remedy = "name one: see micronets-gen boards"
+    if run and board is None:
+        raise UsageError("--run needs a board", where="--board", remedy=remedy)
+    if memory and board is None:
+        raise UsageError(f"--{next(iter(memory))} needs a board", where="--board", remedy=remedy)
+    request = Request(
+        task=task or _task_of(str(model)),
+        out=Path("runs") / Path(model).stem if out is None else Path(out),
+        target=TargetRequest(str(board), runtime, **memory) if board else None,
+        data=_path(data),
+        architecture=str(model),
+        recipe=_text(recipe),
+        settings=tuple(settings),
+        seed=seed,
+        strategy=strategy,
+        command=command,
+    )
+    return _executed(request, run, timeout, progress)
+
+
+def prove(
+    result: SearchResult, timeout: float | None = None, progress: Progress | None = None
+) -> SearchResult:
+    """Return a search's result with its firmware, built and run; one that fails is told in the result.
+
+    Args:
+        result: Of a finished search for a board.
+        timeout: Seconds to wait for each image; None to go by the model's work.
+        progress: Told how far it is.
+    """
+    from micronets_gen.search.learn.progress import Silent
+    from micronets_gen.search.run.firmware import prove
+
+    outcome, told = result.outcome, progress or Silent()
+    target = outcome.request.target
+    assert target is not None
+    firmware = outcome.workers.from_chief(
+        lambda: prove(outcome.run, outcome.metrics, target.board, target.runtime, told, timeout)
+    )
+    return replace(result, firmware=firmware)
+
+
+def require_tensorflow() -> None:
+    """Raise one clear error where TensorFlow is missing.
+
+    Raises:
+        ToolError: it is.
+    """
+    if find_spec("tensorflow") is None:
+        raise ToolError(
+            "TensorFlow is not installed",
+            where="search",
+            why="searching and training need it; building firmware does not",
+            remedy="pip install 'micronets-gen[search]', or pip install '.[search]' in a clone",
+        )
+
+
+def default_out(task: str) -> Path:
+    """Return a folder named after a task, or after the file or the folder that holds it."""
+    folder = Path(task.removeprefix("folder:")).resolve().name
+    return Path("runs") / (folder.removesuffix(".py") or "folder")
+
+
+def _executed(request: Any, run: bool, timeout: float | None, progress: Progress | None) -> SearchResult:
+    require_tensorflow()
+    from micronets_gen.report.values import REPORT_HTML
+    from micronets_gen.search.run.pipeline import execute
+
+    outcome = execute(request, progress)
+    path = outcome.run.path
+    result = SearchResult(path, path / REPORT_HTML, outcome.metrics, outcome.finished, outcome=outcome)
+    return prove(result, timeout, progress) if run and outcome.finished else result
+
+
+def _require_run(run: bool, timeout: float | None) -> None:
+    if timeout is not None and not run:
+        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+
+
+def _task_of(model: str) -> str:
+    from micronets_gen.search.space.zoo import published
+
+    if model.endswith(".json"):
+        raise UsageError("which task is it for?", where=model, remedy="name it with --task")
+    return published(model).task
+
+
+def _memory(flash: int | str | None, ram: int | str | None) -> dict[str, int]:
+    """Return the limits of memory that were given, in bytes."""
+    from micronets_gen.search.space.limits import bytes_of
+
+    given = {"flash": flash, "ram": ram}
+    return {name: bytes_of(str(text), f"--{name}") for name, text in given.items() if text is not None}
+
+
+def _path(given: PathLike | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _text(given: PathLike | None) -> str | None:
+    return None if given is None else str(given)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +13,12 @@ import typer
 
 from micronets_gen.cli.options import AUTO_RUNTIME, Json, RuntimeOption, complete_board
 from micronets_gen.cli.output import show_json
-from micronets_gen.errors import ToolError, UsageError
+from micronets_gen.errors import UsageError
 
 if TYPE_CHECKING:
+    from micronets_gen.api import SearchResult
     from micronets_gen.search.learn.progress import Progress
     from micronets_gen.search.run.pipeline import Outcome
-    from micronets_gen.search.run.request import Request
 
 
 def _complete_task(incomplete: str) -> list[str]:
@@ -185,36 +183,59 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search an architecture that fits a board, train it and quantise it."""
+    from micronets_gen import api
+
+    folder = out or api.default_out(task)
+    if sweep is None and compare:
+        raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
     if timeout is not None and not run:
         raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
-    folder = out or _default_out(task)
     with _progress(folder, as_json) as progress:
-        from micronets_gen.search.run.request import Request, TargetRequest
-
-        request = Request(
-            task=task,
-            out=folder,
-            target=TargetRequest(board, runtime.value, fps, latency_ms, mops, **_memory(flash, ram)),
-            data=data,
-            backbone=backbone,
-            recipe=recipe,
-            settings=tuple(settings or ()),
-            seed=seed,
-            strategy=strategy,
-            command=_command(),
-        )
         if sweep is None:
-            if compare:
-                raise UsageError(
-                    "is for a sweep", where="--compare", remedy="give several limits with --sweep"
-                )
-            outcome = _execute(request, progress)
+            result = api.search(
+                task=task,
+                board=board,
+                runtime=runtime.value,
+                fps=fps,
+                latency_ms=latency_ms,
+                mops=mops,
+                flash=flash,
+                ram=ram,
+                data=data,
+                backbone=backbone,
+                recipe=recipe,
+                settings=settings or (),
+                seed=seed,
+                strategy=strategy,
+                out=folder,
+                progress=progress,
+                command=_command(),
+            )
         else:
-            points = _sweep(request, sweep, compare or (), run, progress)
+            if run or (fps, latency_ms, mops) != (None, None, None):
+                raise UsageError("does not go with another limit or --run", where="--sweep")
+            points = api.sweep(
+                task=task,
+                board=board,
+                sweep=_numbers(sweep),
+                compare=compare or (),
+                runtime=runtime.value,
+                flash=flash,
+                ram=ram,
+                data=data,
+                backbone=backbone,
+                recipe=recipe,
+                settings=settings or (),
+                seed=seed,
+                strategy=strategy,
+                out=folder,
+                progress=progress,
+                command=_command(),
+            )
     if sweep is None:
-        _hand_out(outcome, _Proof(board, runtime.value, timeout) if run else None, board, as_json)
+        _hand_out(result, run, timeout, board, as_json)
     else:
-        _print_sweep(request, points, as_json)
+        _print_sweep(folder, strategy, points, as_json)
 
 
 def train(
@@ -257,35 +278,31 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train and quantise an architecture that is given."""
+    from micronets_gen import api
+
+    folder = out or Path("runs") / Path(model).stem
     if run and board is None:
         raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
     if timeout is not None and not run:
         raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
-    folder = out or Path("runs") / Path(model).stem
     with _progress(folder, as_json) as progress:
-        from micronets_gen.search.run.request import Request, TargetRequest
-
-        memory = _memory(flash, ram)
-        if memory and board is None:
-            raise UsageError(
-                f"--{next(iter(memory))} needs a board",
-                where="--board",
-                remedy="name one: see micronets-gen boards",
-            )
-        request = Request(
-            task=task or _task_of(model),
-            out=folder,
-            target=TargetRequest(board, runtime.value, **memory) if board else None,
+        result = api.train(
+            model=model,
+            task=task,
+            board=board,
+            runtime=runtime.value,
+            flash=flash,
+            ram=ram,
             data=data,
-            architecture=model,
             recipe=recipe,
-            settings=tuple(settings or ()),
+            settings=settings or (),
             seed=seed,
             strategy=strategy,
+            out=folder,
+            progress=progress,
             command=_command(),
         )
-        outcome = _execute(request, progress)
-    _hand_out(outcome, _Proof(board, runtime.value, timeout) if run and board else None, board, as_json)
+    _hand_out(result, run, timeout, board, as_json)
 
 
 def register(app: typer.Typer) -> None:
@@ -294,45 +311,17 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
 
 
-def require_tensorflow() -> None:
-    """Raise one clear error where TensorFlow is missing.
-
-    Raises:
-        ToolError: it is.
-    """
-    if find_spec("tensorflow") is None:
-        raise ToolError(
-            "TensorFlow is not installed",
-            where="search",
-            why="searching and training need it; building firmware does not",
-            remedy="pip install 'micronets-gen[search]'",
-        )
-
-
 def _command() -> str:
     return shlex.join(["micronets-gen", *sys.argv[1:]])
 
 
-def _memory(flash: str | None, ram: str | None) -> dict[str, int]:
-    """Return the limits of memory that were given, in bytes."""
-    from micronets_gen.search.space.limits import bytes_of
-
-    given = {"flash": flash, "ram": ram}
-    return {name: bytes_of(text, f"--{name}") for name, text in given.items() if text is not None}
-
-
-def _default_out(task: str) -> Path:
-    """Return a folder named after a task, or after the file or the folder that holds it."""
-    folder = Path(task.removeprefix("folder:")).resolve().name
-    return Path("runs") / (folder.removesuffix(".py") or "folder")
-
-
-def _task_of(model: str) -> str:
-    from micronets_gen.search.space.zoo import published
-
-    if model.endswith(".json"):
-        raise UsageError("which task is it for?", where=model, remedy="name it with --task")
-    return published(model).task
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            "is no list of numbers", where=f"--sweep {text}", remedy="for example 0.03,0.1"
+        ) from error
 
 
 @contextmanager
@@ -356,87 +345,49 @@ def _progress(out: Path, quiet: bool) -> Iterator[Progress]:
         raise
 
 
-def _execute(request: Request, progress: Progress) -> Outcome:
-    require_tensorflow()
-    from micronets_gen.search.run.pipeline import execute
-
-    return execute(request, progress)
-
-
-@dataclass(frozen=True)
-class _Proof:
-    """What ``--run`` asks for."""
-
-    board: str
-    runtime: str
-    timeout: float | None
-
-
-def _hand_out(outcome: Outcome, proof: _Proof | None, board: str | None, as_json: bool) -> None:
+def _hand_out(
+    result: SearchResult, run: bool, timeout: float | None, board: str | None, as_json: bool
+) -> None:
     """Print what a run found, then prove it where that is asked for: a proof that fails takes nothing back."""
-    chief = outcome.workers.is_chief
-    if chief and not as_json:
-        _print(outcome)
-    firmware = _prove(outcome, proof, as_json) if proof and outcome.finished else None
-    if chief and as_json:
-        from micronets_gen.report.values import search_value
+    from rich.console import Console
 
-        show_json(search_value(outcome.run.path, outcome.metrics, firmware))
+    from micronets_gen import api
+    from micronets_gen.search.learn.progress import console_progress
+
+    chief = result.outcome.workers.is_chief
+    if chief and not as_json:
+        _print(result.outcome)
+    if run and result.finished:
+        with console_progress(Console(stderr=True), as_json) as progress:
+            result = api.prove(result, timeout, progress)
+    firmware = result.firmware
+    if chief and as_json:
+        show_json(result.to_json())
     elif chief:
-        _print_next(outcome, board, firmware)
+        _print_next(result.outcome, board, firmware)
     if firmware is not None and not firmware["passed"]:
         raise typer.Exit(firmware.get("error", {}).get("exit_code", 1))
-    if not outcome.finished:
+    if not result.finished:
         raise typer.Exit(130)
 
 
-def _prove(outcome: Outcome, proof: _Proof, quiet: bool) -> dict[str, Any]:
-    from rich.console import Console
-
-    from micronets_gen.search.learn.progress import console_progress
-    from micronets_gen.search.run.firmware import prove
-
-    with console_progress(Console(stderr=True), quiet) as progress:
-        return outcome.workers.from_chief(
-            lambda: prove(outcome.run, outcome.metrics, proof.board, proof.runtime, progress, proof.timeout)
-        )
-
-
-def _sweep(
-    request: Request, limits: str, compare: Sequence[Path], run: bool, progress: Progress
-) -> list[dict[str, Any]]:
-    target = request.target
-    if run or (target and (target.fps, target.latency_ms, target.mops) != (None, None, None)):
-        raise UsageError("does not go with another limit or --run", where="--sweep")
-    try:
-        mops = [float(part) for part in limits.split(",")]
-    except ValueError as error:
-        raise UsageError(
-            "is no list of numbers", where=f"--sweep {limits}", remedy="for example 0.03,0.1"
-        ) from error
-    require_tensorflow()
-    from micronets_gen.search.run.sweep import sweep
-
-    return sweep(request, mops, compare, progress)
-
-
-def _print_sweep(request: Request, points: Sequence[dict[str, Any]], as_json: bool) -> None:
+def _print_sweep(out: Path, strategy: str, points: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     from micronets_gen.search.learn.distribution import requested
 
-    cluster = requested(request.strategy)
+    cluster = requested(strategy)
     if cluster is not None and cluster.index > 0:
         return
     if as_json:
         from micronets_gen.report.values import sweep_value
 
-        show_json(sweep_value(request.out, points))
+        show_json(sweep_value(out, points))
         return
     for point in points:
         print(
             f"{point['limit_mops']:g} MOps: test {point['metric']} {point['test']:.4f}, {point['cost']['ops']:,} "
             f"operations   {point['architecture']}"
         )
-    print(f"\nreport:  {request.out / 'report.html'}")
+    print(f"\nreport:  {out / 'report.html'}")
 
 
 def _print(outcome: Outcome) -> None:
@@ -464,7 +415,7 @@ def _print(outcome: Outcome) -> None:
     sys.stdout.flush()  # a proof may follow, which takes minutes
 
 
-def _print_next(outcome: Outcome, board: str | None, firmware: dict[str, Any] | None) -> None:
+def _print_next(outcome: Outcome, board: str | None, firmware: Mapping[str, Any] | None) -> None:
     """Print what the firmware did, and where the rest is found."""
     run = outcome.run
     if firmware and "error" not in firmware:

@@ -104,7 +104,7 @@ class ProtocolReader:
             raise EmulationError(
                 f"malformed line {line!r}: {error}",
                 where="protocol",
-                remedy="the firmware must write lines as docs/protocol.md says; "
+                remedy="the firmware must write what lib/selftest writes; "
                 "if they came over a cable, check the baud rate and try again",
             ) from None
 

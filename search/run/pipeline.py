@@ -35,11 +35,13 @@ class Outcome:
     """What a run came to.
 
     Attributes:
+        request: What was asked.
         metrics: As in ``metrics.json``.
         finished: False where Ctrl-C ended the training; the folder is usable all the same.
         workers: Who took part; the folder is the chief's.
     """
 
+    request: Request
     run: RunDir
     metrics: Mapping[str, Any]
     finished: bool
@@ -116,7 +118,7 @@ def execute(request: Request, progress: Progress | None = None) -> Outcome:
     metrics = workers.from_chief(
         lambda: hand_over(run, task, data, target, network, architecture, finished, session.progress)
     )
-    return Outcome(run, metrics, finished, workers)
+    return Outcome(request, run, metrics, finished, workers)
 
 
 def _check(given: Architecture | None, task: Task, space: Space, target: Target | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 import typer
 from rich.console import Console
 
-from micronets_gen.cli.search import _hand_out, _Proof
+from micronets_gen.api import SearchResult
+from micronets_gen.cli.search import _hand_out
 from micronets_gen.jobs.execute import progress_text
 from micronets_gen.search.learn.progress import EpochLines, Silent
 from micronets_gen.search.run.firmware import prove, workload
 from micronets_gen.search.run.pipeline import Outcome, execute
+from micronets_gen.search.run.request import TargetRequest
 from micronets_gen.search.run_dir import RunDir
 from tests.search.test_report import Page, page
 from tests.search.test_sweep import request_of
@@ -80,12 +83,20 @@ def done(outcome: Outcome, tmp_path: Path) -> Outcome:
     return replace(outcome, run=RunDir(Path(shutil.copytree(outcome.run.path, tmp_path / "run"))))
 
 
+def found_for(outcome: Outcome, board: str) -> SearchResult:
+    """Return what a search for a board comes to."""
+    request = replace(outcome.request, target=TargetRequest(board, "aot"))
+    path = outcome.run.path
+    asked = replace(outcome, request=request)
+    return SearchResult(path, path / "report.html", outcome.metrics, True, outcome=asked)
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_proof_that_fails_takes_no_result_back(
     done: Outcome, as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as caught:
-        _hand_out(done, _Proof("no_such_board", "aot", None), "no_such_board", as_json)
+        _hand_out(found_for(done, "no_such_board"), True, None, "no_such_board", as_json)
     assert caught.value.exit_code == 4
     told = capsys.readouterr()
     if as_json:
@@ -114,7 +125,7 @@ def test_results_are_printed_before_the_proof_begins(
         return {"passed": True, "correct": 1, "labelled": 1, "unit": "instructions", "count": 9}
 
     monkeypatch.setattr("micronets_gen.search.run.firmware.prove", prove_later)
-    _hand_out(done, _Proof("nucleo_f446re", "aot", None), "nucleo_f446re", False)
+    _hand_out(found_for(done, "nucleo_f446re"), True, None, "nucleo_f446re", False)
     assert "test accuracy" in printed[0]
     assert "passed: 1 of 1 samples right, 9 instructions an inference" in capsys.readouterr().out
 

@@ -142,7 +142,7 @@ def _of_the_task(where: str) -> Iterator[None]:
             "the task cannot be used",
             where=where,
             why=f"{at}: {type(error).__name__}: {error}",
-            remedy="mend its code; docs/tasks.md shows a task that works",
+            remedy="mend its code; a bundled task shows how: micronets_gen.search.data.tasks.digits",
         ) from error
 
 
