@@ -96,9 +96,8 @@ class OperatorSchema:
     """The inputs and options of one builtin operator.
 
     Attributes:
-        inputs: Names by position, as TensorFlow Lite's kernels have them.
+        inputs: Names by position, as TensorFlow Lite's kernels have them; further inputs are like the last.
         optional: Those that may be omitted.
-        repeated: Whether the last may come any number of times.
         shape: The one that only tells the output's shape; empty where none does. A converter may compute it.
         options: Their dataclass.
         table: The schema's name of their table; that of the dataclass where empty.
@@ -107,7 +106,6 @@ class OperatorSchema:
 
     inputs: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    repeated: bool = False
     shape: str = ""
     options: type[Options] = NoOptions
     table: str = ""

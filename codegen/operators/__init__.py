@@ -43,7 +43,7 @@ class NoReference:
             ModelError: always.
         """
         raise ModelError(
-            f"there is no reference for {op.kind}", where=f"{graph.name}: {layer(op)}", why=self.because
+            f"there is no reference for {op.kind}", where=f"{graph.name}: {layer_title(op)}", why=self.because
         )
 
 
@@ -92,6 +92,6 @@ def operator_specs() -> Mapping[str, OperatorSpec]:
     return OPERATORS.entries()
 
 
-def layer(op: Operator) -> str:
+def layer_title(op: Operator) -> str:
     """Return how messages name an operator of a model."""
     return f"{op.name} ({op.kind})"

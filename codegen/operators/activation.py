@@ -274,7 +274,7 @@ def _evaluator(function: _Function) -> Callable[[Graph, Operator, Sequence[Array
 
 
 def _common(graph: Graph, op: Operator, allowed: frozenset[DType]) -> list[Problem]:
-    problems = require_arity(graph, op, 1)
+    problems = require_arity(graph, op)
     if problems:
         return problems
     ends = [graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])]

@@ -145,13 +145,9 @@ def evaluate_pack(graph: Graph, op: Operator, inputs: Sequence[Array | None]) ->
 register(
     OperatorSpec(
         "CONCATENATION",
-        OperatorSchema(("input",), repeated=True, options=ConcatenationOptions),
+        OperatorSchema(("input",), options=ConcatenationOptions),
         check_concatenation,
         evaluate_concatenation,
     )
 )
-register(
-    OperatorSpec(
-        "PACK", OperatorSchema(("input",), repeated=True, options=PackOptions), check_pack, evaluate_pack
-    )
-)
+register(OperatorSpec("PACK", OperatorSchema(("input",), options=PackOptions), check_pack, evaluate_pack))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable
 
 from micronets_gen.model.graph import Activation, DType, Graph, Operator, Tensor
-from micronets_gen.operators import Problem, layer
+from micronets_gen.operators import Problem, layer_title, operator_specs
 
 FULL_INTEGER = (
     "convert with full-integer quantisation (a representative dataset, and inference_input_type = "
@@ -17,11 +17,12 @@ CONVERT_AGAIN = "convert the model again with a current TensorFlow; a converter 
 
 def require(ok: bool, op: Operator, reason: str, remedy: str) -> list[Problem]:
     """Return one problem unless ``ok``; for ``check`` functions."""
-    return [] if ok else [Problem(layer(op), reason, remedy)]
+    return [] if ok else [Problem(layer_title(op), reason, remedy)]
 
 
-def require_arity(graph: Graph, op: Operator, inputs: int) -> list[Problem]:
-    """Check the number of inputs, all present, and that there is one output."""
+def require_arity(graph: Graph, op: Operator) -> list[Problem]:
+    """Check that the operator has every input of its schema, no other, and one output."""
+    inputs = len(operator_specs()[op.kind].schema.inputs)
     present = all(graph.operand(op, i) is not None for i in range(len(op.inputs)))
     return require(
         len(op.inputs) == inputs and len(op.outputs) == 1 and present,

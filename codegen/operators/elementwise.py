@@ -173,7 +173,7 @@ def broadcast_dimensions(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[i
 
 
 def _check_extremum(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 2)
+    problems = require_arity(graph, op)
     if problems:
         return problems
     tensors = [graph.tensor(i) for i in (*op.inputs, *op.outputs)]
@@ -181,7 +181,7 @@ def _check_extremum(graph: Graph, op: Operator) -> list[Problem]:
 
 
 def _check_arithmetic(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 2)
+    problems = require_arity(graph, op)
     if problems:
         return problems
     assert isinstance(op.options, BinaryOptions)

@@ -73,7 +73,7 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 1)
+    problems = require_arity(graph, op)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])

@@ -76,7 +76,7 @@ def _evaluate_dequantize(graph: Graph, op: Operator, values: Sequence[Array | No
 
 
 def _check_quantize(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _QUANTIZE_PAIRS)
+    problems = require_arity(graph, op) or require_type_pair(graph, op, _QUANTIZE_PAIRS)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
@@ -84,7 +84,7 @@ def _check_quantize(graph: Graph, op: Operator) -> list[Problem]:
 
 
 def _check_dequantize(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _DEQUANTIZE_PAIRS)
+    problems = require_arity(graph, op) or require_type_pair(graph, op, _DEQUANTIZE_PAIRS)
     return problems or require_one_scale(op, [graph.tensor(op.inputs[0])]) + require_same_shape(graph, op)
 
 

@@ -148,7 +148,7 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
 
 
 def _check(graph: Graph, op: Operator) -> list[Problem]:
-    problems = require_arity(graph, op, 1) or require_type_pair(graph, op, _PAIRS)
+    problems = require_arity(graph, op) or require_type_pair(graph, op, _PAIRS)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator
-from micronets_gen.operators import Problem, layer, operator_specs
+from micronets_gen.operators import Problem, layer_title, operator_specs
 
 __all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model"]
 
@@ -87,7 +87,7 @@ def _check(graph: Graph, op: Operator) -> tuple[Problem, ...]:
     if spec is None:
         return (
             Problem(
-                layer(op),
+                layer_title(op),
                 "the operator is not supported",
                 "replace the layer; supported are " + ", ".join(operator_specs()),
             ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from micronets_gen.boards.board import Board
 from micronets_gen.model.graph import Graph
-from micronets_gen.operators import Problem, layer
+from micronets_gen.operators import Problem, layer_title
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.footprint import Footprint
@@ -31,7 +31,7 @@ class AotRuntime:
         """Return the uses of operators that have no exact meaning here, or no kernel."""
         return check_model(graph) or tuple(
             Problem(
-                layer(op),
+                layer_title(op),
                 f"aot has no kernel for it: {LOWERINGS.why_not(op.kind) or 'nobody wrote one'}",
                 "build with --runtime tflm",
             )

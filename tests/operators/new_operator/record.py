@@ -24,7 +24,7 @@ from micronets_gen.operators.conditions import (
 
 def check(graph: Graph, op: Operator) -> Iterable[Problem]:
     """int8, with one quantisation on both sides."""
-    problems = require_arity(graph, op, 1)
+    problems = require_arity(graph, op)
     if problems:
         return problems
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
