@@ -31,17 +31,13 @@ import numpy as np
 
 from micronets_gen.errors import ModelError, UsageError
 from micronets_gen.model.graph import Array, DType, Graph, Operator, Quantization, Tensor
-from micronets_gen.model.naming import identifier, label, layer_name, unique_names
+from micronets_gen.model.naming import identifier, layer_name, unique_names
 from micronets_gen.model.schema import DAMAGED, OperatorSchema
-from micronets_gen.model.tflite_file import MAX_FILE_BYTES, RawModel, RawTensor, load
+from micronets_gen.model.tflite_file import MAX_FILE_BYTES, OMITTED, FileTensor, TfliteFile, load
 
 MAX_TENSOR_BYTES = 64 << 20
 """A larger tensor fits no Cortex-M board; the bound keeps a damaged shape from claiming all memory."""
 
-_TYPE_NAMES = """
-    FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 RESOURCE
-    VARIANT UINT32 UINT16 INT4 BFLOAT16
-    """.split()  # noqa: SIM905
 _DTYPES = {d.name: d for d in DType}
 _FLOATS = frozenset({"FLOAT32", "FLOAT16", "FLOAT64", "BFLOAT16"})
 _QUANTIZED = frozenset({"INT8", "INT16", "UINT8", "INT4"})
@@ -59,7 +55,6 @@ _HINTS = {
     "SPACE_TO_BATCH_ND": _DILATION,
     "BATCH_TO_SPACE_ND": _DILATION,
 }
-_CUSTOM = 32
 # Keeps ratios of scales within single precision. Weights that are all 0 may have a scale near 0.
 _LARGEST_SCALE = 1e30
 
@@ -123,23 +118,21 @@ def read_graph(data: bytes, name: str, schemas: Mapping[str, OperatorSchema]) ->
 class _Model:
     """The checks, in the order in which a person wants to hear of problems."""
 
-    def __init__(self, raw: RawModel, file: str, schemas: Mapping[str, OperatorSchema]) -> None:
-        self.raw = raw
+    def __init__(self, content: TfliteFile, file: str, schemas: Mapping[str, OperatorSchema]) -> None:
+        self.content = content
+        self.raw = raw = content.main
         self.file = file
         self.schemas = schemas
-        self.check_indices()
-        self.kinds = tuple(self.kind(op.code) for op in raw.operators)
+        self.check_ends()
+        self.kinds = tuple(op.kind for op in raw.operators)
         self.names = unique_names(
-            layer_name(kind, label(raw.tensors[op.outputs[0]].name))
-            for kind, op in zip(self.kinds, raw.operators, strict=True)
+            layer_name(op.kind, raw.tensors[op.outputs[0]].name) for op in raw.operators
         )
-        self.types = tuple(_type_name(t.type) for t in raw.tensors)
+        self.types = tuple(t.type for t in raw.tensors)
         self.used = {t for op in raw.operators for t in (*op.inputs, *op.outputs) if t >= 0}
         self.used.update(raw.inputs)
         self.used.update(raw.outputs)
-        self.constants = {
-            t for t in self.used if raw.buffers[raw.tensors[t].buffer].size or 0 in raw.tensors[t].shape
-        }
+        self.constants = {t for t in self.used if raw.tensors[t].is_stored or 0 in raw.tensors[t].shape}
 
     def graph(self, data: bytes) -> Graph:
         self.check_float_only()
@@ -156,7 +149,7 @@ class _Model:
             used.update(t for t in (*op.inputs, *op.outputs) if t >= 0)
         arrays: dict[tuple[int, DType], Array] = {}
         tensors = tuple(
-            self.tensor(i, shapes, arrays) if i in used else Tensor(i, label(raw.name), (0,), DType.UINT8)
+            self.tensor(i, shapes, arrays) if i in used else Tensor(i, raw.name, (0,), DType.UINT8)
             for i, raw in enumerate(self.raw.tensors)
         )
         return Graph(
@@ -167,8 +160,8 @@ class _Model:
             outputs=self.raw.outputs,
             sha256=hashlib.sha256(data).hexdigest(),
             file_bytes=len(data),
-            description=label(self.raw.description),
-            metadata=tuple(sorted(label(name) for name in self.raw.metadata)),
+            description=self.content.description,
+            metadata=tuple(sorted(entry.name for entry in self.content.metadata)),
             file=bytes(data),
         )
 
@@ -178,49 +171,23 @@ class _Model:
         return f"{self.file}: {self.names[i]} ({self.kinds[i]})"
 
     def tensor_title(self, t: int) -> str:
-        return f"{self.file}: tensor {t} ({label(self.raw.tensors[t].name) or 'without a name'})"
+        return f"{self.file}: tensor {t} ({self.raw.tensors[t].name or 'without a name'})"
 
     # Structure.
 
-    def check_indices(self) -> None:
+    def check_ends(self) -> None:
         raw = self.raw
         if not raw.operators:
             raise ModelError("the model has no operators", where=self.file, remedy=DAMAGED)
         for what, indices in (("input", raw.inputs), ("output", raw.outputs)):
             if not indices:
                 raise ModelError(f"the model has no {what}s", where=self.file, remedy=DAMAGED)
-            self.check_range(f"model {what}", indices, len(raw.tensors), "tensor")
             if len(set(indices)) != len(indices):
                 raise ModelError(
                     f"two of the model's {what}s are the same tensor",
                     where=self.file,
                     remedy=f"remove the duplicate {what} from the model",
                 )
-        for i, op in enumerate(raw.operators):
-            self.check_range(f"operator {i}", (op.code,), len(raw.codes), "operator code")
-            self.check_range(f"operator {i}", (t for t in op.inputs if t != -1), len(raw.tensors), "tensor")
-            self.check_range(f"operator {i}", op.outputs, len(raw.tensors), "tensor")
-            if not op.outputs:
-                raise ModelError(f"operator {i} has no outputs", where=self.file, remedy=DAMAGED)
-        for i, tensor in enumerate(raw.tensors):
-            self.check_range(f"tensor {i}", (tensor.buffer,), len(raw.buffers), "buffer")
-
-    def check_range(self, who: str, indices: Iterable[int], count: int, what: str) -> None:
-        for index in indices:
-            if not 0 <= index < count:
-                raise ModelError(
-                    f"{who} refers to {what} {index}, and there are {count}",
-                    where=self.file,
-                    remedy=DAMAGED,
-                )
-
-    def kind(self, code: int) -> str:
-        from tflite.utils import BUILTIN_OPCODE2NAME
-
-        entry = self.raw.codes[code]
-        if entry.builtin == _CUSTOM:
-            return f"CUSTOM:{label(entry.custom) or 'without a name'}"
-        return str(BUILTIN_OPCODE2NAME.get(entry.builtin, f"BUILTIN_{entry.builtin}"))
 
     def check_topology(self) -> None:
         inputs = set(self.raw.inputs)
@@ -257,9 +224,9 @@ class _Model:
     def check_inputs(self, i: int, ready: set[int]) -> None:
         schema = self.schemas.get(self.kinds[i])
         for position, t in enumerate(self.raw.operators[i].inputs):
-            if t == -1 and not (schema and schema.may_omit(position)):
+            if t == OMITTED and not (schema and schema.may_omit(position)):
                 raise ModelError(f"its input {position} is missing", where=self.layer(i), remedy=DAMAGED)
-            if t != -1 and t not in ready:
+            if t != OMITTED and t not in ready:
                 raise ModelError(
                     f"it reads tensor {t}, which no earlier operator writes",
                     where=self.layer(i),
@@ -497,7 +464,7 @@ class _Model:
                 remedy="make the state an input and an output of the model",
             )
         tensor = Tensor(
-            t, label(raw.name), raw.shape, dtype, self.quantization(t, dtype), self.data(t, dtype, arrays)
+            t, raw.name, raw.shape, dtype, self.quantization(t, dtype), self.data(t, dtype, arrays)
         )
         if t in shapes:
             data = np.array(shapes[t], dtype=np.int32)
@@ -520,7 +487,7 @@ class _Model:
         if t not in self.constants:
             return None
         raw = self.raw.tensors[t]
-        content = self.raw.buffers[raw.buffer]
+        content = raw.content
         needed = prod(raw.shape) * dtype.size
         if content.nbytes != needed:
             raise ModelError(
@@ -546,7 +513,7 @@ class _Model:
         several = len(raw.scale) > 1
         return Quantization(raw.scale, raw.zero_point, _axis(raw) if several else 0)
 
-    def quantization_problems(self, t: int, raw: RawTensor, dtype: DType) -> Iterator[str]:
+    def quantization_problems(self, t: int, raw: FileTensor, dtype: DType) -> Iterator[str]:
         if dtype not in _INTEGERS:
             return
         scales, zero_points = raw.scale, raw.zero_point
@@ -582,7 +549,7 @@ class _Model:
             yield Operator(
                 index=index,
                 kind=kind,
-                version=self.raw.codes[raw.code].version,
+                version=raw.version,
                 inputs=raw.inputs,
                 outputs=raw.outputs,
                 options=self.schemas[kind].read_options(kind, raw.options_type, options, self.layer(i)),
@@ -590,13 +557,9 @@ class _Model:
             )
 
 
-def _axis(raw: RawTensor) -> int:
+def _axis(raw: FileTensor) -> int:
     """Return the dimension of per-channel scales; old converters gave a bias the dimension of its weights."""
     return 0 if len(raw.shape) == 1 else raw.quantized_dimension
-
-
-def _type_name(code: int) -> str:
-    return _TYPE_NAMES[code] if 0 <= code < len(_TYPE_NAMES) else f"TYPE_{code}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

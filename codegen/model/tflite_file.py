@@ -1,24 +1,30 @@
-"""The flatbuffer of a ``.tflite`` file as plain values, with every length checked before anything is read.
+"""The flatbuffer of a ``.tflite`` file as plain values: the one place that reads one.
 
-Nothing here knows what a model may contain; :mod:`micronets_gen.model.reader` decides that. Reading costs time and
-memory proportional to the file's size, whatever its bytes: each element read is charged to a budget, so that offsets
-which make a thousand vectors share the same bytes end in an error.
+Every length is checked before anything is read, and every index before anything is returned: what a tensor, an
+operator or a piece of metadata refers to is there. Nothing here knows what a model may contain;
+:mod:`micronets_gen.model.reader` decides that. Reading costs time and memory proportional to the file's size, whatever
+its bytes: each element read is charged to a budget, so that offsets which make a thousand vectors share the same bytes
+end in an error.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from inspect import isfunction, signature
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.errors import ModelError
+from micronets_gen.model.naming import label
+from micronets_gen.model.schema import DAMAGED
 
+_T = TypeVar("_T")
 Bytes = npt.NDArray[np.uint8]
 Fields = tuple[tuple[str, Any], ...]
 
@@ -42,24 +48,29 @@ _DAMAGE = (
 _REMEDY = "copy the file again and compare its size with the original's, or convert the model again"
 
 
-@dataclass(frozen=True)
-class RawCode:
-    """An entry of the operator table; ``builtin`` is the larger of the two code fields."""
-
-    builtin: int
-    custom: bytes | None
-    version: int
+OMITTED = -1
+"""Index of an input that an operator does without."""
 
 
-@dataclass(frozen=True)
-class RawTensor:
-    """A tensor as the file states it; ``type`` and ``buffer`` are not checked."""
+@dataclass(frozen=True, eq=False)
+class FileTensor:
+    """A tensor as the file states it.
 
-    name: bytes | None
+    Attributes:
+        name: As :func:`micronets_gen.model.naming.label` writes it; empty where it has none.
+        shape: Extents, which may be negative.
+        signature: The shape with -1 for open extents; empty where the file states none.
+        type: The schema's name, for example ``INT8``; ``TYPE_99`` for a number that the schema lacks.
+        buffer: Index of its buffer: tensors may share one.
+        content: What the buffer holds, read-only uint8; empty where that is computed.
+    """
+
+    name: str
     shape: tuple[int, ...]
     signature: tuple[int, ...]
-    type: int
+    type: str
     buffer: int
+    content: Bytes
     is_variable: bool
     is_sparse: bool
     scale: tuple[float, ...]
@@ -67,47 +78,74 @@ class RawTensor:
     quantized_dimension: int
     details_type: int
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the file holds its values."""
+        return self.content.size > 0
+
 
 @dataclass(frozen=True)
-class RawOperator:
+class FileOperator:
     """An operator as the file states it.
 
     Attributes:
+        kind: The schema's name, for example ``CONV_2D``; ``CUSTOM:name`` for a custom one, ``BUILTIN_999`` for a
+            number that the schema lacks.
+        inputs: Indices of tensors, or :data:`OMITTED`.
+        outputs: Indices of tensors, at least one.
         options_type: Name of the options table; empty where there is none.
         options: Fields and values of the options table, but for vectors; ``None`` without a table.
     """
 
-    code: int
+    kind: str
+    version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options_type: str
     options: Fields | None
 
 
-@dataclass(frozen=True, eq=False)
-class RawModel:
-    """A file. ``tensors``, ``operators``, ``inputs`` and ``outputs`` are those of the first subgraph."""
+@dataclass(frozen=True)
+class Subgraph:
+    """Tensors, operators in the order of the file, and which of the tensors are inputs and outputs."""
 
-    codes: tuple[RawCode, ...]
-    tensors: tuple[RawTensor, ...]
-    operators: tuple[RawOperator, ...]
+    tensors: tuple[FileTensor, ...]
+    operators: tuple[FileOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    buffers: tuple[Bytes, ...]
-    subgraphs: int
-    description: bytes | None
-    metadata: tuple[bytes, ...]
 
 
-def load(data: bytes, file: str) -> RawModel:
-    """Parse the flatbuffer.
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """A named buffer; the name as :func:`micronets_gen.model.naming.label` writes it."""
+
+    name: str
+    content: Bytes
+
+
+@dataclass(frozen=True)
+class TfliteFile:
+    """A file; execution begins with the first of its subgraphs, of which there is at least one."""
+
+    subgraphs: tuple[Subgraph, ...]
+    metadata: tuple[Metadata, ...]
+    description: str
+
+    @property
+    def main(self) -> Subgraph:
+        """The subgraph that is executed."""
+        return self.subgraphs[0]
+
+
+def load(data: bytes, file: str) -> TfliteFile:
+    """Read the flatbuffer.
 
     Args:
         data: The file's bytes.
         file: Its name, for messages.
 
     Raises:
-        ModelError: not a ``.tflite`` file, truncated, or damaged.
+        ModelError: not a ``.tflite`` file, truncated, or damaged; or something in it refers to what is not there.
     """
     if not data:
         raise ModelError("the file is empty", where=file, remedy=_REMEDY)
@@ -126,7 +164,9 @@ def load(data: bytes, file: str) -> RawModel:
         )
     loader = _Loader(data)
     try:
-        return loader.model()
+        return loader.file()
+    except _ReferenceError as error:
+        raise ModelError(str(error), where=file, remedy=DAMAGED) from None
     except _DAMAGE as error:
         raise ModelError(
             "the file is truncated or damaged",
@@ -157,6 +197,10 @@ class _DamageError(ValueError):
     """A length or index that the file cannot hold; the message says which."""
 
 
+class _ReferenceError(Exception):
+    """An index of something that is not there; the message says who refers to what."""
+
+
 class _Loader:
     """One pass over the tables; ``at`` says where it is."""
 
@@ -165,63 +209,66 @@ class _Loader:
         self.at = "the header"
         self.budget = 2 * len(data) + 4096
 
-    def model(self) -> RawModel:
+    def file(self) -> TfliteFile:
         from tflite.Model import Model
 
         model = Model.GetRootAs(self.data)
         self.at = "the operator codes"
-        codes = tuple(
-            self.code(model.OperatorCodes(i)) for i in self.entries(model.OperatorCodesLength(), 12)
-        )
+        codes = [self.code(model.OperatorCodes(i)) for i in self.entries(model.OperatorCodesLength(), 12)]
         self.at = "the metadata"
-        metadata = tuple(
-            self.spend(model.Metadata(i).Name() or b"") for i in self.entries(model.MetadataLength(), 12)
-        )
-        description = self.spend(model.Description() or b"")
+        entries = [model.Metadata(i) for i in self.entries(model.MetadataLength(), 12)]
+        described = [(self.text(entry.Name()), entry.Buffer()) for entry in entries]
+        description = self.text(model.Description())
         buffers = []
         for i in self.entries(model.BuffersLength(), 8):
             self.at = f"buffer {i}"
             buffers.append(self.buffer(model.Buffers(i)))
         self.at = "the subgraphs"
-        subgraphs = model.SubgraphsLength()
-        if subgraphs == 0:
+        if model.SubgraphsLength() == 0:
             raise _DamageError("there is no subgraph")
-        graph = model.Subgraphs(0)
+        graphs = self.entries(model.SubgraphsLength(), 16)
+        return TfliteFile(
+            subgraphs=tuple(self.subgraph(model.Subgraphs(i), i, codes, buffers) for i in graphs),
+            metadata=tuple(
+                Metadata(name, _at(buffers, buffer, f"metadata {name}", "buffer"))
+                for name, buffer in described
+            ),
+            description=description,
+        )
+
+    def subgraph(
+        self, graph: Any, number: int, codes: Sequence[tuple[str, int]], buffers: Sequence[Bytes]
+    ) -> Subgraph:
+        place = f" of subgraph {number}" if number else ""
         inputs, outputs = self.integers(graph.InputsAsNumpy()), self.integers(graph.OutputsAsNumpy())
         tensors = []
         for i in self.entries(graph.TensorsLength(), 16):
-            self.at = f"tensor {i}"
-            tensors.append(self.tensor(graph.Tensors(i)))
+            self.at = f"tensor {i}{place}"
+            tensors.append(self.tensor(graph.Tensors(i), buffers))
         operators = []
         for i in self.entries(graph.OperatorsLength(), 16):
-            self.at = f"operator {i}"
-            operators.append(self.operator(graph.Operators(i)))
-        return RawModel(
-            codes=codes,
-            tensors=tuple(tensors),
-            operators=tuple(operators),
-            inputs=inputs,
-            outputs=outputs,
-            buffers=tuple(buffers),
-            subgraphs=subgraphs,
-            description=description,
-            metadata=metadata,
-        )
+            self.at = f"operator {i}{place}"
+            operators.append(self.operator(graph.Operators(i), codes, len(tensors)))
+        _check(f"model input{place}", inputs, len(tensors), "tensor")
+        _check(f"model output{place}", outputs, len(tensors), "tensor")
+        return Subgraph(tuple(tensors), tuple(operators), inputs, outputs)
 
-    def code(self, code: Any) -> RawCode:
+    def code(self, code: Any) -> tuple[str, int]:
+        """Return kind and version; the larger of the two code fields counts."""
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        custom = code.CustomCode()
-        return RawCode(builtin, self.spend(custom) if custom else None, code.Version())
+        custom = self.text(code.CustomCode())
+        name = _names("BuiltinOperator").get(builtin, f"BUILTIN_{builtin}")
+        return f"CUSTOM:{custom or 'without a name'}" if name == "CUSTOM" else name, code.Version()
 
-    def tensor(self, tensor: Any) -> RawTensor:
+    def tensor(self, tensor: Any, buffers: Sequence[Bytes]) -> FileTensor:
         quantization = tensor.Quantization()
-        name = tensor.Name()
-        return RawTensor(
-            name=self.spend(name) if name else None,
+        return FileTensor(
+            name=self.text(tensor.Name()),
             shape=self.rank(self.integers(tensor.ShapeAsNumpy())),
             signature=self.rank(self.integers(tensor.ShapeSignatureAsNumpy())),
-            type=tensor.Type(),
+            type=_names("TensorType").get(tensor.Type(), f"TYPE_{tensor.Type()}"),
             buffer=tensor.Buffer(),
+            content=_at(buffers, tensor.Buffer(), self.at, "buffer"),
             is_variable=bool(tensor.IsVariable()),
             is_sparse=tensor.Sparsity() is not None,
             scale=self.numbers(quantization.ScaleAsNumpy()) if quantization else (),
@@ -230,14 +277,22 @@ class _Loader:
             details_type=quantization.DetailsType() if quantization else 0,
         )
 
-    def operator(self, operator: Any) -> RawOperator:
-        name = _option_names().get(operator.BuiltinOptionsType(), "unknown")
-        return RawOperator(
-            code=operator.OpcodeIndex(),
-            inputs=self.integers(operator.InputsAsNumpy()),
-            outputs=self.integers(operator.OutputsAsNumpy()),
-            options_type="" if name == "NONE" else name,
-            options=self.options(name, operator.BuiltinOptions()),
+    def operator(self, operator: Any, codes: Sequence[tuple[str, int]], tensors: int) -> FileOperator:
+        who = self.at
+        kind, version = _at(codes, operator.OpcodeIndex(), who, "operator code")
+        inputs, outputs = self.integers(operator.InputsAsNumpy()), self.integers(operator.OutputsAsNumpy())
+        _check(who, (t for t in inputs if t != OMITTED), tensors, "tensor")
+        _check(who, outputs, tensors, "tensor")
+        if not outputs:
+            raise _ReferenceError(f"{who} has no outputs")
+        table = _names("BuiltinOptions").get(operator.BuiltinOptionsType(), "unknown")
+        return FileOperator(
+            kind=kind,
+            version=version,
+            inputs=inputs,
+            outputs=outputs,
+            options_type="" if table == "NONE" else table,
+            options=self.options(table, operator.BuiltinOptions()),
         )
 
     def options(self, name: str, table: Any) -> Fields | None:
@@ -248,7 +303,7 @@ class _Loader:
         values = tuple((field, getattr(options, field)()) for field in _option_fields(name))
         for _, value in values:
             if isinstance(value, bytes):
-                self.spend(value)
+                self.charge(len(value))
         return values
 
     def buffer(self, buffer: Any) -> Bytes:
@@ -285,9 +340,9 @@ class _Loader:
             raise _DamageError(f"a shape of {len(shape):,} dimensions")
         return shape
 
-    def spend(self, text: bytes) -> bytes:
-        self.charge(len(text))
-        return text
+    def text(self, raw: bytes | None) -> str:
+        self.charge(len(raw or b""))
+        return label(raw)
 
     def charge(self, amount: int) -> None:
         self.budget -= amount
@@ -300,11 +355,22 @@ def _vector(vector: Any, dtype: Any) -> npt.NDArray[Any]:
     return vector if isinstance(vector, np.ndarray) else np.empty(0, dtype)
 
 
-@cache
-def _option_names() -> dict[int, str]:
-    from tflite.BuiltinOptions import BuiltinOptions
+def _at(values: Sequence[_T], index: int, who: str, what: str) -> _T:
+    _check(who, (index,), len(values), what)
+    return values[index]
 
-    return {value: name for name, value in vars(BuiltinOptions).items() if isinstance(value, int)}
+
+def _check(who: str, indices: Iterable[int], count: int, what: str) -> None:
+    for index in indices:
+        if not 0 <= index < count:
+            raise _ReferenceError(f"{who} refers to {what} {index}, and there are {count}")
+
+
+@cache
+def _names(enumeration: str) -> dict[int, str]:
+    """Return the names of an enumeration of the schema by number."""
+    values = vars(getattr(import_module(f"tflite.{enumeration}"), enumeration))
+    return {value: name for name, value in values.items() if isinstance(value, int)}
 
 
 @cache

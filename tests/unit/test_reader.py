@@ -569,6 +569,26 @@ def graph(**values: Any) -> Callable[[Any], None]:
     return edit
 
 
+def metadata(name: bytes, buffer: int) -> Callable[[Any], None]:
+    def edit(model: Any) -> None:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name, buffer
+        model.metadata = [entry]
+
+    return edit
+
+
+def second_subgraph(**values: Any) -> Callable[[Any], None]:
+    def edit(model: Any) -> None:
+        extra = schema.SubGraphT()
+        extra.tensors, extra.operators = [], []
+        for name, value in values.items():
+            setattr(extra, name, value)
+        model.subgraphs.append(extra)
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
@@ -592,6 +612,9 @@ def graph(**values: Any) -> Callable[[Any], None]:
         (operator(1, outputs=[1]), "m.tflite: t1 (FULLY_CONNECTED): it writes tensor 1, which is constant"),
         (operator(0, opcodeIndex=9), "m.tflite: operator 0 refers to operator code 9, and there are 3"),
         (change(0, buffer=77), "m.tflite: tensor 0 refers to buffer 77, and there are 4"),
+        (metadata(b"min_runtime_version", 78),
+         "m.tflite: metadata min_runtime_version refers to buffer 78, and there are 4"),
+        (second_subgraph(inputs=[9]), "m.tflite: model input of subgraph 1 refers to tensor 9, and there are 0"),
         (change(1, shape=[3, 3, 3, 3]),
          "m.tflite: tensor 1 (t1): it holds 54 bytes; its shape 3x3x3x3 of int8 needs 81"),
         (change(3, isVariable=True), "the model keeps state between inferences in a variable tensor"),

@@ -6,15 +6,9 @@ arithmetic of shapes); the interpreter does not, so its operators are read from 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import TypeVar
 
-from micronets_gen.errors import ModelError
-from micronets_gen.model.tflite_file import RawModel, RawTensor, load
-
-_T = TypeVar("_T")
+from micronets_gen.model.tflite_file import OMITTED, FileOperator, FileTensor, Subgraph, load
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,8 @@ class Signature:
 
 def scan_signatures(data: bytes, file: str) -> tuple[Signature, ...]:
     """Return the operators of the first subgraph with their tensors; as :func:`scan_operators`."""
-    return _scan(data, file, _signature)
+    graph = load(data, file).main
+    return tuple(_signature(graph, operator) for operator in graph.operators)
 
 
 def scan_operators(data: bytes, file: str) -> tuple[OperatorUse, ...]:
@@ -77,66 +72,32 @@ def scan_operators(data: bytes, file: str) -> tuple[OperatorUse, ...]:
     Raises:
         ModelError: no ``.tflite`` file, or a damaged one.
     """
-    return _scan(data, file, _use)
+    graph = load(data, file).main
+    return tuple(_use(graph, operator) for operator in graph.operators)
 
 
-def _scan(data: bytes, file: str, read: Callable[[RawModel, int], _T]) -> tuple[_T, ...]:
-    model = load(data, file)
-    try:
-        return tuple(read(model, i) for i in range(len(model.operators)))
-    except (IndexError, KeyError) as error:
-        raise ModelError(
-            "an operator refers to something that is not in the file",
-            where=file,
-            why=f"no {error}",
-            remedy="convert the model again",
-        ) from None
-
-
-def _use(model: RawModel, index: int) -> OperatorUse:
-    operator = model.operators[index]
-    operands = [model.tensors[i] for i in operator.inputs if i >= 0]
-    inputs = [t for t in operands if not _is_constant(model, t)]
-    weights = [t for t in operands if _is_constant(model, t) and t.scale]
+def _use(graph: Subgraph, operator: FileOperator) -> OperatorUse:
+    operands = [graph.tensors[i] for i in operator.inputs if i != OMITTED]
+    inputs = [t for t in operands if not t.is_stored]
+    weights = [t for t in operands if t.is_stored and t.scale]
     return OperatorUse(
-        kind=_builtin_names()[model.codes[operator.code].builtin],
-        input=_type_names()[inputs[0].type] if inputs else "",
-        weights=_type_names()[weights[0].type] if weights else "",
-        output=_type_names()[model.tensors[operator.outputs[0]].type],
+        kind=operator.kind,
+        input=inputs[0].type if inputs else "",
+        weights=weights[0].type if weights else "",
+        output=graph.tensors[operator.outputs[0]].type,
         result=operator.outputs[0],
     )
 
 
-def _signature(model: RawModel, index: int) -> Signature:
-    operator = model.operators[index]
-    first = model.tensors[operator.outputs[0]]
+def _signature(graph: Subgraph, operator: FileOperator) -> Signature:
     return Signature(
-        kind=_builtin_names()[model.codes[operator.code].builtin],
-        inputs=tuple(_operand(model, i) if i >= 0 else None for i in operator.inputs),
-        outputs=tuple(_operand(model, i) for i in operator.outputs),
+        kind=operator.kind,
+        inputs=tuple(_operand(graph.tensors[i]) if i != OMITTED else None for i in operator.inputs),
+        outputs=tuple(_operand(graph.tensors[i]) for i in operator.outputs),
         result=operator.outputs[0],
-        name=(first.name or b"").decode("utf-8", "replace"),
+        name=graph.tensors[operator.outputs[0]].name,
     )
 
 
-def _operand(model: RawModel, index: int) -> Operand:
-    tensor = model.tensors[index]
-    return Operand(_type_names()[tensor.type], len(tensor.shape), _is_constant(model, tensor))
-
-
-def _is_constant(model: RawModel, tensor: RawTensor) -> bool:
-    return len(model.buffers[tensor.buffer]) > 0
-
-
-@cache
-def _builtin_names() -> dict[int, str]:
-    from tflite.BuiltinOperator import BuiltinOperator
-
-    return {value: name for name, value in vars(BuiltinOperator).items() if isinstance(value, int)}
-
-
-@cache
-def _type_names() -> dict[int, str]:
-    from tflite.TensorType import TensorType
-
-    return {value: name for name, value in vars(TensorType).items() if isinstance(value, int)}
+def _operand(tensor: FileTensor) -> Operand:
+    return Operand(tensor.type, len(tensor.shape), tensor.is_stored)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import StrEnum
 from math import prod
 
 from micronets_gen.errors import ModelError
-from micronets_gen.model.tflite_file import RawModel, RawOperator, RawTensor, load
+from micronets_gen.model.tflite_file import FileTensor, TfliteFile, load
 
 ONLINE = -1
 """Offset in an offline plan of a tensor that TFLM is to place itself."""
@@ -22,21 +22,26 @@ PLAN_METADATA = b"OfflineMemoryAllocation"
 _PLAN_HEADER = 3
 
 
-class Type(IntEnum):
+class Type(StrEnum):
     """The schema's tensor types that the allocation rules tell apart."""
 
-    FLOAT32 = 0
-    INT32 = 2
-    UINT8 = 3
-    INT64 = 4
-    BOOL = 6
-    INT16 = 7
-    INT8 = 9
-    INT4 = 17
+    FLOAT32 = "FLOAT32"
+    INT32 = "INT32"
+    UINT8 = "UINT8"
+    INT64 = "INT64"
+    BOOL = "BOOL"
+    INT16 = "INT16"
+    INT8 = "INT8"
+    INT4 = "INT4"
 
 
-_ELEMENT_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 8: 8, 9: 1, 10: 8, 11: 16, 12: 8, 13: 4, 15: 4,
-                  16: 2, 17: 1, 18: 2}  # fmt: skip
+_ELEMENT_BYTES = {
+    **dict.fromkeys(("BOOL", "INT4", "INT8", "UINT8"), 1),
+    **dict.fromkeys(("BFLOAT16", "FLOAT16", "INT16", "UINT16"), 2),
+    **dict.fromkeys(("FLOAT32", "INT32", "RESOURCE", "UINT32"), 4),
+    **dict.fromkeys(("COMPLEX64", "FLOAT64", "INT64", "UINT64"), 8),
+    "COMPLEX128": 16,
+}
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,14 @@ class Tensor:
     """A tensor.
 
     Attributes:
-        type: The schema's number (:class:`Type`).
+        type: The schema's name (:class:`Type`).
         constant: Whether the file holds its values.
         variable: Whether it keeps its value between inferences.
         channels: Scales of its quantisation as TFLM copies them; 0 where it sees none.
     """
 
     shape: tuple[int, ...]
-    type: int
+    type: str
     constant: bool
     variable: bool
     channels: int
@@ -108,57 +113,51 @@ def read_model(data: bytes, file: str) -> Model:
     Raises:
         ModelError: the bytes are no ``.tflite`` file, or it has several subgraphs.
     """
-    raw = load(data, file)
-    if raw.subgraphs != 1:
+    content = load(data, file)
+    if len(content.subgraphs) != 1:
         raise ModelError(
-            f"the file has {raw.subgraphs} subgraphs; the arena is laid out for one",
+            f"the file has {len(content.subgraphs)} subgraphs; the arena is laid out for one",
             where=file,
             remedy="convert a model without control flow",
         )
+    graph = content.main
     return Model(
-        tensors=tuple(_tensor(t, raw) for t in raw.tensors),
-        nodes=tuple(_node(i, op, raw) for i, op in enumerate(raw.operators)),
-        inputs=raw.inputs,
-        outputs=raw.outputs,
-        offsets=_plan(data, raw),
+        tensors=tuple(map(_tensor, graph.tensors)),
+        nodes=tuple(
+            Node(i, op.kind, op.inputs, op.outputs, dict(op.options or ()))
+            for i, op in enumerate(graph.operators)
+        ),
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        offsets=_plan(content),
     )
 
 
-def _tensor(tensor: RawTensor, raw: RawModel) -> Tensor:
+def _tensor(tensor: FileTensor) -> Tensor:
     quantized = tensor.scale and tensor.zero_point
     return Tensor(
         tensor.shape,
         tensor.type,
-        constant=raw.buffers[tensor.buffer].size > 0,
+        constant=tensor.is_stored,
         variable=tensor.is_variable,
         channels=len(tensor.scale) if quantized else 0,
     )
 
 
-def _node(index: int, op: RawOperator, raw: RawModel) -> Node:
-    from tflite.utils import BUILTIN_OPCODE2NAME
-
-    builtin = raw.codes[op.code].builtin
-    kind = str(BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}"))
-    return Node(index, kind, op.inputs, op.outputs, dict(op.options or ()))
-
-
-def _plan(data: bytes, raw: RawModel) -> tuple[int, ...] | None:
+def _plan(content: TfliteFile) -> tuple[int, ...] | None:
     """Return the offline plan; of several, TFLM takes the last."""
-    from tflite.Model import Model as Table
-
-    table = Table.GetRootAs(data)
+    tensors = len(content.main.tensors)
     found = None
-    for position, name in enumerate(raw.metadata):
-        if name == PLAN_METADATA:
-            words = raw.buffers[table.Metadata(position).Buffer()].tobytes()
+    for entry in content.metadata:
+        if entry.name == PLAN_METADATA.decode():
+            words = entry.content.tobytes()
             count = len(words) // 4
             values = struct.unpack(f"<{count}i", words[: 4 * count])
-            found = values[_PLAN_HEADER : _PLAN_HEADER + len(raw.tensors)]
-            if count < _PLAN_HEADER or values[2] != len(raw.tensors) or len(found) != len(raw.tensors):
+            found = values[_PLAN_HEADER : _PLAN_HEADER + tensors]
+            if count < _PLAN_HEADER or values[2] != tensors or len(found) != tensors:
                 raise ModelError(
                     "the offline memory plan in the file is not one for its tensors",
-                    where=PLAN_METADATA.decode(),
+                    where=entry.name,
                     remedy="remove the metadata, or convert the model again",
                 )
     return found
