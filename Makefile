@@ -1,9 +1,10 @@
 # make demo   install what is missing, build the default model for a board, run its image, print the report
 # make test   install what is missing, run the whole suite
+# make quick  run the tests that need nothing but Python
 BOARD ?= nucleo_f746zg
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test quick lint clean
 
 demo:
 	@tools/setup.sh demo
@@ -14,6 +15,10 @@ test:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory lint
 	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
+
+quick:
+	@tools/setup.sh quick
+	@.venv/bin/python -m pytest -n auto -m quick $(PYTEST_ARGS)
 
 lint:
 	@.venv/bin/ruff check .

@@ -2,6 +2,7 @@
 # Installs what is missing: system packages (Debian, Ubuntu), a virtual environment in .venv, the package.
 #
 #   tools/setup.sh demo   the cross compiler and the generator
+#   tools/setup.sh quick  what tests need that need nothing but Python
 #   tools/setup.sh test   those, QEMU, TensorFlow and what else the tests need; where the sources of the tflm runtime
 #                         can be had, those too, and the C++ library that it needs
 set -eu
@@ -10,9 +11,9 @@ cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 case $purpose in
 demo) extras="" ;;
-test) extras="[dev,search]" ;;
+quick | test) extras="[dev,search]" ;;
 *)
-    echo "usage: tools/setup.sh demo|test" >&2
+    echo "usage: tools/setup.sh demo|quick|test" >&2
     exit 2
     ;;
 esac
@@ -50,7 +51,7 @@ EOF
     missing=""
 }
 
-need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
+[ "$purpose" = quick ] || need arm-none-eabi-gcc gcc-arm-none-eabi libnewlib-arm-none-eabi
 if [ "$purpose" = test ]; then
     need qemu-system-arm qemu-system-arm
     need git git
@@ -81,9 +82,9 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 
 # The stamp says for which pyproject.toml and purpose .venv was made.
-wanted="$purpose $(cksum <pyproject.toml)"
+wanted="${extras:-demo} $(cksum <pyproject.toml)"
 stamp=.venv/.made-for
-if ! { [ -x .venv/bin/python ] && grep -qsxF -e "$wanted" -e "test ${wanted#* }" "$stamp"; }; then
+if ! { [ -x .venv/bin/python ] && grep -qsxF -e "$wanted" -e "[dev,search] ${wanted#* }" "$stamp"; }; then
     echo "installing the package into .venv"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extras"

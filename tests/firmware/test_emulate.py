@@ -61,8 +61,8 @@ HEADER = """
 reset:
 """
 
-needs_compiler = pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
-needs_qemu = pytest.mark.skipif(shutil.which(qemu.PROGRAM) is None, reason=f"{qemu.PROGRAM} is not installed")
+needs_compiler = pytest.mark.needs("compiler")
+needs_qemu = pytest.mark.needs("qemu")
 
 
 def board_of(name: str) -> dict[str, object]:
@@ -478,7 +478,7 @@ def test_a_uart_needs_its_clock_transmitter_baud_rate_and_pin() -> None:
     assert machine.output == b"y"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
+@pytest.mark.needs("unix")
 def test_a_board_on_a_serial_port_is_read(folder: Path) -> None:
     pytest.importorskip("serial")
     device, port = os.openpty()
@@ -512,7 +512,7 @@ def test_a_board_on_a_serial_port_is_read(folder: Path) -> None:
     assert notices == [f"nothing from {result.emulator} yet: press the board's reset button"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
+@pytest.mark.needs("unix")
 def test_a_silent_board_is_given_up() -> None:
     pytest.importorskip("serial")
     device, port = os.openpty()
@@ -561,7 +561,7 @@ def _command_line(tmp_path: Path, *arguments: str | Path) -> subprocess.Complete
 
 
 @needs_compiler
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
+@pytest.mark.needs("unix")
 def test_a_person_can_stop_a_run(tmp_path: Path) -> None:
     source, elf, board = tmp_path / "spin.S", tmp_path / "spin.elf", tmp_path / "board.json"
     source.write_text(

@@ -23,8 +23,8 @@ from micronets_gen.project.project import Project, environments
 from tests.support.tiny_project import BOARD, MODEL_C, tiny_project, tiny_project_for, tiny_vectors
 
 pytestmark = [
-    pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc"),
-    pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm"),
+    pytest.mark.needs("compiler"),
+    pytest.mark.needs("qemu"),
 ]
 RELEASE, PROFILE = environments(BOARD)
 
@@ -134,7 +134,7 @@ def test_offline_script_prepares_scons(tmp_path: Path) -> None:
     assert again.stdout.startswith("tool-scons is in place: `pio run` needs no registry\n")
 
 
-@pytest.mark.skipif(not shutil.which("cppcheck"), reason="needs cppcheck")
+@pytest.mark.needs("cppcheck")
 def test_pio_check_finds_nothing_in_what_is_generated_and_a_defect_in_what_is_not(tmp_path: Path) -> None:
     root = write(tmp_path / "project")
     clean = run_pio(root, ["check"])
@@ -312,7 +312,7 @@ def nucleo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("nucleo") / "project", tiny_project_for(load_board("nucleo_f746zg")))
 
 
-@pytest.mark.skipif(not shutil.which("openocd"), reason="needs openocd")
+@pytest.mark.needs("openocd")
 def test_upload_by_openocd_looks_for_the_probe(nucleo: Path) -> None:
     done = run_pio(nucleo, ["run", "-v", "-t", "upload"], check=False)
     assert done.status != 0
@@ -362,7 +362,7 @@ def test_upload_calls_the_protocols_program(
         assert script == "h\nloadfile .pio/build/nucleo_f746zg/firmware.hex\nr\ng\nq\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.needs("unix")
 def test_monitor_loads_the_filter_and_speaks(nucleo: Path) -> None:
     """One pseudo-terminal is the board's serial port, the other the person's terminal."""
     import pty

@@ -20,6 +20,8 @@ from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.plan.placement import lost_bytes
 from micronets_gen.project.soc_files import soc_files
 
+pytestmark = pytest.mark.needs("compiler")
+
 PROGRAMS = Path(__file__).parent / "programs"
 BOARDS = load_boards()
 QEMU = [board for board in BOARDS if board.emulator and board.emulator.kind == "qemu"]

@@ -5,7 +5,6 @@ Every mutation follows from its number, so a failure names the file that caused 
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import struct
@@ -15,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -38,8 +36,8 @@ from micronets_gen.project.vectors import vectors_for
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.runtimes.aot.runtime import AotRuntime
 from tests.support.builder import ModelBuilder
+from tests.support.paths import shared_model
 
-SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 MUTANTS = 12_000
 SECONDS_PER_FILE = 2
 BYTES_PER_FILE = 16 << 20
@@ -223,6 +221,7 @@ def outcome(data: bytes) -> str:
     return "problems" if check_model(graph) else "graph"
 
 
+@pytest.mark.needs("time")
 def test_mutants() -> None:
     counts: Counter[str] = Counter()
     begin = time.monotonic()
@@ -239,6 +238,7 @@ def test_mutants() -> None:
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.needs("time")
 @pytest.mark.parametrize("board", ["nucleo_f446re", "qemu_mps3_an547"])
 def test_mutants_that_can_be_executed_are(board: str) -> None:
     """What no check objects to has a plan, C and golden vectors."""
@@ -263,6 +263,7 @@ def test_mutants_that_can_be_executed_are(board: str) -> None:
     assert executed > 100
 
 
+@pytest.mark.needs("time")
 def test_mutants_take_little_memory() -> None:
     tracemalloc.start()
     try:
@@ -283,13 +284,12 @@ def test_every_truncation() -> None:
             outcome(seed[:length])
 
 
+@pytest.mark.needs("time")
 @pytest.mark.parametrize(
     "file", ["kws_ref_model.tflite", "ad01_int8.tflite", "pretrainedResnet_quant.tflite"]
 )
 def test_mutants_of_converter_output(file: str) -> None:
-    path = SHARED / "models" / file
-    if not path.exists():
-        pytest.skip(f"{path} is not here")
+    path = shared_model(file.removesuffix(".tflite"))
     original = path.read_bytes()
     for number in range(250):
         r = random.Random(number)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +16,9 @@ from micronets_gen.errors import UsageError
 from micronets_gen.jobs import bench
 from micronets_gen.report.measurement import Result
 from micronets_gen.search.space.cost import cost_of
+from tests.support.paths import shared_model
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("MICRONETS_SHARED", ROOT / ".." / "shared"))
 
 MOST = {"cortex-m4": 1.0, "cortex-m7": 1.0, "cortex-m55": 1.5}
 """Instructions of an inference, at most this many times those of TFLM with CMSIS-NN."""
@@ -45,17 +43,12 @@ SAMPLE = Measurement(
 )
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
-@pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm")
+@pytest.mark.needs("compiler")
+@pytest.mark.needs("qemu")
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("name", ["micronet_kws_s", "ad01_int8", "kws_ref_model", "pretrainedResnet_quant"])
 def test_figures_to_hold(tmp_path: Path, name: str, board: str) -> None:
-    if name in ARCHITECTURES:
-        file = model_file(name, tmp_path)
-    else:
-        file = SHARED / "models" / f"{name}.tflite"
-        if not file.is_file():
-            pytest.skip(f"{file} is not there; MICRONETS_SHARED names the folder above models/")
+    file = model_file(name, tmp_path) if name in ARCHITECTURES else shared_model(name)
     (m,) = measure(file, board, tmp_path)
     result = m.result
     assert result.passed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from micronets_gen.report.report import Report
 from tests.support.networks import Network
 
 pytestmark = [
-    pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc"),
-    pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm"),
+    pytest.mark.needs("compiler"),
+    pytest.mark.needs("qemu"),
 ]
 
 BOARDS = [board.name for board in load_boards()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from tests.support.networks import random_network
 BOARDS = Path(__file__).resolve().parents[2] / "boards"
 WITHIN = {"nucleo_h743zi": 512, "nucleo_f446re": 1024, "qemu_mps2_an505": 1536, "qemu_mps3_an547": 1536}
 """Bytes by which the bound may exceed the image; the code of a board differs, and counts as that of the largest."""
-needs_gcc = pytest.mark.skipif(not shutil.which(code_sizes.COMPILER), reason="needs arm-none-eabi-gcc")
+needs_gcc = pytest.mark.needs("compiler")
 
 
 def model_file(folder: Path, name: str) -> Path:

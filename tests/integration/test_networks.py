@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,21 +19,21 @@ from micronets_gen.runtimes.aot.planner import plan_layers
 from tests.support.harness import TARGETS, run_many
 from tests.support.networks import Sample, random_network
 from tests.support.oracle import run_tflm
+from tests.support.paths import shared_model
+
+pytestmark = pytest.mark.needs("gcc")
 
 SEEDS = 60
 ON_TARGETS = {DType.INT8: 20, DType.INT16: 12}
 WORD = 4
 
-SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 MLPERF = ("ad01_int8", "kws_ref_model", "pretrainedResnet_quant")
 
 DTYPES = pytest.mark.parametrize("dtype", list(ON_TARGETS), ids=lambda dtype: dtype.value)
 
 
 def mlperf(name: str) -> bytes:
-    path = SHARED / "models" / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MICRONETS_SHARED names the folder above models/")
+    path = shared_model(name)
     return path.read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import Sample, assert_exact, execute, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder
+
+pytestmark = pytest.mark.needs("gcc")
 
 TYPES = [DType.INT8, DType.INT16, DType.INT32, DType.FLOAT32]
 

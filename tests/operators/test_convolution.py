@@ -22,6 +22,8 @@ from tests.support.builder import ModelBuilder
 from tests.support.harness import run_many
 from tests.support.oracle import run_tflm
 
+pytestmark = pytest.mark.needs("gcc")
+
 BATCH = 6
 SETTINGS = settings(
     max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from micronets_gen.operators import operator_specs
 from tests.operators.native import Sample, execute
 from tests.operators.strategies import bounded, values
 from tests.operators.test_moved_on_targets import FAMILIES
+
+pytestmark = pytest.mark.needs("gcc")
 
 
 @st.composite

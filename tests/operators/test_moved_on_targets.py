@@ -17,6 +17,8 @@ from tests.operators.test_transpose import transposes
 from tests.operators.test_transpose_conv import int8_samples, int16_samples
 from tests.support.harness import run_many
 
+pytestmark = pytest.mark.needs("gcc", "compiler", "qemu")
+
 FAMILIES = (
     reshapes(),
     expansions(squeeze=False),

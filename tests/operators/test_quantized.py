@@ -15,6 +15,8 @@ from tests.operators.quantized_cases import CASES
 from tests.operators.strategies import values
 from tests.support.builder import ModelBuilder
 
+pytestmark = pytest.mark.needs("gcc")
+
 thorough = settings(
     derandomize=True,
     deadline=None,

@@ -18,6 +18,8 @@ from tests.operators.native import problems
 from tests.support.builder import ModelBuilder
 from tests.support.oracle import run_tflm
 
+pytestmark = pytest.mark.needs("gcc")
+
 Quantized = tuple[tuple[int, ...], str, float | None, int]
 
 

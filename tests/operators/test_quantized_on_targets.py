@@ -12,6 +12,8 @@ from tests.operators.native import Sample, deployable, evaluate
 from tests.operators.quantized_cases import CASES
 from tests.support.harness import run_many
 
+pytestmark = pytest.mark.needs("gcc", "compiler", "qemu")
+
 one_batch = settings(
     derandomize=True,
     deadline=None,

@@ -12,6 +12,8 @@ from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, scale_of, values
 from tests.support.builder import ModelBuilder
 
+pytestmark = pytest.mark.needs("gcc")
+
 
 def resize(shape: tuple[int, ...], size: list[int], options: ResizeOptions, dtype: DType) -> ModelBuilder:
     b = ModelBuilder()

@@ -15,6 +15,8 @@ from tests.operators.native import Sample, assert_exact, execute, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder
 
+pytestmark = pytest.mark.needs("gcc")
+
 FEW = [DType.INT8, DType.INT16, DType.FLOAT32]
 
 

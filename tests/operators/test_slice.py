@@ -12,6 +12,8 @@ from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder
 
+pytestmark = pytest.mark.needs("gcc")
+
 TYPES = [DType.INT8, DType.INT16, DType.INT32, DType.BOOL, DType.FLOAT32]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from micronets_gen.runtimes.aot.registry import lowerings
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, scale_of, shapes, values
 from tests.support.builder import ModelBuilder
+
+pytestmark = pytest.mark.needs("gcc")
 
 
 def transpose(shape: tuple[int, ...], perm: list[int], dtype: DType) -> ModelBuilder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from micronets_gen.operators.transpose_conv import TransposeConvOptions
 from tests.operators.native import Sample, assert_exact, problems
 from tests.operators.strategies import bounded, values
 from tests.support.builder import ModelBuilder
+
+pytestmark = pytest.mark.needs("gcc")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from micronets_gen.search.space.backbone import Choice, Space, load_backbone
 from micronets_gen.search.space.cost import Decisions, ExpectedCost, cost_of
 from micronets_gen.search.space.export import placeholder, write_tflite
 
+pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
 
 SPACES = {

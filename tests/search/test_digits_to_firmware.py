@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,10 @@ import pytest
 
 from tests.search.test_search import run_cli
 
-pytest.importorskip("tensorflow")
-pytest.importorskip("sklearn")
+pytestmark = pytest.mark.needs("tensorflow")
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("compiler")
 def test_one_command_searches_builds_and_runs(tmp_path: Path) -> None:
     out = tmp_path / "digits"
     limits = ["--board", "nucleo_f446re", "--runtime", "aot", "--fps", "15"]

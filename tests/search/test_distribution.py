@@ -22,6 +22,8 @@ from micronets_gen.errors import RunError, ToolError, UsageError
 from micronets_gen.search.learn.distribution import Cluster, requested, require_even, start
 from micronets_gen.search.learn.rendezvous import meet
 
+pytestmark = pytest.mark.needs("tensorflow")
+
 ROOT = Path(__file__).resolve().parents[2]
 CLI = "from micronets_gen.cli.main import main; main()"
 HOSTS = ["a:1", "b:2", "c:3"]
@@ -148,9 +150,9 @@ def finish(arguments: Sequence[str], other: Sequence[str] = ()) -> list[tuple[in
         return [(process.returncode, *texts) for process, texts in zip(processes, results, strict=True)]
 
 
+@pytest.mark.needs("tensorflow")
 def test_two_replicas_learn_what_one_device_learns(tmp_path: Path) -> None:
     """Without quantisation up to rounding; with it, values at the edge of a step of 1/255 round either way."""
-    pytest.importorskip("tensorflow")
     (tmp_path / "small.toml").write_text(BACKBONE, encoding="utf-8")
     script = [sys.executable, "-m", "tests.search.replicas", str(tmp_path), str(tmp_path / "small.toml")]
     done = subprocess.run(script, env=environment(), capture_output=True, text=True, timeout=240, check=False)
@@ -168,8 +170,8 @@ def test_two_replicas_learn_what_one_device_learns(tmp_path: Path) -> None:
         assert moved > 1e-3, "the phases differ by more than what is tolerated"
 
 
+@pytest.mark.needs("tensorflow")
 def test_workers_talk() -> None:
-    pytest.importorskip("tensorflow")
     for code, stdout, stderr in finish(["-m", "tests.search.replicas", "talk"]):
         assert (code, stdout) == (0, "stopped\n"), stderr
 
@@ -192,7 +194,6 @@ def command(folder: Path, out: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The folders of one request, run by one process and by two workers."""
-    pytest.importorskip("tensorflow")
     folder = tmp_path_factory.mktemp("runs")
     one, two = folder / "one" / "digits", folder / "two" / "digits"
     with workers(command(folder, two, "--strategy", "multi-worker")) as processes:
@@ -256,8 +257,8 @@ def test_workers_end_with_a_lost_one_and_go_on_exactly(both: tuple[Path, Path], 
     assert history(out) == history(straight)
 
 
+@pytest.mark.needs("tensorflow")
 def test_another_command_on_one_worker_ends_all_before_there_is_a_folder(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     out = tmp_path / "digits"
     for code, stdout, stderr in finish(command(tmp_path, out), ["--seed", "6"]):
         assert (code, stdout) == (UsageError.exit_code, "")
@@ -265,8 +266,10 @@ def test_another_command_on_one_worker_ends_all_before_there_is_a_folder(tmp_pat
     assert not out.exists()
 
 
+@pytest.mark.needs("tensorflow")
 def test_without_a_gpu_there_is_nothing_to_mirror() -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("there is a GPU")
     with pytest.raises(ToolError, match="--strategy mirrored: TensorFlow sees no GPU"):

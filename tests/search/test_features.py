@@ -112,11 +112,8 @@ def test_odd_sizes_are_refused() -> None:
         LogMelSettings(size=20)
 
 
+@pytest.mark.needs("tensorflow")
 class TestTensorFlow:
-    @pytest.fixture(autouse=True)
-    def _tensorflow(self) -> None:
-        pytest.importorskip("tensorflow")
-
     @pytest.mark.parametrize("high_hz", [4000.0, 7600.0])
     def test_mfcc_equals_the_reference(self, high_hz: float) -> None:
         from micronets_gen.search.data.features.graph import mfcc_function

@@ -13,6 +13,7 @@ from micronets_gen.search.space.backbone import Space, load_backbone
 from micronets_gen.search.space.export import write_tflite
 from tests.search.test_limits import EVERY_LAYER
 
+pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
 
 SAMPLES = 150

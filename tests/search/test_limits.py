@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +20,7 @@ from micronets_gen.search.space.export import placeholder, write_tflite
 from micronets_gen.search.space.limits import EMBEDDED_VECTORS, Target, bytes_of
 from tests.search.test_search import DIGITS, F446, run_cli, small_recipe
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc"
-)
+needs_compiler = pytest.mark.needs("compiler")
 
 EVERY_LAYER = Architecture(
     "every",
@@ -94,9 +91,9 @@ def test_no_image_is_larger_than_reckoned(tmp_path: Path, board: str, runtime: s
     assert ram <= demand.ram
 
 
+@pytest.mark.needs("tensorflow")
 @needs_compiler
 def test_a_search_ends_within_the_memory_that_it_was_given(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     from micronets_gen.jobs.execute import load_report
 
     out = tmp_path / "digits"

@@ -11,7 +11,7 @@ import pytest
 from tests.search.test_search import environment
 from tests.search.test_tasks_vww import make_folders
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.needs("tensorflow")
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 

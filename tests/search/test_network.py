@@ -14,6 +14,7 @@ from micronets_gen.search.space.architecture import Architecture, Conv, Inverted
 from micronets_gen.search.space.backbone import Choice, Space, load_backbone
 from micronets_gen.search.space.export import write_tflite
 
+pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
 
 ARCHITECTURE = Architecture(

@@ -24,6 +24,8 @@ from micronets_gen.search.run_dir import RunDir
 from tests.search.test_report import Page, page
 from tests.search.test_sweep import request_of
 
+pytestmark = pytest.mark.needs("tensorflow")
+
 
 def metrics_of(ops: int, runtime: str = "aot") -> dict[str, Any]:
     target = {"memory": {"flash_bytes": 1 << 20}, "demand": {"flash_bytes": 1 << 18}, "runtime": runtime}
@@ -68,8 +70,6 @@ def test_elsewhere_than_on_a_terminal_samples_are_told_every_ten_seconds() -> No
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    pytest.importorskip("tensorflow")
-    pytest.importorskip("sklearn")
     folder = tmp_path_factory.mktemp("proof")
     settings = ("search.epochs=1", "search.warm_up=0", "train.epochs=1", "train.float_epochs=0")
     return execute(request_of(folder, "run", mops=0.03, settings=settings))
@@ -130,7 +130,7 @@ def test_results_are_printed_before_the_proof_begins(
     assert "passed: 1 of 1 samples right, 9 instructions an inference" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("compiler")
 def test_the_report_shows_what_the_firmware_did(done: Outcome) -> None:
     class Watcher(Silent):
         samples = 0

@@ -341,8 +341,10 @@ def test_time_that_is_left() -> None:
     assert [duration(s) for s in (45, 187, 7500)] == ["45 s", "3:07 min", "2:05 h"]
 
 
+@pytest.mark.needs("tensorflow")
 def test_tensorboard_finds_every_scalar(tmp_path: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     logged = TensorBoardLog(Silent(), tmp_path)
     for epoch in range(2):
         logged.epoch("search", {**RECORD, "epoch": epoch})

@@ -84,9 +84,11 @@ def small_recipe(**changes: object) -> list[str]:
         {"max_ops": 60_000, "max_ram": 4200, "max_flash": 18_000},
     ],
 )
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("seed", [0, 1])
 def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int], seed: int) -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     from micronets_gen.search.learn.dnas import settle
     from micronets_gen.search.learn.supernet import Supernet
 
@@ -102,8 +104,8 @@ def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int
     assert max(getattr(cost, name) / limit for name, limit in bounds.items()) <= 1
 
 
+@pytest.mark.needs("tensorflow")
 def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     from micronets_gen.search.data.tasks import get_task
     from micronets_gen.search.learn.dnas import search
     from micronets_gen.search.learn.recipe import load_recipe
@@ -118,9 +120,9 @@ def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
     assert last["temperature"] < first["temperature"]
 
 
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("max_ops", [30_000, 100_000, 300_000])
 def test_over_a_factor_of_ten_the_limit_is_kept_and_used(max_ops: int, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     from micronets_gen.search.data.tasks import get_task
     from micronets_gen.search.learn.dnas import search
     from micronets_gen.search.learn.recipe import load_recipe
@@ -150,9 +152,9 @@ def command(out: Path) -> list[str]:
     return ["search", "--task", "digits", *limits, "--seed", "5", "--out", str(out), "--json", *settings]
 
 
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("kill_after", ["search", "train"])
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str) -> None:
-    pytest.importorskip("tensorflow")
     straight, killed = tmp_path / "a" / "digits", tmp_path / "b" / "digits"
     reference = run_cli(*command(straight))
     assert reference.returncode == 0, reference.stderr
@@ -174,8 +176,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, kill_after: str)
     hand_over(straight, tmp_path / "project")
 
 
+@pytest.mark.needs("tensorflow")
 def test_ctrl_c_leaves_a_folder_that_builds_and_goes_on(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     out = tmp_path / "digits"
     arguments = [*command(out), "--set", "train.epochs=500"]
     process = subprocess.Popen(
@@ -225,8 +227,8 @@ def hand_over(run: Path, project: Path) -> None:
     assert (project / "platformio.ini").is_file()
 
 
+@pytest.mark.needs("tensorflow")
 def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     (tmp_path / "run.json").write_text(json.dumps({"task": "digits", "seed": 1}), encoding="utf-8")
     result = run_cli(*command(tmp_path))
     assert result.returncode == UsageError.exit_code

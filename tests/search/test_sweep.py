@@ -18,8 +18,7 @@ from micronets_gen.search.run.sweep import sweep
 from tests.search.test_report import Page
 from tests.search.test_tasks_to_firmware import BACKBONE
 
-pytest.importorskip("tensorflow")
-pytest.importorskip("sklearn")
+pytestmark = pytest.mark.needs("tensorflow")
 
 SETTINGS = (
     "search.epochs=2",

@@ -142,11 +142,8 @@ class TestLayout:
             find_sounds(root, tuple(IDS))
 
 
+@pytest.mark.needs("tensorflow")
 class TestLoading:
-    @pytest.fixture(autouse=True)
-    def _tensorflow(self) -> None:
-        pytest.importorskip("tensorflow")
-
     def test_pictures_labels_and_judgement(self, dcase: Path) -> None:
         task = get_task("ad", clip_s=CLIP_S)
         data = task.load(dcase, 1)

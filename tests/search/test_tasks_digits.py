@@ -10,8 +10,7 @@ import pytest
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.tasks import get_task
 
-pytest.importorskip("sklearn")
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.needs("tensorflow")
 
 
 def test_the_split_is_the_bundled_model_s() -> None:

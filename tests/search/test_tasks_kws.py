@@ -153,11 +153,8 @@ class TestLayout:
             read_noises(list_files(root), 16000)
 
 
+@pytest.mark.needs("tensorflow")
 class TestLoading:
-    @pytest.fixture(autouse=True)
-    def _tensorflow(self) -> None:
-        pytest.importorskip("tensorflow")
-
     def test_splits_labels_and_features(self, speech_commands: Path) -> None:
         from micronets_gen.search.data.features.sound import mfcc
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.search.test_tasks_ad import make_dcase
 from tests.search.test_tasks_kws import make_speech_commands
 from tests.search.test_tasks_vww import make_coco
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.needs("tensorflow")
 
 BACKBONE = """
 multiple = 4
@@ -41,7 +40,7 @@ SMALL = {
 }
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("compiler")
 @pytest.mark.parametrize(
     ("task", "make", "options", "metric", "picture"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 from itertools import combinations
 from pathlib import Path
@@ -19,10 +18,9 @@ from micronets_gen.search.data.synth.words import HELD_OUT, KEYWORDS, OTHER, PUB
 from micronets_gen.search.data.tasks import get_task
 from micronets_gen.search.data.wav import read_wav
 
-needs_espeak = pytest.mark.skipif(
-    ctypes.util.find_library("espeak-ng") is None,
-    reason="espeak-ng is not installed: apt-get install espeak-ng",
-)
+pytestmark = pytest.mark.needs("tensorflow")
+
+needs_espeak = pytest.mark.needs("espeak")
 
 SMALL = CorpusSettings(seed=3, accents=1, voices=2, takes=2)
 
@@ -163,8 +161,8 @@ class TestCorpus:
         with pytest.raises(UsageError, match="other settings: seed, takes"):
             ensure_corpus(corpus, CorpusSettings(seed=4, accents=1, voices=2, takes=3))
 
+    @pytest.mark.needs("tensorflow")
     def test_the_task_loads_it(self, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("tensorflow")
         monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
         task = get_task("kws-tts", corpus_seed=3, accents=1, voices=2, takes=2, copies=1)
         data = task.load(corpus, 1)

@@ -19,11 +19,14 @@ from micronets_gen.search.run.request import task_and_recipe
 from micronets_gen.search.space.architecture import Architecture
 from tests.search.test_search import run_cli
 
+pytestmark = pytest.mark.needs("tensorflow")
+
 HALF_A_PERCENT = 0.005
 
 
 def jpeg(bright: bool, seed: int, size: tuple[int, int] = (48, 64), channels: int = 3) -> bytes:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     rng = np.random.default_rng(seed)
     low, high = (150, 250) if bright else (0, 100)
     picture = rng.integers(low, high, (*size, channels)).astype(np.uint8)
@@ -41,7 +44,8 @@ def make_folders(root: Path, parts: tuple[str, ...] = (".",), count: int = 40, n
 
 
 def make_records(root: Path, count: int = 30) -> Path:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     root.mkdir(parents=True)
     for part in ("train", "val"):
         for shard in range(2):
@@ -170,8 +174,10 @@ class TestFolders:
             assert -1 <= x.min() <= x.max() <= 1
             assert bool(x.mean() > 0) == bool(label)
 
+    @pytest.mark.needs("tensorflow")
     def test_pictures_are_luma_by_areas(self, tmp_path: Path) -> None:
-        tf = pytest.importorskip("tensorflow")
+        import tensorflow as tf
+
         from micronets_gen.search.data.pictures import read_picture
 
         picture = np.zeros((40, 60, 3), np.uint8)
@@ -213,8 +219,10 @@ class TestRecords:
         assert data.train.samples + data.validation.samples == 60
         labelled_by_light(data)
 
+    @pytest.mark.needs("tensorflow")
     def test_cut_off_and_foreign_records(self, tmp_path: Path) -> None:
-        tf = pytest.importorskip("tensorflow")
+        import tensorflow as tf
+
         root = make_records(tmp_path / "d")
         file = root / "train.record-00000-of-00002"
         file.write_bytes(file.read_bytes()[:-10])
@@ -252,8 +260,8 @@ class TestInputSize:
         _, recipe = task_and_recipe("kws", None, (), load_board("nucleo_f746zg"), None)
         assert recipe.task == {}
 
+    @pytest.mark.needs("tensorflow")
     def test_from_search_to_training(self, tmp_path: Path) -> None:
-        pytest.importorskip("tensorflow")
         data = make_folders(tmp_path / "data", ("train", "val", "test"), count=8)
         backbone = tmp_path / "tiny.toml"
         backbone.write_text(

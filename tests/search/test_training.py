@@ -12,6 +12,7 @@ from micronets_gen.errors import UsageError
 from micronets_gen.search.run.pipeline import execute
 from micronets_gen.search.run.request import Request, TargetRequest
 
+pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
 
 SHORT = ("search.epochs=2", "search.warm_up=1", "train.epochs=3", "train.float_epochs=1")

@@ -35,10 +35,7 @@ from micronets_gen.runtimes.tflm.runtime import TflmRuntime
 from tests.support.networks import BLOCKS, HEADS, Network, random_network
 from tests.tflm.trees import require_sources, shared_models
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("arm-none-eabi-g++") or not shutil.which("qemu-system-arm"),
-    reason="needs arm-none-eabi-g++ and qemu-system-arm",
-)
+pytestmark = pytest.mark.needs("c++", "qemu")
 
 BOARDS = ("qemu_mps2_an386", "qemu_mps2_an500", "qemu_mps3_an547")
 

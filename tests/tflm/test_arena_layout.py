@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from elftools.elf.elffile import ELFFile
 from micronets_gen.errors import ToolError
 from micronets_gen.runtimes.tflm.arena.layout import Layout, TypeName, read_layouts
 
-needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-g++"), reason="needs arm-none-eabi-g++")
+needs_compiler = pytest.mark.needs("c++")
 
 _TYPES = {
     "Small": "space::Small",

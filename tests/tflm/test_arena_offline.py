@@ -19,7 +19,7 @@ from micronets_gen.runtimes.tflm.arena.pinned import PINNED
 from micronets_gen.runtimes.tflm.arena.predict import predict
 from micronets_gen.runtimes.tflm.arena.sizing import offline_gain, size_arena
 from tests.support.networks import Sample, random_network
-from tests.tflm.trees import require_model
+from tests.support.paths import shared_model
 
 _DSP = Target(Simd.DSP)
 _SEEDS = range(60)
@@ -55,7 +55,7 @@ def test_the_file_keeps_everything_else() -> None:
 
 
 def test_constants_stay_aligned() -> None:
-    data = require_model("kws_ref_model").read_bytes()
+    data = shared_model("kws_ref_model").read_bytes()
     file = embed_plan(data, (ONLINE,) * len(read_model(data, "kws").tensors))
     assert (len(file) - len(data)) % 16 == 0
 
@@ -72,6 +72,7 @@ def test_a_plan_for_other_tensors_is_refused() -> None:
         read_model(embed_plan(random_network(1).model, (0, 16)), "r")
 
 
+@pytest.mark.needs("time")
 def test_some_networks_gain_and_none_loses() -> None:
     gains = []
     for seed in _SEEDS:
@@ -93,6 +94,7 @@ def test_a_plan_of_the_files_own_stays() -> None:
     assert better_plan(read_model(planned[1], "r"), _DSP, PINNED) is None
 
 
+@pytest.mark.needs("time")
 def test_it_is_used_where_it_saves_more_ram_than_it_costs_flash() -> None:
     used = []
     for seed in _SEEDS:

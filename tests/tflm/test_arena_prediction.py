@@ -20,7 +20,7 @@ from micronets_gen.runtimes.tflm.arena.predict import predict, wanted_types
 from micronets_gen.runtimes.tflm.arena.probe import parse_arena
 from micronets_gen.runtimes.tflm.arena.sizing import margin, memory_plan, size_arena
 from tests.support.networks import Network, random_network
-from tests.tflm.trees import require_model
+from tests.support.paths import shared_model
 
 _DSP, _MVE = Target(Simd.DSP), Target(Simd.MVE)
 
@@ -42,14 +42,14 @@ _MICRONETS = {
 
 @pytest.mark.parametrize("name", _REAL)
 def test_real_models_take_what_was_measured(name: str) -> None:
-    model = read_model(require_model(name).read_bytes(), name)
+    model = read_model(shared_model(name).read_bytes(), name)
     for target, used in zip((_DSP, _MVE), _REAL[name], strict=True):
         prediction = predict(model, target, PINNED)
         assert prediction.head + prediction.tail == used
 
 
 def test_a_small_model_needs_more_than_it_uses() -> None:
-    model = read_model(require_model("ad01_int8").read_bytes(), "ad01_int8")
+    model = read_model(shared_model("ad01_int8").read_bytes(), "ad01_int8")
     prediction = predict(model, _DSP, PINNED)
     assert (prediction.needed, prediction.bound_by) == (3_024, "planning")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from micronets_gen.runtimes.base import LayerKernel
 from micronets_gen.runtimes.tflm.guard import Expectation, layer_kernels, operator_calls, require_fast
 from tests.support.tiny_project import tiny_plan
 
-pytestmark = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
+pytestmark = pytest.mark.needs("compiler")
 
 # Mangled names as the C++ compiler gives them to functions of namespace tflite.
 REGISTER = "_ZN6tflite21Register_CONV_2D_INT8Ev"

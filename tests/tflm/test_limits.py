@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,11 +28,9 @@ from micronets_gen.runtimes.tflm.operators import Operand, Signature, scan_signa
 from micronets_gen.runtimes.tflm.runtime import TflmRuntime
 from micronets_gen.runtimes.tflm.vendor import Vendor
 from tests.support.builder import ModelBuilder
+from tests.support.command import Cli
 from tests.support.networks import random_network
 from tests.tflm.trees import require_sources, small_trees
-from tests.unit.test_cli import Cli, cli
-
-__all__ = ["cli"]
 
 EVAL = """
 TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
@@ -256,10 +253,7 @@ def test_random_networks_are_accepted(runtime: TflmRuntime, dtype: DType) -> Non
         assert problems(runtime, random_network(seed, dtype, 1).model) == (), seed
 
 
-@pytest.mark.skipif(
-    not shutil.which("arm-none-eabi-g++") or not shutil.which("qemu-system-arm"),
-    reason="needs arm-none-eabi-g++ and qemu-system-arm",
-)
+@pytest.mark.needs("c++", "qemu")
 @pytest.mark.parametrize(("seed", "dtype"), [(3, DType.INT8), (4, DType.INT16)])
 def test_what_is_accepted_runs(runtime: TflmRuntime, tmp_path: Path, seed: int, dtype: DType) -> None:
     file = tmp_path / "network.tflite"
@@ -331,13 +325,7 @@ def test_every_board_holds_the_default_model(runtime: TflmRuntime) -> None:
     assert all(fit.fits for fit in fits)
 
 
-def test_check_verb_without_sources_says_how_to_get_them(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{(tmp_path / 'nowhere').as_uri()}/.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://")
+def test_check_verb_without_sources_says_how_to_get_them(cli: Cli, no_sources: None) -> None:
     done = cli("check", "digits", "--runtime", "tflm")
     assert (done.status, done.out) == (6, "")
     assert "--runtime aot" in done.err

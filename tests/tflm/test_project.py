@@ -18,13 +18,11 @@ from micronets_gen.project.pio import run_pio
 from micronets_gen.runtimes.tflm.operators import OperatorUse
 from micronets_gen.runtimes.tflm.source import layer_of_operators
 from tests.support.builder import ModelBuilder
-from tests.tflm.trees import require_model, require_sources
+from tests.support.paths import shared_model
+from tests.tflm.trees import require_sources
 
 BOARD = "qemu_mps2_an386"
-needs_compiler = pytest.mark.skipif(
-    not shutil.which("arm-none-eabi-g++") or not shutil.which("qemu-system-arm"),
-    reason="needs arm-none-eabi-g++ and qemu-system-arm",
-)
+needs_compiler = pytest.mark.needs("c++", "qemu")
 
 
 def emit(root: Path, model: Path, **options: object) -> Path:
@@ -41,11 +39,11 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return emit(tmp_path_factory.mktemp("tflm") / "project", require_model("ad01_int8"), compile=False)
+    return emit(tmp_path_factory.mktemp("tflm") / "project", shared_model("ad01_int8"), compile=False)
 
 
 def test_the_same_inputs_give_the_same_bytes(project: Path, tmp_path: Path) -> None:
-    again = emit(tmp_path / "again", require_model("ad01_int8"), compile=False)
+    again = emit(tmp_path / "again", shared_model("ad01_int8"), compile=False)
     assert files_of(again) == files_of(project)
 
 
@@ -124,7 +122,7 @@ def test_the_model_is_in_it_byte_for_byte(project: Path) -> None:
     body = text[text.index("{") + 1 : text.rindex("}")]
     assert (
         bytes(map(int, body.replace("\n", "").rstrip(",").split(",")))
-        == require_model("ad01_int8").read_bytes()
+        == shared_model("ad01_int8").read_bytes()
     )
     assert "_Alignas(16)" in text
 
@@ -147,7 +145,7 @@ def test_operators_that_are_no_layers_count_for_the_next_one(tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return emit(tmp_path_factory.mktemp("built") / "project", require_model("ad01_int8"))
+    return emit(tmp_path_factory.mktemp("built") / "project", shared_model("ad01_int8"))
 
 
 @needs_compiler
@@ -212,7 +210,7 @@ def test_strict_kernels_refuse_a_reference_kernel(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_a_run_keeps_the_stack_that_build_found(tmp_path: Path) -> None:
-    project = emit(tmp_path / "project", require_model("ad01_int8"))
+    project = emit(tmp_path / "project", shared_model("ad01_int8"))
     before = json.loads((project / "report.json").read_text(encoding="utf-8"))["stack"]
     run_project(project)
     assert json.loads((project / "report.json").read_text(encoding="utf-8"))["stack"] == before

@@ -9,7 +9,8 @@ from micronets_gen.runtimes.tflm.cpp import Source
 from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
 from micronets_gen.runtimes.tflm.resolver import Entry, Method, choose_entries, parse_methods
 from tests.support.builder import ModelBuilder
-from tests.tflm.trees import RESOLVER, require_model, require_sources
+from tests.support.paths import shared_model
+from tests.tflm.trees import RESOLVER, require_sources
 
 METHODS = parse_methods(Source(RESOLVER))
 DEFINED = {"Register_CONV_2D", "Register_CONV_2D_INT8", "Register_RESHAPE", "Register_SPLIT"}
@@ -114,7 +115,7 @@ def test_a_file_that_is_no_model_is_refused() -> None:
 def test_real_models_get_registrations_of_their_type(name: str) -> None:
     from micronets_gen.runtimes.tflm.vendor import Vendor
 
-    path = require_model(name)
+    path = shared_model(name)
     operators = Vendor(require_sources()).collect(scan_operators(path.read_bytes(), name), name).operators
     general = {kernel.entry.kind for kernel in operators if not kernel.entry.specialised}
     assert general <= {"RESHAPE"}

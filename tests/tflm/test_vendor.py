@@ -15,7 +15,8 @@ from micronets_gen.runtimes.tflm.notices import notices
 from micronets_gen.runtimes.tflm.operators import OperatorUse, scan_operators
 from micronets_gen.runtimes.tflm.sources import SourcesModified
 from micronets_gen.runtimes.tflm.vendor import OPTIMISED, Vendor
-from tests.tflm.trees import require_model, require_sources, small_checkout, small_trees
+from tests.support.paths import shared_model
+from tests.tflm.trees import require_sources, small_checkout, small_trees
 
 CONV = OperatorUse("CONV_2D", "INT8", "INT8", "INT8", 1)
 RESHAPE = OperatorUse("RESHAPE", "INT8", "", "INT8", 1)
@@ -194,7 +195,7 @@ def test_an_include_is_looked_for_beside_the_file_first(tmp_path: Path) -> None:
 
 def test_real_sources_give_the_same_files_quickly() -> None:
     trees = require_sources()
-    uses = scan_operators(require_model("kws_ref_model").read_bytes(), "kws")
+    uses = scan_operators(shared_model("kws_ref_model").read_bytes(), "kws")
     start = time.process_time()
     files = Vendor(trees).collect(uses, "kws")
     assert time.process_time() - start < 2

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from micronets_gen.runtimes.tflm.sources import Checkout, SourcesError, SourceTree, locate
 from micronets_gen.runtimes.tflm.sources.digest import hash_files
+from tests.support.paths import SHARED_MODELS
 
 RESOLVER = """
 #include "tensorflow/lite/micro/kernels/conv.h"
@@ -158,18 +158,5 @@ def require_sources() -> SourceTree:
 
 
 def shared_models() -> list[Path]:
-    """Return the real models of the shared folder; none where there is no such folder."""
-    return sorted(_models().glob("*.tflite"))
-
-
-def _models() -> Path:
-    shared = os.environ.get("MICRONETS_SHARED") or Path(__file__).resolve().parents[2] / ".." / "shared"
-    return Path(shared) / "models"
-
-
-def require_model(name: str) -> Path:
-    """Return a real model of the shared folder, or skip the test."""
-    path = _models() / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"no {path.name} in the shared models")
-    return path
+    """Return the reference models; none where there is no such folder."""
+    return sorted(SHARED_MODELS.glob("*.tflite"))

@@ -29,9 +29,8 @@ from micronets_gen.report.comparison import (
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.runtimes import registry
 from tests.support.builder import ModelBuilder
-from tests.unit.test_cli import BOARD, Cli, cli, needs_compiler, needs_qemu
-
-__all__ = ["cli"]
+from tests.support.command import Cli
+from tests.unit.test_cli import BOARD, needs_compiler, needs_qemu
 
 NASTY = """<script>alert("1")</script>&'{{ 7 * 7 }}"""
 KEYS = {
@@ -106,13 +105,8 @@ def every_runtime_lacks(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
 
 
 @pytest.fixture
-def no_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No sources in the cache, and no server that could be asked."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{(tmp_path / 'nowhere').as_uri()}/.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://")
+def no_sources(no_sources: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the sources is missing."""
     every_runtime_lacks(monkeypatch, "")
 
 

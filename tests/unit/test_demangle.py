@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def test_names(mangled: str, name: str) -> None:
     assert readable(mangled) == name
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-g++"), reason="needs arm-none-eabi-g++")
+@pytest.mark.needs("c++")
 def test_every_name_that_the_compiler_makes_is_understood(tmp_path: Path) -> None:
     source = tmp_path / "names.cc"
     source.write_text(

@@ -14,7 +14,7 @@ from micronets_gen.errors import ToolError
 from micronets_gen.image.elf import ImageReport, Rule, analyse_elf, loaded_sha256, read_map
 
 GCC = shutil.which("arm-none-eabi-gcc")
-needs_gcc = pytest.mark.skipif(GCC is None, reason="arm-none-eabi-gcc is not installed")
+needs_gcc = pytest.mark.needs("compiler")
 
 KB = 1024
 BOARD = Board(

@@ -17,6 +17,7 @@ from micronets_gen.project.soc_files import soc_files
 ODD = """a*/b/*c*/*/ "q" \\ ??/ ??? $x ${sysenv.HOME} %(y)s 100 % ; c # d `e` <b>[f](g)|\n\x1b é \u202e"""
 
 
+@pytest.mark.needs("gcc")
 def test_comment_of_c_does_not_end(tmp_path: Path) -> None:
     source = (
         f"/* {c_comment(ODD)} */\nint main(void) {{ return 0; }} /*{c_comment('/')}*/ /*{c_comment('*')} */\n"
@@ -25,6 +26,7 @@ def test_comment_of_c_does_not_end(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "a.c"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.needs("gcc")
 def test_string_of_c_says_the_same(tmp_path: Path) -> None:
     source = f'#include <stdio.h>\nint main(void) {{ return fputs("{c_string(ODD)}", stdout) < 0; }}\n'
     (tmp_path / "a.c").write_text(source)

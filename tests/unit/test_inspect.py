@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +20,7 @@ from micronets_gen.plan.reference import evaluate
 from micronets_gen.report.inspect import inspect_model, live_bytes, render, sparkline
 from tests.support.builder import ModelBuilder
 from tests.support.oracle import run_tflm
-
-SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+from tests.support.paths import shared_model
 
 
 def residual() -> Graph:
@@ -139,9 +136,7 @@ def test_sparkline(values: tuple[int, ...], expected: str) -> None:
     ],
 )
 def test_reference_models(file: str, macs: int, peak: int, operator: str) -> None:
-    path = SHARED / "models" / file
-    if not path.exists():
-        pytest.skip(f"{path} is not here")
+    path = shared_model(file.removesuffix(".tflite"))
     graph = read_model(path)
     summary = inspect_model(graph)
     assert check_model(graph) == ()
@@ -222,9 +217,7 @@ def test_evaluate_wants_the_models_inputs() -> None:
     "file", ["kws_ref_model.tflite", "pretrainedResnet_quant.tflite", "ad01_int8.tflite"]
 )
 def test_evaluates_reference_models_as_tflm_does(file: str) -> None:
-    path = SHARED / "models" / file
-    if not path.exists():
-        pytest.skip(f"{path} is not here")
+    path = shared_model(file.removesuffix(".tflite"))
     graph = read_model(path)
     x = np.random.default_rng(3).integers(-128, 128, graph.tensor(graph.inputs[0]).shape).astype(np.int8)
     (expected,) = run_tflm(path.read_bytes(), [x])

@@ -35,6 +35,7 @@ def header(model: bytes | Path) -> str:
     return str(files["model.h"])
 
 
+@pytest.mark.needs("gcc")
 def test_quantisation_is_there_as_constants(tmp_path: Path) -> None:
     text = header(resolve_model("digits").path)
     assert "#define MODEL_INPUT_0_SCALE 0.00392156886f " in text
@@ -45,6 +46,7 @@ def test_quantisation_is_there_as_constants(tmp_path: Path) -> None:
     subprocess.run(["gcc", *flags, "main.c"], cwd=tmp_path, check=True)
 
 
+@pytest.mark.needs("gcc")
 def test_shapes_are_there_as_initialisers(tmp_path: Path) -> None:
     (tmp_path / "model.h").write_text(header(resolve_model("digits").path))
     (tmp_path / "main.c").write_text(
@@ -68,11 +70,13 @@ def library(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.needs("gcc")
 def test_the_library_needs_nothing_but_a_c11_compiler(library: Path) -> None:
     strict = ["gcc", "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
     subprocess.run([*strict, *(path.name for path in library.glob("*.c"))], cwd=library, check=True)
 
 
+@pytest.mark.needs("gcc")
 @pytest.mark.parametrize("flag", ["-DMODEL_ARENA_PLACE=", "-DMODEL_ARENA_BUFFER=mine"])
 def test_the_arena_can_be_placed_or_given(library: Path, flag: str) -> None:
     subprocess.run(["gcc", "-std=c11", "-Werror", flag, "-c", "model.c"], cwd=library, check=True)
@@ -83,6 +87,7 @@ def test_the_arena_can_be_placed_or_given(library: Path, flag: str) -> None:
     assert kinds.get("mine") == "U" if "BUFFER" in flag else kinds["arena"] in "bB"
 
 
+@pytest.mark.needs("gcc")
 def test_offsets_that_overlap_do_not_compile(library: Path) -> None:
     text = (library / "model.c").read_text()
     moved = re.sub(r"\bAT_STEM = \d+,", "AT_STEM = 1000,", text)
@@ -127,6 +132,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.needs("gcc")
 def test_any_names_of_layers_compile(tmp_path: Path) -> None:
     """Names that are keywords, functions, of other layers once in upper case, or nothing at all."""
     b = ModelBuilder("names */ %s")

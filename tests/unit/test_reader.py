@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,7 @@ from micronets_gen.operators.resize import ResizeOptions
 from micronets_gen.operators.slice import SplitOptions, StridedSliceOptions
 from micronets_gen.operators.softmax import SoftmaxOptions
 from tests.support.builder import ModelBuilder
-
-SHARED = Path(os.environ.get("MICRONETS_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+from tests.support.paths import shared_model
 
 FULL_INTEGER = (
     "set converter.optimizations = [tf.lite.Optimize.DEFAULT], "
@@ -302,9 +300,7 @@ def test_bias_may_name_the_dimension_of_its_weights() -> None:
     ],
 )
 def test_reads_the_reference_models(file: str, name: str, operators: int, macs_layer: str) -> None:
-    path = SHARED / "models" / file
-    if not path.exists():
-        pytest.skip(f"{path} is not here")
+    path = shared_model(file.removesuffix(".tflite"))
     graph = read_model(path)
     assert (graph.name, len(graph.operators)) == (name, operators)
     assert macs_layer in {op.name for op in graph.operators}

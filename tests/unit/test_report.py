@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -513,7 +512,7 @@ int main(void) {
 """
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("compiler")
 def test_regions_of_a_linked_image_add_up(tmp_path: Path) -> None:
     (tmp_path / "image.ld").write_text(LINKER_SCRIPT)
     (tmp_path / "image.c").write_text(SOURCE)

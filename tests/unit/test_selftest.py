@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from micronets_gen.project.selftest import selftest_files
 from micronets_gen.project.vectors import Vectors
 from tests.support.tiny_project import BOARD, BOARD_H
 
-pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs a host compiler")
+pytestmark = pytest.mark.needs("gcc")
 
 BOARD_C = """
 #include <stdio.h>

@@ -13,8 +13,8 @@ from micronets_gen.image.stack import StackReport, analyse_stack, read_usage
 
 GCC = shutil.which("arm-none-eabi-gcc")
 QEMU = shutil.which("qemu-system-arm")
-needs_gcc = pytest.mark.skipif(GCC is None, reason="arm-none-eabi-gcc is not installed")
-needs_qemu = pytest.mark.skipif(GCC is None or QEMU is None, reason="no arm-none-eabi-gcc, or no QEMU")
+needs_gcc = pytest.mark.needs("compiler")
+needs_qemu = pytest.mark.needs("compiler", "qemu")
 
 M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 M4_SOFT = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft")
