@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.common.caches import cache_root
+from tests.support.paths import REPOSITORY
 
 _FOREIGN = ("GIT_", "MICRONETS_", "PLATFORMIO_", "XDG_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
@@ -53,6 +54,8 @@ def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("HOME", str(home))
     patch.setenv("USERPROFILE", str(home))
     patch.setenv("MICRONETS_CACHE", str(cache))
+    # Found by what they are made of, so that no run need compile TensorFlow Lite Micro again.
+    patch.setenv("MICRONETS_OBJECTS", str(REPOSITORY / ".pytest_cache" / "objects"))
     patch.setenv("PLATFORMIO_CORE_DIR", str(home / ".platformio"))
     patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     patch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
