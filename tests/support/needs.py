@@ -13,7 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 
 from micronets_gen.errors import MicronetsError
-from micronets_gen.runtimes.choose import lacks_cpp_library
+from micronets_gen.runtimes.tflm.kind import lacks_cpp_library
 from micronets_gen.runtimes.tflm.sources import locate
 
 PROGRAMS = {
