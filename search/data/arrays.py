@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ _REMEDY = (
 _MOST_CLASSES = 1000
 
 
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 class ArrayError(Exception):
@@ -88,6 +89,9 @@ def _header(path: Path, key: str) -> tuple[tuple[int, ...], str]:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read(file)
+        held = archive.getinfo(f"{key}.npy").file_size - file.tell()
+    if held != prod(shape) * dtype.itemsize and not dtype.hasobject:
+        raise ValueError(f"'{key}' is of shape {shape} and holds {held:,} bytes")
     return shape, dtype.kind
 
 
@@ -116,5 +120,5 @@ def read_arrays(path: Path, changed: int) -> npt.NDArray[np.float32]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return np.asarray(archive[_key(archive.files, path)], np.float32)
-    except (*_UNREADABLE, MemoryError) as error:
+    except _UNREADABLE as error:
         raise ArrayError(str(error) or type(error).__name__) from None

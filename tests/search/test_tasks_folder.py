@@ -165,6 +165,17 @@ def test_pictures_of_every_depth_are_read(tmp_path: Path) -> None:
         read_picture(b"no", (8, 8), 1)
 
 
+def absurd(path: Path) -> None:
+    """Write an array whose header promises more than there is."""
+    import zipfile
+
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 8), }\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+        )
+
+
 def broken(path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 no")
 
@@ -217,6 +228,7 @@ WRONG: list[tuple[str, Callable[[Path], Any], str]] = [
         lambda root: broken(make_arrays(root) / "left" / "0.npz"),
         r"0\.npz: cannot be read as \.npz",
     ),
+    ("an absurd npz", lambda root: absurd(make_arrays(root) / "left" / "0.npz"), "holds 64 bytes"),
     (
         "other shapes",
         lambda root: np.savez(make_arrays(root) / "right" / "0.npz", x=np.zeros((9, 8, 3))),

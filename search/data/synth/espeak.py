@@ -1,8 +1,8 @@
 """espeak-ng as a library: text to 16-bit sound.
 
 The library keeps its state from one utterance to the next (phases, noise, echoes), so that the same calls give
-the same sound only from a fresh process on. Whoever wants sound that can be made again forks a process for
-each sequence of utterances.
+the same sound only in a fresh process. For sound that can be made again, fork a process for each sequence of
+utterances.
 """
 
 from __future__ import annotations

@@ -398,6 +398,7 @@ def _load(samples: Samples, options: Options, features: Features, seed: int) -> 
     store = open_store(
         "folder", samples.root, total, key, lambda: _plans(samples, features), features.statistics
     )
+    read_arrays.cache_clear()
     prepare = features.prepare(store.extra)
     rows = {part: usable(store.parts[part]) for part in PARTS}
     for part in PARTS:
