@@ -58,13 +58,18 @@ class BundledModel:
     provenance: MappingProxyType[str, Any]
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in order of the label."""
+        return tuple(self.provenance.get("classes", ()))
+
+    @property
     def about(self) -> str:
         """What the model is and how well it does, in sentences."""
         measured = (
             f"{self.title}: {self.task}. "
             f"Accuracy of the int8 model {100 * self.accuracy:.1f} % on {self.samples:,} held-out samples."
         )
-        classes = ", ".join(self.provenance.get("classes", ()))
+        classes = ", ".join(self.classes)
         return " ".join(filter(None, (measured, self.note, f"Classes from 0: {classes}." if classes else "")))
 
 
@@ -95,6 +100,11 @@ class ModelSource:
     def about(self) -> str:
         """What README and report say of the model: of a bundled one where it comes from and how good it is."""
         return self.bundled.about if self.bundled else self.mark
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of a bundled model."""
+        return self.bundled.classes if self.bundled else ()
 
     @property
     def name(self) -> str | None:

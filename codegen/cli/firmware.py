@@ -44,7 +44,7 @@ def build(
     vectors: Annotated[
         Path | None,
         typer.Option(
-            help="Golden inputs: a .npz with input_0, ... and optionally labels.",
+            help="Golden inputs, integer or real: a .npy, or a .npz with input_0, ..., labels, classes.",
             show_default="the model's, or random",
         ),
     ] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from micronets_gen import __version__
@@ -42,7 +43,7 @@ class Request:
     Attributes:
         model: Name of a bundled model or path of a ``.tflite`` file; None for the default model.
         out: The project's folder; None for ``build/<board>-<model>``.
-        vectors: A ``.npz`` of golden inputs; None for the model's own, or random ones.
+        vectors: A ``.npz`` or ``.npy`` file of golden inputs; None for the model's own, or random ones.
         vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones, or fewer where
             the flash has no room for them.
         strict_kernels: Whether a layer on a reference kernel is an error.
@@ -114,7 +115,9 @@ def build(
     require_buildable(folder)
     require_own(folder, force=request.force)
     with exclusive_folder(folder, tell):
-        return _build(_Job(request, board, source, graph, name, folder, notify, tell))
+        return _build(
+            _Job(request, board, source, graph, name, folder, notify, cache(tell))
+        )  # no sentence twice
 
 
 def _build(job: _Job) -> Built:
@@ -162,7 +165,10 @@ def _plan(job: _Job, choice: Choice) -> _Planned:
     plan = place(plan, footprint, load_boards())
     most = _FILE_VECTORS if samples else _RANDOM_VECTORS
     count = request.vector_count or _vector_count(plan, footprint, most)
-    vectors = vectors_for(graph, samples, count=count)
+    vectors = vectors_for(graph, samples, count=count, classes=job.source.classes)
+    if vectors.note:
+        job.tell(vectors.note)
+    plan = replace(plan, classes=vectors.classes)
     plan = place(plan, footprint, load_boards(), vector_bytes=_vector_bytes(vectors))
     return _Planned(choice, plan, footprint, vectors)
 
@@ -180,7 +186,9 @@ def _write(job: _Job, planned: _Planned) -> Report:
     with _writing(job.folder):
         project.write(job.folder, force=job.request.force, tell=job.tell, also=(REPORT_JSON, REPORT_HTML))
     report = Report(
-        model=replace(describe_model(job.graph), name=job.name, about=source.about),
+        model=replace(
+            describe_model(job.graph), name=job.name, about=source.about, classes=planned.vectors.classes
+        ),
         board=describe_board(plan.board),
         runtime=plan.runtime,
         runtime_reason=planned.choice.reason,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from micronets_gen.model.graph import Array, DType, Graph, Operator
+from micronets_gen.model.graph import Array, DType, Graph, Operator, Tensor
 from micronets_gen.model.schema import OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import (
@@ -52,20 +52,26 @@ def requantization(graph: Graph, op: Operator) -> tuple[int, int]:
     return quantize_multiplier(x.scale / y.scale)
 
 
+def quantize(value: Array, tensor: Tensor) -> Array:
+    """Return real numbers, float32, as a tensor of one scale has them; what is beyond its range saturates."""
+    # What is beyond every output, and what is not a number, TFLM leaves undefined.
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = np.asarray(value, dtype=np.float32) / np.float32(tensor.scale)
+    real = np.clip(np.nan_to_num(real, nan=-_FLOAT_LIMIT), -_FLOAT_LIMIT, _FLOAT_LIMIT).astype(np.float64)
+    result = np.trunc(real + np.copysign(0.5, real)).astype(np.int64) + tensor.zero_point
+    quantised: Array = np.clip(result, *tensor.dtype.limits).astype(tensor.dtype.value)
+    return quantised
+
+
 def _evaluate_quantize(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:
     value = values[0]
     assert value is not None
     x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
     if x.dtype is DType.FLOAT32:
-        # What is beyond every output, and what is not a number, saturates; TFLM leaves it undefined.
-        with np.errstate(over="ignore", invalid="ignore"):
-            real = np.asarray(value, dtype=np.float32) / np.float32(y.scale)
-        real = np.clip(np.nan_to_num(real, nan=-_FLOAT_LIMIT), -_FLOAT_LIMIT, _FLOAT_LIMIT).astype(np.float64)
-        result = np.trunc(real + np.copysign(0.5, real)).astype(np.int64) + y.zero_point
-    else:
-        multiplier, shift = requantization(graph, op)
-        difference = wrap_int32(value.astype(np.int64) - x.zero_point)
-        result = wrap_int32(multiply_by_quantized_multiplier(difference, multiplier, shift) + y.zero_point)
+        return [quantize(value, y)]
+    multiplier, shift = requantization(graph, op)
+    difference = wrap_int32(value.astype(np.int64) - x.zero_point)
+    result = wrap_int32(multiply_by_quantized_multiplier(difference, multiplier, shift) + y.zero_point)
     return [np.clip(result, *y.dtype.limits).astype(y.dtype.value)]
 
 

@@ -142,7 +142,11 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that rendering needs."""
+    """Everything that rendering needs.
+
+    Attributes:
+        classes: Names of what the first output decides between, from 0; empty where they are not known.
+    """
 
     graph: Graph
     board: Board
@@ -151,3 +155,4 @@ class Plan:
     memory: MemoryPlan
     arena_region: str
     model_name: str
+    classes: tuple[str, ...] = ()

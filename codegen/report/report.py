@@ -27,7 +27,12 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model that the image holds; ``about``, if not empty, says in sentences what it is and how good."""
+    """The model that the image holds.
+
+    Attributes:
+        about: In sentences, what it is and how good; empty where that is not known.
+        classes: Names of the classes from 0; empty where they are not known.
+    """
 
     name: str
     sha256: str
@@ -35,6 +40,7 @@ class ModelInfo:
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     about: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,12 @@ def _port(index: int, tensor: Tensor) -> Port:
 
 
 def model_header(
-    graph: Graph, layers: Sequence[Layer], memory: MemoryPlan, model_name: str, mark: str
+    graph: Graph,
+    layers: Sequence[Layer],
+    memory: MemoryPlan,
+    model_name: str,
+    mark: str,
+    classes: Sequence[str] = (),
 ) -> str:
     """Return ``model.h``.
 
@@ -67,6 +72,7 @@ def model_header(
         memory: The arena.
         model_name: What the macro ``MODEL_NAME`` says.
         mark: A sentence that the header repeats, for example that the model is untrained; or empty.
+        classes: Names of what the elements of the first output stand for, where they are known.
     """
     return render(
         "interface/model.h.j2",
@@ -78,6 +84,7 @@ def model_header(
         arena_align=memory.align,
         inputs=ports(graph, graph.inputs),
         outputs=ports(graph, graph.outputs),
+        classes=list(classes),
     )
 
 

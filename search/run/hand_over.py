@@ -74,7 +74,11 @@ def hand_over(
     write_atomically(
         run.vectors,
         lambda file: np.savez_compressed(
-            file, input_0=inputs[kept], output_0=quantised[kept], labels=labels[kept]
+            file,
+            input_0=inputs[kept],
+            output_0=quantised[kept],
+            labels=labels[kept],
+            classes=np.array(task.classes, dtype=str),
         ),
     )
     write_json(run.metrics, metrics)

@@ -18,10 +18,9 @@ from packaging.requirements import Requirement
 
 from micronets_gen.boards.board import Upload
 from micronets_gen.common.resources import data_dir
-from micronets_gen.errors import ModelError, UsageError
+from micronets_gen.errors import ModelError
 from micronets_gen.project.project import TOOLS, environments, project_files
 from micronets_gen.project.selftest import literals, protocol_field, selftest_files
-from micronets_gen.project.vectors import Vectors, vectors_for
 from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
 from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
 
@@ -183,65 +182,6 @@ def test_literals_are_exact(array: np.ndarray, expected: list[str]) -> None:
 
 def test_names_cannot_break_the_protocol() -> None:
     assert protocol_field('a,b"c\\d\né??') == "a_b_c_d____"
-
-
-def save(path: Path, **arrays: np.ndarray) -> Path:
-    np.savez(path, **arrays)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"x": np.zeros((2, 8), np.int8)}, "lacks 'input_0'"),
-        ({"input_0": np.zeros((2, 8), np.float32)}, r"'input_0' has shape \(2, 8\) and type float32"),
-        ({"input_0": np.zeros((2, 9), np.int8)}, r"'input_0' has shape \(2, 9\)"),
-        ({"input_0": np.zeros((0, 8), np.int8)}, r"its inputs hold \[0\] vectors"),
-        (
-            {"input_0": np.zeros((2, 8), np.int8), "labels": np.zeros(3, np.int32)},
-            "'labels' must be 2 integers",
-        ),
-        ({"input_0": np.zeros((2, 8), np.int8), "labels": np.zeros(2)}, "'labels' must be 2 integers"),
-    ],
-)
-def test_vector_files_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
-    pytest.importorskip("micronets_gen.plan.reference")
-    with pytest.raises(UsageError, match=message):
-        vectors_for(tiny_plan().graph, save(tmp_path / "v.npz", **arrays))
-
-
-def test_vector_file_that_is_none(tmp_path: Path) -> None:
-    pytest.importorskip("micronets_gen.plan.reference")
-    (tmp_path / "v.npz").write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(UsageError, match="cannot be read as golden vectors"):
-        vectors_for(tiny_plan().graph, tmp_path / "v.npz")
-
-
-def test_vectors_of_a_file(tmp_path: Path) -> None:
-    pytest.importorskip("micronets_gen.plan.reference")
-    inputs = np.arange(-12, 12, dtype=np.int8).reshape(3, 8)
-    path = save(tmp_path / "v.npz", input_0=inputs, labels=np.array([7, -1, 0]))
-    vectors = vectors_for(tiny_plan().graph, path, count=2)
-    assert vectors.labels == (7, -1)
-    assert vectors.source == "v.npz"
-    np.testing.assert_array_equal(np.concatenate([row[0] for row in vectors.inputs]), inputs[:2])
-    np.testing.assert_array_equal(
-        np.concatenate([row[0] for row in vectors.expected]), np.maximum(inputs[:2], 0)
-    )
-
-
-def test_random_vectors_follow_from_model_and_seed() -> None:
-    pytest.importorskip("micronets_gen.plan.reference")
-    graph = tiny_plan().graph
-
-    def first(vectors: Vectors) -> list[int]:
-        return vectors.inputs[0][0].reshape(-1).tolist()
-
-    assert first(vectors_for(graph)) == first(vectors_for(graph))
-    assert first(vectors_for(graph)) != first(vectors_for(graph, seed=1))
-    assert first(vectors_for(graph)) != first(vectors_for(dataclasses.replace(graph, sha256="ff" * 32)))
-    many = np.concatenate([row[0].reshape(-1) for row in vectors_for(graph, count=400).inputs])
-    assert (many.min(), many.max()) == (-128, 127)
 
 
 def monitor() -> object:

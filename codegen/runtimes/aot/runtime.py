@@ -72,7 +72,7 @@ class AotRuntime:
 
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Render the layers, the constants and the kernels in use."""
-        files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark)
+        files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark, plan.classes)
         return Sources(files, flags=("-O2", "-Werror"))
 
     def trials(self, board: Board) -> tuple[Environment, ...]:

@@ -70,12 +70,18 @@ def kernel_files(sources: Iterable[str]) -> dict[str, str]:
 
 
 def model_files(
-    graph: Graph, layers: Sequence[Layer], memory: MemoryPlan, model_name: str, mark: str = ""
+    graph: Graph,
+    layers: Sequence[Layer],
+    memory: MemoryPlan,
+    model_name: str,
+    mark: str = "",
+    classes: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the files of ``lib/model`` by name: ``model.h``, ``model.c``, the constants and the kernels.
 
     Args:
         mark: A sentence that the header repeats, for example that the model is untrained.
+        classes: Names of what the elements of the first output stand for, where they are known.
     """
     namer = _Names(graph, layers, memory)
     constants: dict[str, Constant] = {}
@@ -101,7 +107,7 @@ def model_files(
         "weights_bytes": sum(c.data.nbytes for c in constants.values()),
     }
     files = {name: render(f"aot/{name}.j2", **values) for name in ("model.c", "model_data.h", "model_data.c")}
-    return {"model.h": model_header(graph, layers, memory, model_name, mark), **files, **kernels}
+    return {"model.h": model_header(graph, layers, memory, model_name, mark, classes), **files, **kernels}
 
 
 def _placed(graph: Graph, tensors: Sequence[int], namer: _Names) -> list[tuple[Port, str]]:

@@ -71,7 +71,7 @@ def model_sources(
     }
     return ModelSources(
         model={
-            "model.h": model_header(graph, plan.layers, plan.memory, plan.model_name, mark),
+            "model.h": model_header(graph, plan.layers, plan.memory, plan.model_name, mark, plan.classes),
             "model.cc": render("tflm/model.cc.j2", **values),
             "model_arena.h": template_text("tflm/model_arena.h"),
             "model_arena.cc": template_text("tflm/model_arena.cc"),
