@@ -235,6 +235,7 @@ def test_bundled_model_brings_the_names_of_its_classes() -> None:
     assert len(resolve_model().classes) == 12
 
 
+@pytest.mark.needs("gcc")
 def test_names_of_classes_and_what_was_done_reach_every_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     save(tmp_path / "mine.npz", input_0=rng.uniform(0, 1, (3, 8, 8)), classes=np.array(list("0123456789")))
