@@ -88,12 +88,13 @@ def status_command(
     if as_json:
         show_json({"cache": str(cache_root()), "sources": [s.to_json() for s in found]})
     else:
-        from rich.table import Table
+        from micronets_gen.report.table import Column, FittingTable
 
-        table = Table("source", "commit", "licence", "state", "how it is known", box=None, pad_edge=False)
-        for state in found:
-            pin = state.pin
-            table.add_row(pin.title, pin.commit[:12], pin.licence, state.state, state.detail)
+        titles = ("source", "commit", "licence", "state", "how it is known")
+        table = FittingTable.of(
+            (Column(title, wraps=title == titles[-1]) for title in titles),
+            ((s.pin.title, s.pin.commit[:12], s.pin.licence, s.state, s.detail) for s in found),
+        )
         show(table)
         show(f"\ncache: {cache_root() / 'sources'}")
         if any(state.state == "missing" for state in found):

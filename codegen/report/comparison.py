@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from micronets_gen.common.numbers import grouped, plural, ratio
 from micronets_gen.report.html import page_environment
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.report.summary import Headline
+from micronets_gen.report.table import Column, FittingTable
 
 
 @dataclass(frozen=True)
@@ -137,50 +137,40 @@ def comparison_tables(results: Sequence[Result]) -> RenderableType:
     return Group(*parts, Text.assemble((head.word.upper(), style), "  ", head.text))
 
 
-def _table(first: str, comparison: Comparison, *before: str) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first, no_wrap=True)
-    for title in before:
-        table.add_column(title, justify="right", no_wrap=True)
-    for result in comparison.measured:
-        table.add_column(result.runtime, justify="right", no_wrap=True)
-    for result in comparison.measured[1:]:
-        table.add_column(
-            f"{result.runtime} / {comparison.measured[0].runtime}", justify="right", no_wrap=True
-        )
-    return table
+def _columns(first: str, comparison: Comparison, *before: str) -> tuple[Column, ...]:
+    base, *others = comparison.measured
+    return (
+        Column(first, wraps=True),
+        *(Column(title, right=True, rank=1) for title in before),
+        *(Column(result.runtime, right=True) for result in comparison.measured),
+        *(Column(f"{other.runtime} / {base.runtime}", right=True) for other in others),
+    )
 
 
-def _layers(comparison: Comparison) -> Table:
-    table = _table("layer", comparison, "MACs")
+def _layers(comparison: Comparison) -> FittingTable:
+    rows = []
     for row in comparison.layers:
         known = next(layer for layer in row if layer is not None)
         counts = [layer.count or 0 if layer else 0 for layer in row]
-        table.add_row(
-            known.name,
-            grouped(known.macs),
-            *(grouped(count) for count in counts),
-            *(ratio(value) for value in against_first(counts)),
+        rows.append(
+            (known.name, grouped(known.macs), *map(grouped, counts), *map(ratio, against_first(counts)))
         )
-    return table
+    return FittingTable.of(_columns("layer", comparison, "MACs"), rows)
 
 
-def _totals(comparison: Comparison) -> Table:
-    table = _table("total", comparison)
+def _totals(comparison: Comparison) -> FittingTable:
+    rows: list[tuple[str | Text, ...]] = []
     for metric in METRICS:
         values = [metric.of(result) for result in comparison.measured]
-        table.add_row(
-            metric.title, *(grouped(v) for v in values), *(ratio(value) for value in against_first(values))
-        )
-    table.add_row("instructions per MAC", *(ratio(result.per_mac) for result in comparison.measured))
-    table.add_row(
-        "output",
-        *(
-            Text("exact", "green") if result.passed else Text("WRONG", "red")
-            for result in comparison.measured
-        ),
+        rows.append((metric.title, *map(grouped, values), *map(ratio, against_first(values))))
+    blank = ("",) * (len(comparison.measured) - 1)
+    per_mac = (ratio(result.per_mac) for result in comparison.measured)
+    rows.append(("instructions per MAC", *per_mac, *blank))
+    outputs = (
+        Text("exact", "green") if result.passed else Text("WRONG", "red") for result in comparison.measured
     )
-    return table
+    rows.append(("output", *outputs, *blank))
+    return FittingTable.of(_columns("total", comparison), rows)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from micronets_gen.report.table import FittingTable
+
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _LARGEST = 5
 
@@ -159,45 +161,52 @@ def sparkline(values: tuple[int, ...]) -> str:
 
 
 def render(summary: ModelSummary, console: Console) -> None:
-    """Print a summary as tables; made for 100 columns, usable from 80."""
-    from rich import box
-    from rich.table import Table
+    """Print a summary as tables."""
     from rich.text import Text
-
-    from micronets_gen.report.listing import keep_whole
 
     console.print(Text.assemble((summary.model, "bold"), f"   {summary.file_bytes:,} bytes", style=""))
     for title, tensors in (("input", summary.inputs), ("output", summary.outputs)):
         for tensor in tensors:
             console.print(Text(f"  {title:<7}{_shape(tensor)}  {_quantization(tensor)}"))
     console.print()
-    gap = (0, 1) if console.width >= 100 else (0, 0)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=gap, header_style="bold")
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("layer", max_width=24, no_wrap=True, overflow="ellipsis")
-    table.add_column("operator", max_width=18, no_wrap=True, overflow="ellipsis")
-    table.add_column("output", max_width=18, no_wrap=True, overflow="ellipsis")
-    table.add_column("MACs", justify="right")
-    table.add_column("weights B", justify="right")
-    table.add_column("live B", justify="right")
-    table.add_column("", min_width=1)
-    marks = sparkline(tuple(op.live_bytes for op in summary.layers))
-    for op, mark in zip(summary.layers, marks, strict=True):
-        peak = op.index == summary.peak_layer
-        table.add_row(
-            str(op.index),
-            Text(op.name),
-            Text(op.op, style="cyan"),
-            _shape(op.outputs[0]),
-            f"{op.macs:,}" if op.macs else "·",
-            f"{op.weight_bytes:,}" if op.weight_bytes else "·",
-            Text(f"{op.live_bytes:,}", style="bold red" if peak else ""),
-            Text(mark, style="red" if peak else "green"),
-        )
-    keep_whole(table, 0, 4, 5, 6)
-    console.print(table)
+    console.print(_layer_table(summary))
+    console.print()
     console.print(_totals(summary))
     console.print(_memory(summary, console.width))
+
+
+def _layer_table(summary: ModelSummary) -> FittingTable:
+    from rich.text import Text
+
+    from micronets_gen.report.table import ORNAMENT, Column, FittingTable
+
+    marks = sparkline(tuple(op.live_bytes for op in summary.layers))
+    rows = []
+    for op, mark in zip(summary.layers, marks, strict=True):
+        peak = op.index == summary.peak_layer
+        rows.append(
+            (
+                str(op.index),
+                op.name,
+                Text(op.op, style="cyan"),
+                _shape(op.outputs[0]),
+                f"{op.macs:,}" if op.macs else "·",
+                f"{op.weight_bytes:,}" if op.weight_bytes else "·",
+                Text(f"{op.live_bytes:,}", style="bold red" if peak else ""),
+                Text(mark, style="red" if peak else "green"),
+            )
+        )
+    columns = (
+        Column("#", right=True, style="dim"),
+        Column("layer", wraps=True),
+        Column("operator", rank=2),
+        Column("output", rank=1),
+        Column("MACs", right=True),
+        Column("weights B", right=True),
+        Column("live B", right=True),
+        Column("", rank=ORNAMENT),
+    )
+    return FittingTable.of(columns, rows)
 
 
 def _totals(summary: ModelSummary) -> Text:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,21 +13,7 @@ from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.numbers import frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult
-
-
-def _table(*columns: tuple[str, str]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for title, justify in columns:
-        table.add_column(title, justify="right" if justify == "right" else "left", no_wrap=True)
-    return table
-
-
-def keep_whole(table: Table, *columns: int) -> None:
-    """Let a narrow terminal cut other columns than these."""
-    for index in columns:
-        column = table.columns[index]
-        column.no_wrap = True
-        column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
+from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 
 
 def _emulator(board: Board) -> str:
@@ -39,34 +24,36 @@ def _emulator(board: Board) -> str:
 
 def board_table(boards: Iterable[Board]) -> RenderableType:
     """Return one line a board."""
-    table = _table(
-        ("board", ""),
-        ("core", ""),
-        ("clock", "right"),
-        ("flash", "right"),
-        ("RAM", "right"),
-        ("emulator", ""),
-        ("", ""),
+    return FittingTable.of(
+        (
+            Column("board"),
+            Column("core"),
+            Column("clock", right=True),
+            Column("flash", right=True),
+            Column("RAM", right=True),
+            Column("emulator", wraps=True),
+            Column("", style="dim", rank=ORNAMENT),
+        ),
+        (
+            (
+                board.name,
+                board.core.replace("cortex-m", "M"),
+                frequency(board.clock_hz),
+                size(board.flash_bytes),
+                size(board.ram_bytes),
+                _emulator(board),
+                board.title,
+            )
+            for board in boards
+        ),
     )
-    for board in boards:
-        table.add_row(
-            board.name,
-            board.core.replace("cortex-m", "M"),
-            frequency(board.clock_hz),
-            size(board.flash_bytes),
-            size(board.ram_bytes),
-            _emulator(board),
-            Text(board.title, style="dim"),
-        )
-    keep_whole(table, 0, 1, 2, 3, 4, 5)
-    return table
 
 
 def board_details(board: Board) -> RenderableType:
     """Return everything a person asks about a board."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
-    facts.add_column()
+    facts.add_column(overflow="fold")
     facts.add_row(
         "part", f"{board.mcu} ({board.core}{', ' + board.fpu if board.fpu else ''}, kernels: {board.simd})"
     )
@@ -79,54 +66,60 @@ def board_details(board: Board) -> RenderableType:
         facts.add_row("see", board.url)
     for note in board.notes:
         facts.add_row("note", note)
-    regions = _table(("region", ""), ("kind", ""), ("origin", "right"), ("size", "right"), ("", ""))
-    for region in board.regions:
-        regions.add_row(
-            region.name,
-            region.kind,
-            f"0x{region.origin:08x}",
-            size(region.size),
-            Text("default" if region.default else "", style="dim"),
-        )
+    regions = FittingTable.of(
+        (
+            Column("region"),
+            Column("kind"),
+            Column("origin", right=True),
+            Column("size", right=True),
+            Column("", style="dim"),
+        ),
+        (
+            (r.name, r.kind, f"0x{r.origin:08x}", size(r.size), "default" if r.default else "")
+            for r in board.regions
+        ),
+    )
     return Group(Text(f"{board.name}: {board.title}", style="bold"), facts, Text(), regions)
 
 
 def model_table(models: Iterable[BundledModel]) -> RenderableType:
     """Return one line a bundled model."""
-    table = _table(("model", ""), ("task", ""), ("accuracy", "right"), ("samples", "right"), ("", ""))
-    for model in models:
-        table.add_row(
-            model.name,
-            model.task,
-            f"{model.accuracy:.1%}",
-            f"{model.samples:,}",
-            Text(model.title, style="dim"),
-        )
-    keep_whole(table, 0, 2, 3)
-    return table
+    return FittingTable.of(
+        (
+            Column("model"),
+            Column("task", wraps=True),
+            Column("accuracy", right=True),
+            Column("samples", right=True),
+            Column("", style="dim", rank=ORNAMENT),
+        ),
+        ((m.name, m.task, f"{m.accuracy:.1%}", f"{m.samples:,}", m.title) for m in models),
+    )
 
 
 def published_table(published: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return one line a published architecture, which comes untrained."""
-    table = _table(
-        ("published", ""),
-        ("task", ""),
-        ("MOps", "right"),
-        ("model", "right"),
-        ("memory", "right"),
-        ("", ""),
+    return Group(
+        FittingTable.of(
+            (
+                Column("published"),
+                Column("task"),
+                Column("MOps", right=True),
+                Column("model", right=True),
+                Column("memory", right=True),
+            ),
+            (
+                (
+                    model["name"],
+                    model["task"],
+                    f"{model['cost']['ops'] / 1e6:.1f}",
+                    size(model["cost"]["model_bytes"]),
+                    size(model["cost"]["working_memory"]),
+                )
+                for model in published
+            ),
+        ),
+        Text("Published ones are untrained: train them with micronets-gen train.", style="dim"),
     )
-    for model in published:
-        table.add_row(
-            model["name"],
-            model["task"],
-            f"{model['cost']['ops'] / 1e6:.1f}",
-            size(model["cost"]["model_bytes"]),
-            size(model["cost"]["working_memory"]),
-            Text("untrained; train it with micronets-gen train", style="dim"),
-        )
-    keep_whole(table, 0, 2, 3, 4)
-    return table
 
 
 def check_table(result: CheckResult) -> RenderableType:
@@ -137,9 +130,13 @@ def check_table(result: CheckResult) -> RenderableType:
             lines.append(Text(f"  {problem.layer}: {problem.reason}"))
             lines.append(Text(f"    what to do: {problem.remedy}", style="dim"))
         return Group(*lines)
-    table = _table(("board", ""), ("fits", ""), ("regions", ""))
-    for fit in result.boards:
-        table.add_row(fit.board, Text("yes", "green") if fit.fits else Text("no", "red"), _regions(fit))
+    table = FittingTable.of(
+        (Column("board"), Column("fits"), Column("regions", wraps=True)),
+        (
+            (fit.board, Text("yes", "green") if fit.fits else Text("no", "red"), _regions(fit))
+            for fit in result.boards
+        ),
+    )
     parts: list[RenderableType] = [
         Text(f"every operator works with {result.runtime}", style="green"),
         Text(),

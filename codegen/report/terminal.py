@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,9 +10,9 @@ from micronets_gen.common.numbers import frequency, grouped, percent, plural, ra
 from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
 from micronets_gen.report.summary import circumstances, headline
+from micronets_gen.report.table import ORNAMENT, Column, FittingTable, Row
 
 BAR_CELLS = 12
-WIDE = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STATE_STYLES = {"pass": "bold green", "fail": "bold red", "open": "bold"}
 
@@ -33,87 +30,71 @@ def verdict(report: Report) -> Text:
     return Text.assemble((head.word.upper(), _STATE_STYLES[head.state]), "  ", head.text)
 
 
-def _table(gap: int) -> Table:
-    return Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
-
-
-@dataclass(frozen=True)
-class _ByWidth:
-    """A renderable that depends on the columns there are."""
-
-    draw: Callable[[int], RenderableType]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self.draw(options.max_width)
-
-
 def run_table(report: Report) -> RenderableType:
-    """Return the layer table with totals; without counts where the run was not profiled.
-
-    Numbers are never cut. In fewer than ``WIDE`` columns the bars go, then the ends of names.
-    """
-    return _ByWidth(lambda width: _layer_table(report, width))
-
-
-def _layer_table(report: Report, width: int) -> Table:
-    bars = report.profiled and width >= WIDE
-    unit = report.run.unit if report.run else ""
-    table = _table(2 if bars else 1)
-    table.add_column("layer", overflow="ellipsis")
-    table.add_column("operator", style="dim", overflow="ellipsis")
-    table.add_column("output", style="dim", no_wrap=True)
-    table.add_column("MACs", justify="right", no_wrap=True)
-    if report.profiled:
-        table.add_column(unit, justify="right", no_wrap=True)
-        table.add_column("per MAC", justify="right", no_wrap=True)
-        table.add_column("share", justify="right", no_wrap=True)
-    if bars:
-        table.add_column("", style="cyan", no_wrap=True)
+    """Return the layer table with totals; without counts where the run was not profiled."""
     total = report.run.count if report.run else 0
     longest = max((row.count or 0 for row in report.rows), default=0) or 1
+    rows = []
     for row in report.rows:
         layer = row.layer
-        cells: list[Text | str] = [Text(layer.name), layer.op, shape(layer.output_shape), grouped(layer.macs)]
+        cells: list[str] = [layer.name, layer.op, shape(layer.output_shape), grouped(layer.macs)]
         if report.profiled:
             count = row.count or 0
-            cells += [grouped(row.count), ratio(row.per_mac), percent(count, total)]
-        if bars:
-            cells.append(bar(row.count / longest if row.count else 0.0))
-        table.add_row(*cells)
+            cells += [grouped(row.count), ratio(row.per_mac), percent(count, total), bar(count / longest)]
+        rows.append(Row(tuple(cells)))
+    totals = ["total", "", "", grouped(report.macs)]
     if report.profiled:
         outside = report.outside_layers or 0
-        table.add_row(
-            Text(report.outside_label, style="dim"), "", "", "", grouped(outside), "", percent(outside, total)
-        )
-    totals = [grouped(report.macs)]
-    if report.profiled:
+        share = percent(outside, total)
+        rows.append(Row((report.outside_label, "", "", "", grouped(outside), "", share, ""), "dim"))
         per_mac = ratio(total / report.macs if report.macs else None)
-        totals += [grouped(total), per_mac, percent(total, total)]
-    table.add_row("total", "", "", *totals, style="bold")
-    return table
+        totals += [grouped(total), per_mac, percent(total, total), ""]
+    return FittingTable(_run_columns(report), (*rows, Row(tuple(totals), "bold")))
+
+
+def _run_columns(report: Report) -> tuple[Column, ...]:
+    known = (
+        Column("layer", wraps=True),
+        Column("operator", style="dim", rank=5),
+        Column("output", style="dim", rank=4),
+        Column("MACs", right=True, rank=1),
+    )
+    if not report.profiled:
+        return known
+    return (
+        *known,
+        Column(report.run.unit if report.run else "", right=True),
+        Column("per MAC", right=True, rank=3),
+        Column("share", right=True, rank=2),
+        Column("", style="cyan", rank=ORNAMENT),
+    )
 
 
 def memory_table(image: ImageInfo) -> RenderableType:
     """Return how full every region is."""
-    table = _table(2)
-    table.add_column("region", no_wrap=True)
-    table.add_column("used", justify="right", no_wrap=True)
-    table.add_column("of", justify="right", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("largest", style="dim", overflow="ellipsis")
+    rows = []
     for region in image.regions:
         over = region.free < 0
         style = "red" if over else "cyan"
-        table.add_row(
-            Text(region.name),
-            grouped(region.used),
-            size(region.size),
-            Text(percent(region.used, region.size), style="bold red" if over else ""),
-            Text(bar(region.used / region.size, 16), style=f"{style} on grey23"),
-            Text(_largest(region)),
+        rows.append(
+            (
+                region.name,
+                grouped(region.used),
+                size(region.size),
+                Text(percent(region.used, region.size), style="bold red" if over else ""),
+                Text(bar(region.used / region.size, 16), style=f"{style} on grey23"),
+                _largest(region),
+            )
         )
-    return table
+    columns = (
+        Column("region"),
+        Column("used", right=True),
+        Column("of", right=True),
+        Column("", right=True),
+        Column("", rank=ORNAMENT),
+        Column("largest", style="dim", rank=1, wraps=True),
+    )
+    return FittingTable.of(columns, rows)
 
 
 def _largest(region: RegionUse) -> str:
@@ -126,7 +107,7 @@ def build_summary(report: Report) -> RenderableType:
     board = report.board
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim", no_wrap=True)
-    lines.add_column()
+    lines.add_column(overflow="fold")
     lines.add_row(
         "model", Text(f"{report.model.name}: {plural(len(report.layers), 'layer')}, {report.macs:,} MACs")
     )

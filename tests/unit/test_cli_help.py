@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from micronets_gen.bundled.catalogue import resolve_model
-from tests.support.command import Cli
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -90,40 +84,6 @@ def test_poor_encoding_loses_signs_and_nothing_else(encoding: str) -> None:
     )
     assert (run.returncode, run.stderr) == (0, b"")
     assert b"91,136 MACs" in run.stdout
-
-
-@pytest.mark.parametrize("words", [("boards",), ("models",), ("inspect", "digits"), ("inspect", "long")])
-def test_narrow_terminal_cuts_no_number(words: tuple[str, ...], tmp_path: Path) -> None:
-    """At 80 columns every number that is there at 140 is still whole."""
-    from rich.console import Console
-
-    from micronets_gen.boards.load import load_boards
-    from micronets_gen.bundled.catalogue import bundled_models
-    from micronets_gen.operators.reading import read_model
-    from micronets_gen.report.inspect import inspect_model, render
-    from micronets_gen.report.listing import board_table, model_table
-
-    def text(width: int) -> str:
-        console = Console(width=width, record=True, file=io.StringIO())
-        if words[0] == "inspect":
-            summary = inspect_model(read_model(resolve_model("digits").path))
-            if words[1] == "long":
-                big = [replace(op, name="x" * 60, macs=123_456_789) for op in summary.layers]
-                summary = replace(summary, layers=tuple(big))
-            render(summary, console)
-        else:
-            console.print(
-                board_table(load_boards()) if words[0] == "boards" else model_table(bundled_models())
-            )
-        return console.export_text()
-
-    def numbers(text: str) -> list[str]:
-        pattern = r"\d+ (?:MHz|KiB|MiB)|\d+\.\d%|\d{1,3}(?:,\d{3})+|(?<= )\d+(?= +\S$)"
-        return re.findall(pattern, text, re.MULTILINE)
-
-    narrow = text(80)
-    assert max(map(len, narrow.splitlines())) <= 80
-    assert numbers(narrow) == numbers(text(140)) != []
 
 
 def test_help_of_search_names_every_task_and_default(call: Call) -> None:
