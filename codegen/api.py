@@ -125,13 +125,16 @@ def run(
     return FirmwareRun.of(Path(project), report)
 
 
-def check(model: PathLike, *, board: PathLike | None = None, runtime: str = "aot") -> CheckResult:
+def check(
+    model: PathLike, *, board: PathLike | None = None, runtime: str = "auto", notify: Notify = _silent
+) -> CheckResult:
     """Check that every operator works, and where the model fits.
 
     Args:
         model: A ``.tflite`` file, or a name, as for :func:`build`.
         board: Check this board only.
-        runtime: What is to execute it.
+        runtime: What is to execute it, as for :func:`build`.
+        notify: Told what is fetched.
 
     Raises:
         MicronetsError: the model or the board cannot be read, or the runtime's sources cannot be had.
@@ -142,7 +145,7 @@ def check(model: PathLike, *, board: PathLike | None = None, runtime: str = "aot
     from micronets_gen.operators.reading import read_model
 
     graph = read_model(resolve_model(str(model)).path)
-    return check_on_boards(graph, [load_board(str(board))] if board else load_boards(), runtime)
+    return check_on_boards(graph, [load_board(str(board))] if board else load_boards(), runtime, notify)
 
 
 def inspect(model: PathLike) -> ModelSummary:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from micronets_gen.cli.options import OFFLINE_RUNTIME, Json, ModelArgument, RuntimeOption, complete_board
-from micronets_gen.cli.output import console, show, show_json
+from micronets_gen.cli.options import AUTO_RUNTIME, Json, ModelArgument, RuntimeOption, complete_board
+from micronets_gen.cli.output import console, show, show_json, status
 
 
 def register(app: typer.Typer) -> None:
@@ -34,14 +34,15 @@ def check(
         str | None,
         typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
     ] = None,
-    runtime: RuntimeOption = OFFLINE_RUNTIME,
+    runtime: RuntimeOption = AUTO_RUNTIME,
     as_json: Json = False,
 ) -> None:
     """Check that every operator works and where the model fits; exit 1 if something does not."""
     from micronets_gen import api
     from micronets_gen.report.listing import check_table
 
-    result = api.check(model, board=board, runtime=runtime.value)
+    with status(as_json) as notify:
+        result = api.check(model, board=board, runtime=runtime.value, notify=notify)
     if as_json:
         show_json(result.to_json())
     else:

@@ -16,8 +16,6 @@ else:
 
 RuntimeOption = Annotated[RuntimeName, typer.Option("--runtime", "-r", help=runtime_help())]
 AUTO_RUNTIME = RuntimeName(AUTO)
-OFFLINE_RUNTIME = RuntimeName(runtime_names()[-1])
-"""The last resort of ``auto``, which nothing is fetched for."""
 
 
 def complete_board(incomplete: str) -> list[str]:

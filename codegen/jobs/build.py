@@ -14,6 +14,7 @@ from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import ModelSource, resolve_model
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ModelError, UsageError
+from micronets_gen.jobs.fitting import OtherRuntimes
 from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
 from micronets_gen.operators.reading import read_model
@@ -123,11 +124,12 @@ def build(
 def _build(job: _Job) -> Built:
     """Build; again with another arena, :data:`_RESIZINGS` times at most, where the image proves that it needs one."""
     choice = _choose(job.graph, job.request, job.notify)
+    others = OtherRuntimes(job.graph, choice.runtime.name, job.request.commits)
     for _ in range(1 + _RESIZINGS):
         job.notify("planning")
         planned = _plan(job, choice)
         job.notify("writing the project")
-        report = _write(job, planned)
+        report = _write(job, planned, others)
         if not job.request.compile:
             return Built(job.folder, None, report)
         job.notify("compiling")
@@ -173,7 +175,7 @@ def _plan(job: _Job, choice: Choice) -> _Planned:
     return _Planned(choice, plan, footprint, vectors)
 
 
-def _write(job: _Job, planned: _Planned) -> Report:
+def _write(job: _Job, planned: _Planned, others: OtherRuntimes) -> Report:
     """Write the project, and the report as far as it is known."""
     from micronets_gen.project.project import project_files
     from micronets_gen.project.soc_files import soc_files
@@ -196,6 +198,7 @@ def _write(job: _Job, planned: _Planned) -> Report:
         layers=describe_layers(plan),
         memory=plan.memory,
         lock=(("vectors", planned.vectors.source),),
+        alternatives=others.on(plan.board, _vector_bytes(planned.vectors)),
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
     write_report(job.folder, report)

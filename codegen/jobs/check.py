@@ -8,40 +8,44 @@ from dataclasses import replace
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_boards
 from micronets_gen.errors import FitError
+from micronets_gen.jobs.fitting import OtherRuntimes, Plans
 from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
-from micronets_gen.plan.check import BoardFit, CheckResult, RegionUse
+from micronets_gen.plan.check import BoardFit, CheckResult, RegionUse, check_model
 from micronets_gen.plan.fit import demand, place
-from micronets_gen.plan.footprint import Footprint
-from micronets_gen.plan.plan import Plan
-from micronets_gen.runtimes.base import Runtime
-from micronets_gen.runtimes.choose import choose_runtime
-
-_Plans = dict[tuple[str, bool], tuple[Plan, Footprint]]
+from micronets_gen.runtimes.choose import choose_for_model
+from micronets_gen.runtimes.kind import Notify
+from micronets_gen.runtimes.registry import AUTO
 
 
-def check_on_boards(graph: Graph, boards: Sequence[Board], runtime: str = "aot") -> CheckResult:
-    """Check every operator, then the fit on each board; golden vectors are not counted.
+def check_on_boards(
+    graph: Graph, boards: Sequence[Board], runtime: str = AUTO, notify: Notify = lambda _step: None
+) -> CheckResult:
+    """Check every operator, then the fit on each board, with other runtimes, too; golden vectors are not counted.
+
+    Args:
+        graph: The model.
+        boards: Where it is to run.
+        runtime: As ``build`` takes it.
+        notify: Told what is fetched.
 
     Raises:
         SourcesError: the runtime's sources cannot be had.
     """
-    chosen = choose_runtime(runtime).runtime
-    problems = chosen.problems(graph)
-    if problems:
-        return CheckResult(graph.name, problems, runtime=chosen.name)
-    plans: _Plans = {}
-    fits = tuple(_fit(graph, chosen, board, plans) for board in boards)
-    return CheckResult(graph.name, (), fits, chosen.name)
+    # What no runtime can execute is told before anything is fetched.
+    if problems := check_model(graph):
+        return CheckResult(graph.name, problems, runtime=runtime)
+    choice = choose_for_model(graph, runtime, notify=notify)
+    chosen = choice.runtime
+    if problems := chosen.problems(graph):
+        return CheckResult(graph.name, problems, (), chosen.name, choice.reason)
+    plans, others = Plans(graph, chosen), OtherRuntimes(graph, chosen.name)
+    fits = tuple(replace(_fit(plans, board), alternatives=others.on(board)) for board in boards)
+    return CheckResult(graph.name, (), fits, chosen.name, choice.reason)
 
 
-def _fit(graph: Graph, runtime: Runtime, board: Board, plans: _Plans) -> BoardFit:
-    # What a plan takes of the board: its instructions, and whether the size of an arena can be tried out.
-    like = board.simd, board.emulator is None
-    if like not in plans:
-        plan = runtime.plan(graph, board, graph.name)
-        plans[like] = plan, runtime.footprint(plan)
-    plan, footprint = plans[like]
+def _fit(plans: Plans, board: Board) -> BoardFit:
+    plan, footprint = plans.on(board)
     need = demand(plan, footprint, board)
     placement = need.placement(board)
     if placement is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.operators import Problem, layer_title, operator_specs
 
-__all__ = ["BoardFit", "CheckResult", "Problem", "RegionUse", "check_model"]
+__all__ = ["Alternative", "BoardFit", "CheckResult", "Problem", "RegionUse", "check_model", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,43 @@ class RegionUse:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """What a model would need on a board with another runtime, bounded before anything is compiled.
+
+    Attributes:
+        runtime: Its name.
+        fits: Whether the model then fits for certain.
+        least_flash_bytes: Flash at least.
+        flash_bytes: Flash at most.
+        ram_bytes: RAM at most: arena, data and the stack.
+        problem: Why there are no figures; empty where there are.
+    """
+
+    runtime: str
+    fits: bool = False
+    least_flash_bytes: int = 0
+    flash_bytes: int = 0
+    ram_bytes: int = 0
+    problem: str = ""
+
+
+def in_words(alternatives: Sequence[Alternative]) -> str:
+    """Return in one sentence what one runtime would give on some boards: the least and the most over them."""
+    first = alternatives[0]
+    if first.problem:
+        return f"with {first.runtime} instead: not known, {first.problem}"
+    fitting, boards = sum(alternative.fits for alternative in alternatives), len(alternatives)
+    verdict = "" if fitting else ", which may not fit"
+    if boards > 1:
+        verdict = f"; fits {fitting} of {boards} boards"
+    return (
+        f"with {first.runtime} instead: {min(a.least_flash_bytes for a in alternatives):,} to "
+        f"{max(a.flash_bytes for a in alternatives):,} bytes of flash, at most "
+        f"{max(a.ram_bytes for a in alternatives):,} of RAM{verdict}"
+    )
+
+
+@dataclass(frozen=True)
 class BoardFit:
     """Whether a model fits one board.
 
@@ -45,12 +83,14 @@ class BoardFit:
         fits: Whether it fits for certain: the bounds say so.
         regions: Every memory region of the board.
         problems: Why it does not fit, or may not; empty where it does.
+        alternatives: What the other runtimes would give.
     """
 
     board: str
     fits: bool
     regions: tuple[RegionUse, ...]
     problems: tuple[Problem, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +99,7 @@ class CheckResult(Plain):
 
     Attributes:
         model: Its name.
-        runtime: What would execute it.
+        runtime: What would execute it, and ``runtime_reason`` why.
         problems: Why the runtime cannot execute the model on any board.
         boards: One entry per board asked for; empty while there are problems.
     """
@@ -69,7 +109,8 @@ class CheckResult(Plain):
     model: str
     problems: tuple[Problem, ...]
     boards: tuple[BoardFit, ...] = ()
-    runtime: str = "aot"
+    runtime: str = ""
+    runtime_reason: str = ""
 
     @property
     def passed(self) -> bool:

@@ -12,7 +12,7 @@ from rich.text import Text
 from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.numbers import frequency, size
-from micronets_gen.plan.check import BoardFit, CheckResult
+from micronets_gen.plan.check import BoardFit, CheckResult, in_words
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 
 
@@ -138,10 +138,12 @@ def check_table(result: CheckResult) -> RenderableType:
         ),
     )
     parts: list[RenderableType] = [
-        Text(f"every operator works with {result.runtime}", style="green"),
+        Text(f"every operator works with {result.runtime} ({result.runtime_reason})", style="green"),
         Text(),
         table,
     ]
+    others = zip(*(fit.alternatives for fit in result.boards), strict=True)
+    parts += [Text(), *(Text(in_words(alternatives)) for alternatives in others)]
     if len(result.boards) == 1:
         parts += [
             Text(f"\n{problem.reason}\nwhat to do: {problem.remedy}") for problem in result.boards[0].problems

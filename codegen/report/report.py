@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from micronets_gen.emulate.result import RunResult
 from micronets_gen.plan.arena import ArenaInfo
+from micronets_gen.plan.check import Alternative
 from micronets_gen.plan.plan import MemoryPlan
 
 
@@ -196,6 +197,7 @@ class Report:
         memory: The arena's layout over time.
         arena: Why the arena has its size, where an interpreter fills it.
         lock: Inputs, versions and hashes as (name, value).
+        alternatives: What other runtimes would need of the board.
     """
 
     model: ModelInfo
@@ -210,6 +212,7 @@ class Report:
     run: RunResult | None = None
     lock: tuple[tuple[str, str], ...] = ()
     arena: ArenaInfo | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def macs(self) -> int:

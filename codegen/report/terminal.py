@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from micronets_gen.common.numbers import frequency, grouped, percent, plural, ratio, shape, size
+from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
 from micronets_gen.report.summary import circumstances, headline
@@ -114,6 +115,8 @@ def build_summary(report: Report) -> RenderableType:
     lines.add_row("board", Text(f"{board.title} ({board.mcu}, {board.core} at {frequency(board.clock_hz)})"))
     reason = f": {report.runtime_reason}" if report.runtime_reason else ""
     lines.add_row("runtime", Text(report.runtime + reason))
+    for alternative in report.alternatives:
+        lines.add_row("", Text(in_words([alternative])))
     if report.memory:
         lines.add_row("arena", f"{report.memory.size:,} bytes, at most {report.memory.peak:,} live")
     if report.stack:

@@ -15,7 +15,7 @@ from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import VectorResult
-from micronets_gen.plan.check import RegionUse
+from micronets_gen.plan.check import Alternative, RegionUse
 from micronets_gen.report.measurement import LayerResult, Result, layer_result
 from micronets_gen.report.report import Report
 
@@ -42,6 +42,7 @@ class FirmwareBuild(Plain):
         peak_live_bytes: The least that any plan of the tensors takes.
         stack_bytes: Worst case.
         regions: Every memory region and what the image takes of it, the worst-case stack included.
+        alternatives: What other runtimes would need of the board.
         details: Everything known about the project.
     """
 
@@ -60,6 +61,7 @@ class FirmwareBuild(Plain):
     peak_live_bytes: int | None
     stack_bytes: int | None
     regions: tuple[RegionUse, ...]
+    alternatives: tuple[Alternative, ...]
     details: Report = field(repr=False, metadata=NOT_IN_JSON)
 
     @classmethod
@@ -86,6 +88,7 @@ class FirmwareBuild(Plain):
             )
             if image
             else (),
+            alternatives=report.alternatives,
             details=report,
         )
 

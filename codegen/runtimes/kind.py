@@ -24,6 +24,7 @@ class RuntimeKind:
         instructions_per_mac: No network takes more on any core, as docs/benchmarks.md has them.
         available: Whether what it is made of can be had, given commits of sources by key, and a reason as a
             sentence that people read.
+        at_hand: Whether it can be opened without fetching anything, given the same.
         lacking: What the tools on this computer lack to compile it, as a clause; empty where they do not.
         open: Return it, given the same commits and whom to tell what is fetched. Raises ``SourcesError`` where what
             it is made of cannot be had.
@@ -35,5 +36,6 @@ class RuntimeKind:
     preference: int
     instructions_per_mac: int
     available: Callable[[Mapping[str, str] | None], tuple[bool, str]]
+    at_hand: Callable[[Mapping[str, str] | None], bool]
     lacking: Callable[[], str]
     open: Callable[[Mapping[str, str] | None, Notify], Runtime]

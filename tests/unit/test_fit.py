@@ -76,7 +76,7 @@ def test_what_the_bounds_do_not_decide_is_left_to_the_linker(inputs: int, fits: 
     room = plan.board.default_flash.size
     assert need.least_flash < need.flash
     assert (need.flash <= room, need.least_flash > room) == (fits, refused)
-    (fit,) = check_on_boards(plan.graph, [plan.board], "aot").fits
+    (fit,) = check_on_boards(plan.graph, [plan.board], "aot").boards
     assert fit.fits == fits
     if refused:
         with pytest.raises(FitError, match="at least"):

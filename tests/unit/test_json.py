@@ -65,7 +65,7 @@ METRICS = {
         "runtime": "aot",
         "memory": {"flash_bytes": 1, "ram_bytes": 1},
         "limits": {"ops": 1},
-        "demand": {"arena_bytes": 1, "other_ram_bytes": 1, "flash_bytes": 1},
+        "demand": {"arena_bytes": 1, "other_ram_bytes": 1, "flash_bytes": 1, "least_flash_bytes": 1},
         "fits": True,
         "latency_s": 0.1,
     },

@@ -28,6 +28,7 @@ KIND = RuntimeKind(
     preference=1,
     instructions_per_mac=4,
     available=_available,
+    at_hand=lambda _commits: True,
     lacking=lambda: "",
     open=_open,
 )

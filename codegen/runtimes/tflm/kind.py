@@ -18,6 +18,16 @@ def _available(commits: Mapping[str, str] | None) -> tuple[bool, str]:
     return obtainable(commits)
 
 
+def _at_hand(commits: Mapping[str, str] | None) -> bool:
+    from micronets_gen.runtimes.tflm.sources import SourcesMissing, locate
+
+    try:
+        locate(commits)
+    except SourcesMissing:
+        return False
+    return True
+
+
 def lacks_cpp_library() -> str:
     """Say why C++ cannot be compiled: no headers of its library, which Debian packs apart from the compiler.
 
@@ -48,6 +58,7 @@ KIND = RuntimeKind(
     preference=0,
     instructions_per_mac=8,
     available=_available,
+    at_hand=_at_hand,
     lacking=lacks_cpp_library,
     open=_open,
 )
