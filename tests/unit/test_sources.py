@@ -753,8 +753,9 @@ class TestModified:
         assert str(caught.value) == (
             f"{path}: the cache was changed: src/tflm.h of Tflm {pin.commit[:12]} is not what was stored\n"
             "  why: its contents are not those of the commit\n"
-            "  what to do: 'micronets-gen sources fetch --repair' restores the commit, 'micronets-gen sources status' "
-            "shows what differs; a change of your own belongs into a commit (--tflm-commit, --cmsis-nn-commit)"
+            "  what to do: 'micronets-gen sources fetch --repair', or 'sources import DIR' once more, restores "
+            "the commit; 'sources status' shows what differs; a change of your own belongs into a commit "
+            "(--tflm-commit, --cmsis-nn-commit)"
         )
 
     def test_line_ends_do_not_matter(self, world: World) -> None:

@@ -22,8 +22,9 @@ class SourcesModified(SourcesError):  # noqa: N818
             what,
             where=where,
             why=why,
-            remedy="'micronets-gen sources fetch --repair' restores the commit, 'micronets-gen sources status' "
-            "shows what differs; a change of your own belongs into a commit (--tflm-commit, --cmsis-nn-commit)",
+            remedy="'micronets-gen sources fetch --repair', or 'sources import DIR' once more, restores the commit; "
+            "'sources status' shows what differs; a change of your own belongs into a commit (--tflm-commit, "
+            "--cmsis-nn-commit)",
         )
 
 
