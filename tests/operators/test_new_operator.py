@@ -47,7 +47,7 @@ def python(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("gcc", "compiler")
 def test_an_operator_is_added_by_following_the_steps(tmp_path: Path) -> None:
     assert "ABS" not in operator_specs(), "take another operator for this test"
     copy_repository(tmp_path)

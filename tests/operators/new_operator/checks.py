@@ -16,6 +16,8 @@ from tests.operators.strategies import bounded, shapes, values
 from tests.support.builder import ModelBuilder
 from tests.support.harness import run_on
 
+pytestmark = pytest.mark.needs("gcc")
+
 
 def absolute(
     shape: tuple[int, ...], zero_point: int = 0, output_zero_point: int | None = None
@@ -33,7 +35,7 @@ def test_abs_is_exact(shape: tuple[int, ...], zero_point: int) -> None:
     assert_exact(Sample(absolute(shape, zero_point), [values(shape, DType.INT8)]))
 
 
-@pytest.mark.parametrize("target", ["host", "m4"])
+@pytest.mark.parametrize("target", ["host", pytest.param("m4", marks=pytest.mark.needs("compiler", "qemu"))])
 def test_abs_is_exact_in_a_model(target: str) -> None:
     model = absolute((1, 300), 3).build()
     graph = read_model_bytes(model, "absolute.tflite")
