@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import Cli
+
 Call = Callable[..., tuple[int, str, str]]
 
 
