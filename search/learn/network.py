@@ -4,7 +4,7 @@ A convolution is followed by batch normalisation, whose scale per channel commut
 the integers of the kernel before folding are, up to sign, those after it. So the network trains with batch
 statistics and exports without any change of a weight.
 
-Ranges are learnt: one logarithm a tensor for activations, one a channel for weights, relative to the channel's
+Ranges are learnt, as logarithms: one a tensor for activations, one a channel for weights, relative to the channel's
 largest weight.
 """
 
@@ -20,6 +20,14 @@ import tensorflow as tf
 
 from micronets_gen.common.integers import ceil_div
 from micronets_gen.search.learn.distribution import mean_over_replicas, replicas_in_step
+from micronets_gen.search.learn.fake_quant import (
+    Levels,
+    around,
+    fake_quantise,
+    fake_quantise_mean,
+    symmetric,
+    unsigned,
+)
 from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape
 from micronets_gen.search.space.export import (
     SOFTMAX_SCALE,
@@ -33,7 +41,7 @@ EPSILON = 1e-3
 """Of batch normalisation."""
 
 _MOMENTUM = 0.9
-_LEVELS = 127
+_WEIGHTS = symmetric()
 _FULLEST_BIAS = 2.0**30
 
 Array = npt.NDArray[Any]
@@ -66,14 +74,17 @@ class Network(tf.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__(name="network")
         self.layers = tuple(layers)
+        self._rectified = frozenset(layer.name for layer in layers if layer.activation == RELU)
         low, high = min(0.0, input_range[0]), max(input_range[1], 0.0)
         if high - low < 1e-6:
             high = 1.0
         generator = np.random.default_rng(seed)
-        self.input_low = tf.Variable(low, dtype=tf.float32, name="input_low")
-        self.input_high = tf.Variable(high, dtype=tf.float32, name="input_high")
+        step = (high - low) / 255
+        zero_point = np.clip(np.floor(-low / step + 0.5), 0, 255) - 128
+        self.input_step = tf.Variable(np.log(step), dtype=tf.float32, name="input_step")
+        self.input_zero_point = tf.Variable(zero_point, dtype=tf.float32, trainable=False, name="input_zero_point")
         self.kernels: dict[str, Any] = {}
-        self.tightness: dict[str, Any] = {}
+        self.weight_ranges: dict[str, Any] = {}
         self.norms: dict[str, tuple[Any, Any, Any, Any]] = {}
         self.biases: dict[str, Any] = {}
         self.ranges: dict[str, Any] = {}
@@ -91,8 +102,8 @@ class Network(tf.Module):  # type: ignore[misc]
         kernel = generator.normal(0, np.sqrt(2 / fan_in), shape)
         name = layer.name
         self.kernels[name] = tf.Variable(kernel, dtype=tf.float32, name=f"{name}/kernel")
-        ranges = 1 if layer.kind == "dense" else channels
-        self.tightness[name] = tf.Variable(tf.zeros(ranges), name=f"{name}/tightness")
+        ranges = [] if layer.kind == "dense" else [channels]
+        self.weight_ranges[name] = tf.Variable(tf.zeros(ranges), name=f"{name}/weight_range")
         if layer.kind == "dense":
             self.biases[name] = tf.Variable(tf.zeros(channels), name=f"{name}/bias")
         else:
@@ -121,7 +132,7 @@ class Network(tf.Module):  # type: ignore[misc]
             taps: Filled with the value of every tensor, by the name of its layer or ``input``.
         """
         gates = gates or Gates()
-        value = self._quantise_input(features) if quantise else features
+        value = fake_quantise(features, *self._grid("input")) if quantise else features
         if taps is not None:
             taps["input"] = value
         values = [value]
@@ -152,10 +163,14 @@ class Network(tf.Module):  # type: ignore[misc]
     ) -> Any:
         """Return what one layer, not the softmax, makes of its inputs."""
         value = inputs[0]
-        if layer.kind.endswith("_pool"):
-            pool = tf.nn.avg_pool2d if layer.kind == "average_pool" else tf.nn.max_pool2d
-            value = pool(value, layer.kernel, layer.stride, "SAME")
-            return self._quantise(self._range_of(layer), value) if quantise else value
+        if layer.kind == "max_pool":
+            return tf.nn.max_pool2d(value, layer.kernel, layer.stride, "SAME")
+        if layer.kind == "average_pool":
+            value = tf.nn.avg_pool2d(value, layer.kernel, layer.stride, "SAME")
+            if not quantise:
+                return value
+            step, levels = self._grid(self._range_of(layer))
+            return fake_quantise_mean(value, step, levels, _pooled(layer))
         if layer.kind == "add":
             value = inputs[0] + inputs[1]
         elif layer.kind == "dense":
@@ -172,9 +187,9 @@ class Network(tf.Module):  # type: ignore[misc]
             else:
                 value = _depthwise(value, kernel[..., tf.newaxis], layer.stride)
             value = self._normalise(layer.name, value, training)
-        if layer.activation == RELU:
-            value = tf.nn.relu(value)
-        return self._quantise(layer.name, value) if quantise else value
+        if quantise:
+            return fake_quantise(value, *self._grid(layer.name))
+        return tf.nn.relu(value) if layer.activation == RELU else value
 
     def _range_of(self, layer: Layer) -> str:
         """Return the name of the layer whose range holds for this one's output: what it pools, where it pools."""
@@ -201,37 +216,22 @@ class Network(tf.Module):  # type: ignore[misc]
             moving.assign(_MOMENTUM * moving + (1 - _MOMENTUM) * tf.stop_gradient(batch))
         return value
 
-    def _largest(self, name: str) -> Any:
-        """Return the largest weight that a channel can hold: (channels,), or (1,) of a fully connected layer."""
+    def _weight_step(self, name: str) -> Any:
+        """Return the step of each channel's weights: (channels,), or a scalar of a fully connected layer."""
         kernel = tf.stop_gradient(self.kernels[name])
         axes = None if name in self.biases else list(range(len(kernel.shape) - 1))
         largest = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-6)
-        return largest * tf.exp(tf.minimum(self.tightness[name], 0.0))
+        return largest * tf.exp(self.weight_ranges[name]) / _WEIGHTS.high
 
     def _quantised_kernel(self, name: str) -> Any:
-        kernel, largest = self.kernels[name], self._largest(name)
-        if name in self.biases:
-            return tf.quantization.fake_quant_with_min_max_vars(
-                kernel, -largest[0], largest[0], num_bits=8, narrow_range=True
-            )
-        return tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, -largest, largest, num_bits=8, narrow_range=True
-        )
+        return fake_quantise(self.kernels[name], self._weight_step(name), _WEIGHTS)
 
-    def _quantise_input(self, value: Any) -> Any:
-        return tf.quantization.fake_quant_with_min_max_vars(value, self.input_low, self.input_high)
-
-    def _quantise(self, source: str, value: Any) -> Any:
-        """Fake-quantise with a layer's range, or the input's."""
+    def _grid(self, source: str) -> tuple[Any, Levels]:
+        """Return step and levels of a layer's output, or of the ``input``."""
         if source == "input":
-            return self._quantise_input(value)
-        largest = tf.exp(self.ranges[source])
-        if self._is_relu(source):
-            return tf.quantization.fake_quant_with_min_max_vars(value, tf.zeros_like(largest), largest)
-        return tf.quantization.fake_quant_with_min_max_vars(value, -largest, largest, narrow_range=True)
-
-    def _is_relu(self, name: str) -> bool:
-        return next(layer for layer in self.layers if layer.name == name).activation == RELU
+            return tf.exp(self.input_step), around(self.input_zero_point)
+        levels = unsigned() if source in self._rectified else symmetric()
+        return tf.exp(self.ranges[source]) / levels.positive, levels
 
     def calibrate(self, features: Any, gates: Gates | None = None) -> None:
         """Set every activation's range to what these samples need, batch normalisation by their statistics."""
@@ -251,24 +251,18 @@ class Network(tf.Module):  # type: ignore[misc]
 
     def named_variables(self) -> dict[str, Any]:
         """Return every variable by a name that does not change."""
-        named = {"input_low": self.input_low, "input_high": self.input_high}
+        named = {"input_step": self.input_step, "input_zero_point": self.input_zero_point}
         for name in self.kernels:
-            named[f"{name}/kernel"], named[f"{name}/tightness"] = self.kernels[name], self.tightness[name]
+            named[f"{name}/kernel"], named[f"{name}/weight_range"] = self.kernels[name], self.weight_ranges[name]
         for name, norm in self.norms.items():
             for part, variable in zip(("gamma", "beta", "mean", "variance"), norm, strict=True):
                 named[f"{name}/{part}"] = variable
         named |= {f"{name}/bias": variable for name, variable in self.biases.items()}
         return named | {f"{name}/range": variable for name, variable in self.ranges.items()}
 
-    def input_affine(self) -> Affine:
-        """Return the quantisation of the input, nudged so that zero is exact, as fake quantisation does."""
-        low, high = float(self.input_low.numpy()), float(self.input_high.numpy())
-        scale = (high - low) / 255
-        return Affine(scale, int(np.clip(np.floor(-low / scale + 0.5), 0, 255)) - 128)
-
     def quantised(self, architecture: Architecture) -> QuantisedModel:
         """Return the integers of this network, whose layers are those of ``architecture``."""
-        activations = [self.input_affine()]
+        activations = [self._affine("input")]
         weights = {}
         for layer in self.layers:
             source = activations[layer.inputs[0]]
@@ -276,22 +270,22 @@ class Network(tf.Module):  # type: ignore[misc]
                 weights[layer.name] = self._integers(layer, source.scale)
             if layer.kind == "softmax":
                 activations.append(Affine(SOFTMAX_SCALE, SOFTMAX_ZERO_POINT))
-            elif layer.kind.endswith("_pool"):
-                activations.append(source)
             else:
-                largest = float(np.exp(self.ranges[layer.name].numpy()))
-                relu = layer.activation == RELU
-                activations.append(Affine(largest / 255, -128) if relu else Affine(largest / _LEVELS, 0))
+                activations.append(source if layer.kind.endswith("_pool") else self._affine(layer.name))
         return QuantisedModel(architecture, tuple(activations), weights)
 
+    def _affine(self, source: str) -> Affine:
+        step, levels = self._grid(source)
+        return Affine(float(step), int(levels.zero_point))
+
     def _integers(self, layer: Layer, source_scale: float) -> Weights:
-        step = self._largest(layer.name).numpy().astype(np.float64) / _LEVELS
+        step = self._weight_step(layer.name).numpy().astype(np.float64)
         kernel, bias, gain = self.folded(layer.name, quantise=True)
         # A channel of next to no gain would need a bias beyond 32 bits: its weights become 0 instead.
         least = np.abs(bias) / (source_scale * _FULLEST_BIAS)
         least = least.max(keepdims=True) if layer.kind == "dense" else least
         scales = np.maximum(np.maximum(step * np.abs(gain), least), 1e-12).astype(np.float32)
-        values = np.clip(np.rint(kernel / scales), -_LEVELS, _LEVELS).astype(np.int8)
+        values = np.clip(np.rint(kernel / scales), _WEIGHTS.low, _WEIGHTS.high).astype(np.int8)
         if layer.kind == "conv":
             values = values.transpose(3, 0, 1, 2)
         elif layer.kind == "depthwise":
@@ -363,6 +357,15 @@ def _normalise_over_replicas(value: Any, gamma: Any, beta: Any) -> tuple[Any, An
 
 def _depthwise(value: Any, kernel: Any, stride: tuple[int, int]) -> Any:
     return tf.nn.depthwise_conv2d(value, kernel, (1, *stride, 1), "SAME")
+
+
+def _pooled(layer: Layer) -> npt.NDArray[np.float32]:
+    """Return how many elements each mean of an average pooling is of, padding left out: (height, width, 1)."""
+    inside = []
+    for size, out, kernel, stride in zip(layer.in_shape, layer.out_shape, layer.kernel, layer.stride, strict=False):
+        first = np.arange(out) * stride - max(0, (out - 1) * stride + kernel - size) // 2
+        inside.append(np.minimum(first + kernel, size) - np.maximum(first, 0))
+    return np.outer(*inside)[..., np.newaxis].astype(np.float32)
 
 
 def _skip(stream: Any, like: Any) -> Any:
