@@ -82,7 +82,9 @@ class Network(tf.Module):  # type: ignore[misc]
         step = (high - low) / 255
         zero_point = np.clip(np.floor(-low / step + 0.5), 0, 255) - 128
         self.input_step = tf.Variable(np.log(step), dtype=tf.float32, name="input_step")
-        self.input_zero_point = tf.Variable(zero_point, dtype=tf.float32, trainable=False, name="input_zero_point")
+        self.input_zero_point = tf.Variable(
+            zero_point, dtype=tf.float32, trainable=False, name="input_zero_point"
+        )
         self.kernels: dict[str, Any] = {}
         self.weight_ranges: dict[str, Any] = {}
         self.norms: dict[str, tuple[Any, Any, Any, Any]] = {}
@@ -253,7 +255,10 @@ class Network(tf.Module):  # type: ignore[misc]
         """Return every variable by a name that does not change."""
         named = {"input_step": self.input_step, "input_zero_point": self.input_zero_point}
         for name in self.kernels:
-            named[f"{name}/kernel"], named[f"{name}/weight_range"] = self.kernels[name], self.weight_ranges[name]
+            named[f"{name}/kernel"], named[f"{name}/weight_range"] = (
+                self.kernels[name],
+                self.weight_ranges[name],
+            )
         for name, norm in self.norms.items():
             for part, variable in zip(("gamma", "beta", "mean", "variance"), norm, strict=True):
                 named[f"{name}/{part}"] = variable
@@ -362,7 +367,9 @@ def _depthwise(value: Any, kernel: Any, stride: tuple[int, int]) -> Any:
 def _pooled(layer: Layer) -> npt.NDArray[np.float32]:
     """Return how many elements each mean of an average pooling is of, padding left out: (height, width, 1)."""
     inside = []
-    for size, out, kernel, stride in zip(layer.in_shape, layer.out_shape, layer.kernel, layer.stride, strict=False):
+    for size, out, kernel, stride in zip(
+        layer.in_shape, layer.out_shape, layer.kernel, layer.stride, strict=False
+    ):
         first = np.arange(out) * stride - max(0, (out - 1) * stride + kernel - size) // 2
         inside.append(np.minimum(first + kernel, size) - np.maximum(first, 0))
     return np.outer(*inside)[..., np.newaxis].astype(np.float32)

@@ -38,6 +38,7 @@ class Series:
         dashed: Drawn dashed: told apart without its colour.
         joined: Drawn as a line; otherwise as marks.
         labels: A text a point.
+        hollow: Marks are outlines.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Series:
     dashed: bool = False
     joined: bool = True
     labels: Sequence[str] = ()
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Mark:
 
     Attributes:
         shape: ``circle`` or ``diamond``.
+        hollow: Whether it is an outline.
     """
 
     x: float
@@ -72,6 +75,7 @@ class Mark:
     shape: str
     title: str
     label: Label
+    hollow: bool
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ def _marks(
         [mark_box(x, y) for _, x, y, _, _ in points],
     )
     return tuple(
-        Mark(x, y, line.style, "diamond" if line.dashed else "circle", about, label)
+        Mark(x, y, line.style, "diamond" if line.dashed else "circle", about, label, line.hollow)
         for (line, x, y, _, about), label in zip(points, labels, strict=True)
     )
 

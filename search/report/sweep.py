@@ -1,8 +1,12 @@
-"""``report.html`` of a sweep: quality over cost, and what no other one beats."""
+"""``report.html`` of a sweep: quality over cost, and what no other one beats.
+
+Which run is good is judged by the validation split, which each run has already chosen its epoch by; the test split is
+shown beside it and chooses nothing, so that its figures stay those of samples that no decision has seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from micronets_gen.report.geometry import Axis, spanning
@@ -22,7 +26,7 @@ def render_sweep(
         points: Metrics of each run, as in ``metrics.json``, with ``path`` and ``limit_mops``.
         baselines: Metrics of other runs of the task, to compare with, with ``path`` and ``name``.
     """
-    metric = str(points[0]["metric"])
+    metric, validation_metric = str(points[0]["metric"]), str(points[0]["validation_metric"])
     named = [*((f"{p['limit_mops']:g}", p) for p in points), *((str(b["name"]), b) for b in baselines)]
     fronts = {name: front(named, name) for name in _PLOTTED}
     return (
@@ -31,14 +35,16 @@ def render_sweep(
         .render(
             task=task,
             metric=metric,
+            validation_metric=validation_metric,
             board=points[0].get("target", {}).get("board", ""),
-            charts=[_scatter(name, points, baselines, metric) for name in _PLOTTED],
+            charts=[_scatter(name, points, baselines) for name in _PLOTTED],
             baselines=bool(baselines),
             rows=[
                 {
                     "name": label,
                     "found": "limit_mops" in p,
                     "path": f"{p['path']}/report.html",
+                    "validation": score(validation_metric, p["validation"]),
                     "test": score(metric, p["test"]),
                     "costs": [(quantity(name, p["cost"][name]), label in fronts[name]) for name in _PLOTTED],
                     "architecture": p["architecture"],
@@ -50,9 +56,9 @@ def render_sweep(
 
 
 def front(named: Sequence[tuple[str, Mapping[str, Any]]], cost: str) -> set[str]:
-    """Return the names of the runs that no other one beats at a cost."""
-    best = set(pareto((p["cost"][cost], p["test"]) for _, p in named))
-    return {label for label, p in named if (p["cost"][cost], p["test"]) in best}
+    """Return the names of the runs that no other one beats at a cost, as validation judges them."""
+    best = set(pareto((p["cost"][cost], p["validation"]) for _, p in named))
+    return {label for label, p in named if (p["cost"][cost], p["validation"]) in best}
 
 
 def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -64,29 +70,42 @@ def pareto(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return best
 
 
-def _scatter(
-    cost: str, points: Sequence[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]], metric: str
-) -> Chart:
+def _scatter(cost: str, points: Sequence[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]]) -> Chart:
     scale, unit = scale_of(cost)
 
-    def at(point: Mapping[str, Any]) -> tuple[float, float]:
-        return point["cost"][cost] / scale, point["test"]
+    def at(runs: Sequence[Mapping[str, Any]], part: str) -> list[tuple[float, float]]:
+        return [(run["cost"][cost] / scale, run[part]) for run in runs]
 
-    found, others = [at(p) for p in points], [at(b) for b in baselines]
-    best = pareto([*found, *others])
-    xs = [x for x, _ in (*found, *others)]
+    best = pareto(at([*points, *baselines], "validation"))
+    every = [*at([*points, *baselines], "validation"), *at([*points, *baselines], "test")]
+    xs = [x for x, _ in every]
     wide = max(xs) > 8 * min(xs) > 0
     x = Axis(min(xs) / 1.3, max(xs) * 1.3, _short, True) if wide else spanning(xs, _short)
-    y = spanning([y for _, y in (*found, *others)], percents if metric == "accuracy" else _short)
+    metrics = points[0]["validation_metric"], points[0]["metric"]
+    y = spanning([y for _, y in every], percents if metrics == ("accuracy", "accuracy") else _short)
     series = [
         *([Series("not beaten", best, "found")] if len(best) > 1 else []),
-        Series("found", found, "found", joined=False, labels=[f"{p['limit_mops']:g}" for p in points]),
+        *_marks("found", points, [f"{p['limit_mops']:g}" for p in points], at, "found"),
+        *_marks("to compare with", baselines, [str(b["name"]) for b in baselines], at, "compared"),
     ]
-    if baselines:
-        names = [str(b["name"]) for b in baselines]
-        series.append(Series("to compare with", others, "compared", dashed=True, joined=False, labels=names))
     logarithmic = ", logarithmic" if wide else ""
-    return chart(f"test {metric}", f"{COSTS[cost]}, {unit}{logarithmic}", series, x, y, height=260)
+    title = f"validation {metrics[0]}; hollow: test {metrics[1]}"
+    return chart(title, f"{COSTS[cost]}, {unit}{logarithmic}", series, x, y, height=260)
+
+
+def _marks(
+    name: str,
+    runs: Sequence[Mapping[str, Any]],
+    labels: Sequence[str],
+    at: Callable[[Sequence[Mapping[str, Any]], str], list[tuple[float, float]]],
+    style: str,
+) -> list[Series]:
+    """Return the marks of runs: what validation says of them, and hollow what the test says."""
+    dashed = style == "compared"
+    return [
+        Series(f"{name}, test", at(runs, "test"), style, dashed, joined=False, hollow=True),
+        Series(name, at(runs, "validation"), style, dashed, joined=False, labels=labels),
+    ]
 
 
 def _short(value: float) -> str:

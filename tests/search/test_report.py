@@ -29,6 +29,7 @@ from micronets_gen.search.learn.progress import (
 from micronets_gen.search.report import outline, outline_of, pareto, render, render_sweep
 from micronets_gen.search.report.charts import Series, chart, heat_image
 from micronets_gen.search.report.page import confusion
+from micronets_gen.search.report.sweep import front
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool
 from micronets_gen.search.space.backbone import Backbone, Choice, Element, Space, load_backbone
@@ -257,10 +258,16 @@ def test_confusion_counts_and_recalls() -> None:
 
 def test_a_sweep_joins_what_no_other_one_beats() -> None:
     points = [
-        {**METRICS, "limit_mops": m, "path": f"{m:g}", "test": t, "cost": {**METRICS["cost"], "ops": int(o)}}
-        for m, t, o in ((0.1, 0.9, 9e4), (0.2, 0.89, 2e5), (0.3, 0.95, 3e5))
+        {
+            **METRICS,
+            "limit_mops": m,
+            "path": f"{m:g}",
+            "validation": v,
+            "cost": {**METRICS["cost"], "ops": int(o)},
+        }
+        for m, v, o in ((0.1, 0.9, 9e4), (0.2, 0.89, 2e5), (0.3, 0.95, 3e5))
     ]
-    baseline = {**METRICS, "name": "<ds-cnn>", "path": "../ds-cnn", "test": 0.93}
+    baseline = {**METRICS, "name": "<ds-cnn>", "path": "../ds-cnn", "validation": 0.93}
     html = render_sweep("digits", points, [baseline])
     shown = Page(html)
     assert shown.addresses == [f"{p}/report.html" for p in ("0.1", "0.2", "0.3", "../ds-cnn")]
@@ -269,10 +276,35 @@ def test_a_sweep_joins_what_no_other_one_beats() -> None:
         "model file, KiB",
         "working memory, KiB",
     ]
-    assert shown.tags.count("circle") == 3 * 3
+    assert shown.tags.count("circle") == 3 * 3 * 2, "validation and test of each"
     assert "<ds-cnn>" in shown.text
     assert shown.text.count("to compare with") == 1
     assert "to compare with" not in Page(render_sweep("digits", points)).text
+
+
+def test_a_sweep_chooses_by_validation_and_shows_both() -> None:
+    points = [
+        {
+            **METRICS,
+            "limit_mops": m,
+            "path": f"{m:g}",
+            "validation": v,
+            "test": t,
+            "cost": {**METRICS["cost"], "ops": o},
+        }
+        for m, v, t, o in ((0.1, 0.91, 0.90, 90_000), (0.2, 0.90, 0.99, 200_000))
+    ]
+    named = [(f"{p['limit_mops']:g}", p) for p in points]
+    assert front(named, "ops") == {"0.1"}, "the dearer one is better by the test alone"
+    shown = Page(render_sweep("digits", points)).text
+    for text in (
+        "91.00 %",
+        "90.00 %",
+        "99.00 %",
+        "Validation accuracy over cost",
+        "the test chooses nothing",
+    ):
+        assert text in shown
 
 
 def test_pareto() -> None:

@@ -58,7 +58,8 @@ class TaskData:
 
     Attributes:
         train: Training samples without augmentation, for statistics and calibration.
-        validation: Picks the epoch and steers the search.
+        validation: Picks the epoch of a training, and compares the runs of a sweep. A search learns its decisions
+            from the training samples, as it learns the weights.
         test: Touched once, by a finished model. Its order covers the classes evenly in every prefix.
         epoch: ``epoch(index)`` is one pass over the training samples, shuffled and augmented, as unbatched
             pairs like a split's. It depends on the seed and on ``index`` alone, so that training resumed
