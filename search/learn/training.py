@@ -310,11 +310,13 @@ def train_network(
 
     def make_step(quantise: bool) -> Step:
         def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+            # Outside the tape, which would follow it, and a GPU has no deterministic gradient of a fixed normalisation.
+            answers = teacher(features) if teacher is not None and recipe.distillation else None
             with tf.GradientTape() as tape:
                 logits = network(features, training=True, quantise=quantise)
                 loss = cross_entropy(labels, logits, recipe.label_smoothing)
-                if teacher is not None and recipe.distillation:
-                    soft = distillation_loss(teacher(features), logits, recipe.distillation_temperature)
+                if answers is not None:
+                    soft = distillation_loss(answers, logits, recipe.distillation_temperature)
                     loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
                 share = share_of(loss)
             gradients = tape.gradient(share, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
