@@ -36,7 +36,7 @@ from micronets_gen.search.learn.training import (
 )
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Choice, Space
-from micronets_gen.search.space.cost import Cost, ExpectedCost, cost_of
+from micronets_gen.search.space.cost import Cost, Decisions, ExpectedCost, cost_of
 from micronets_gen.search.space.limits import LIMITED, Target, Verdict, require_feasible
 
 _WORTH = 2.0
@@ -184,11 +184,14 @@ class Learner:
                 logits = supernet.network(features, training=True, quantise=expected is not None, gates=gates)
                 loss = cross_entropy(labels, logits)
                 penalty = tf.constant(0.0, tf.float64)
+                undecided = tf.constant(0.0, tf.float64)
                 if expected is not None:
-                    costs = expected(supernet.decisions(self.temperature))
+                    decisions = supernet.decisions(self.temperature)
+                    costs = expected(decisions)
                     excess = [tf.nn.relu(costs[name] / limit - 1.0) for name, limit in limits.items()]
                     penalty = recipe.penalty * tf.add_n(excess)
-                total = share_of(loss + tf.cast(penalty, tf.float32))
+                    undecided = self._undecided(decisions)
+                total = share_of(loss + tf.cast(penalty + undecided, tf.float32))
             both = [*self._weights, *self._decisions]
             gradients = tape.gradient(total, both, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             weights, decisions = gradients[: len(self._weights)], gradients[len(self._weights) :]
@@ -199,6 +202,19 @@ class Learner:
             return {"loss": loss, "penalty": penalty, "accuracy": accuracy(labels, logits)}
 
         return replicated(step)
+
+    def _undecided(self, decisions: Decisions) -> Any:
+        """Return the penalty of blocks that neither stay nor go: little while it is warm, in the end ``decide`` each.
+
+        Widths need none: what is left of their distribution is a width and its neighbours. But a block at 50 % costs
+        half of what it would, does half of its work, and is worth that to the loss, however cold it is.
+        """
+        recipe = self._recipe
+        coldness = (recipe.final_temperature / self.temperature) ** 2
+        doubts = [4 * kept * (1 - kept) for kept in decisions.kept.values()]
+        return (
+            recipe.decide * tf.cast(coldness, tf.float64) * tf.add_n([tf.constant(0.0, tf.float64), *doubts])
+        )
 
 
 def _temperature(recipe: SearchRecipe, epoch: int, warm_up: int) -> float:

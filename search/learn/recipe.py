@@ -32,6 +32,8 @@ class SearchRecipe:
         tighten: Share of the deciding epochs over which limits fall, geometrically, from what the undecided network
             costs to what they are; 0 for tight ones from the start.
         penalty: Weight of the sum over limits of the relative excess, against the cross-entropy.
+        decide: Weight, in the end, of how undecided it is which blocks stay, against the cross-entropy; it grows as
+            the temperature falls, with its inverse square.
         alternate: Learn decisions on batches of their own (half of them) instead of on every batch.
         optimizer: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
     """
@@ -47,6 +49,7 @@ class SearchRecipe:
     final_temperature: float = 0.5
     tighten: float = 0.3
     penalty: float = 4.0
+    decide: float = 1.0
     alternate: bool = False
     optimizer: str = "adamw"
 
