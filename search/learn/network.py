@@ -4,8 +4,9 @@ A convolution is followed by batch normalisation, whose scale per channel commut
 the integers of the kernel before folding are, up to sign, those after it. So the network trains with batch
 statistics and exports without any change of a weight.
 
-Ranges are learnt, as logarithms: one a tensor for activations, one a channel for weights, relative to the channel's
-largest weight.
+Ranges are learnt, as logarithms: one a tensor for activations; one a channel for weights, relative to the largest weight,
+and one for the input, relative to the data's. These two begin all but right, and learn at a tenth of the rate: what
+rounding says of a range is mostly noise, which Adam follows in steps as large as its rate (arXiv:1903.08066 bounds it).
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ EPSILON = 1e-3
 
 _MOMENTUM = 0.9
 _WEIGHTS = symmetric()
+_PACE = 0.1
+"""Of the ranges of weights and input, against all else that is learnt."""
+
 _FULLEST_BIAS = 2.0**30
 
 Array = npt.NDArray[Any]
@@ -81,7 +85,8 @@ class Network(tf.Module):  # type: ignore[misc]
         generator = np.random.default_rng(seed)
         step = (high - low) / 255
         zero_point = np.clip(np.floor(-low / step + 0.5), 0, 255) - 128
-        self.input_step = tf.Variable(np.log(step), dtype=tf.float32, name="input_step")
+        self.input_step = tf.Variable(step, dtype=tf.float32, trainable=False, name="input_step")
+        self.input_range = tf.Variable(0.0, dtype=tf.float32, name="input_range")
         self.input_zero_point = tf.Variable(
             zero_point, dtype=tf.float32, trainable=False, name="input_zero_point"
         )
@@ -223,7 +228,7 @@ class Network(tf.Module):  # type: ignore[misc]
         kernel = tf.stop_gradient(self.kernels[name])
         axes = None if name in self.biases else list(range(len(kernel.shape) - 1))
         largest = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-6)
-        return largest * tf.exp(self.weight_ranges[name]) / _WEIGHTS.high
+        return largest * tf.exp(_PACE * self.weight_ranges[name]) / _WEIGHTS.high
 
     def _quantised_kernel(self, name: str) -> Any:
         return fake_quantise(self.kernels[name], self._weight_step(name), _WEIGHTS)
@@ -231,7 +236,7 @@ class Network(tf.Module):  # type: ignore[misc]
     def _grid(self, source: str) -> tuple[Any, Levels]:
         """Return step and levels of a layer's output, or of the ``input``."""
         if source == "input":
-            return tf.exp(self.input_step), around(self.input_zero_point)
+            return self.input_step * tf.exp(_PACE * self.input_range), around(self.input_zero_point)
         levels = unsigned() if source in self._rectified else symmetric()
         return tf.exp(self.ranges[source]) / levels.positive, levels
 
@@ -253,7 +258,11 @@ class Network(tf.Module):  # type: ignore[misc]
 
     def named_variables(self) -> dict[str, Any]:
         """Return every variable by a name that does not change."""
-        named = {"input_step": self.input_step, "input_zero_point": self.input_zero_point}
+        named = {
+            "input_range": self.input_range,
+            "input_step": self.input_step,
+            "input_zero_point": self.input_zero_point,
+        }
         for name in self.kernels:
             named[f"{name}/kernel"], named[f"{name}/weight_range"] = (
                 self.kernels[name],

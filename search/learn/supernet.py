@@ -152,7 +152,7 @@ class Supernet(tf.Module):  # type: ignore[misc]
         ]
         own = [layer for layer in network.layers if layer.weight_shape or layer.kind == "add"]
         source, target = self.network.named_variables(), network.named_variables()
-        for name in ("input_step", "input_zero_point"):
+        for name in ("input_range", "input_step", "input_zero_point"):
             target[name].assign(source[name])
         for from_layer, to_layer in zip(shared, own, strict=True):
             prefix = f"{to_layer.name}/"

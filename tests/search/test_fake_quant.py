@@ -171,7 +171,7 @@ def test_every_range_learns() -> None:
     network = Network(lower(ARCHITECTURE), 1, (0.0, 1.0))
     features = tf.random.stateless_uniform((32, 8, 8, 1), [0, 2])
     network.calibrate(features)
-    ranges = [*network.weight_ranges.values(), *network.ranges.values(), network.input_step]
+    ranges = [*network.weight_ranges.values(), *network.ranges.values(), network.input_range]
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.square(network(features, training=True) - draw(32, 10)))
     gradients = np.concatenate([np.ravel(g) for g in tape.gradient(loss, ranges)])
