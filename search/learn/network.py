@@ -4,9 +4,9 @@ A convolution is followed by batch normalisation, whose scale per channel commut
 the integers of the kernel before folding are, up to sign, those after it. So the network trains with batch
 statistics and exports without any change of a weight.
 
-Ranges are learnt, as logarithms: one a tensor for activations; one a channel for weights, relative to the largest weight,
-and one for the input, relative to the data's. These two begin all but right, and learn at a tenth of the rate: what
-rounding says of a range is mostly noise, which Adam follows in steps as large as its rate (arXiv:1903.08066 bounds it).
+Ranges are learnt, as logarithms: one a tensor for activations; one a channel for weights, relative to the largest
+weight, and one for the input, relative to the data's. These two begin all but right, and learn at a tenth of the rate:
+what rounding says of a range is mostly noise, and Adam follows it at full rate (arXiv:1903.08066 bounds it, too).
 """
 
 from __future__ import annotations
