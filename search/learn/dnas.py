@@ -9,7 +9,7 @@ It ends in a discrete architecture that meets every limit. What the learnt choic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -71,14 +71,18 @@ def search(
     seed: int,
     input_range: tuple[float, float],
     progress: Progress | None = None,
+    supernet_of: Callable[[Space, int, tuple[float, float]], Supernet] = Supernet,
 ) -> Found:
     """Search a space, or go on from the checkpoint.
+
+    Args:
+        supernet_of: Makes the supernet of a space, a seed and an input range; experiments have others.
 
     Raises:
         FitError: nothing in the space meets the limits.
     """
     require_feasible(space, target)
-    supernet = Supernet(space, seed, input_range)
+    supernet = supernet_of(space, seed, input_range)
     steps = steps_per_epoch(data, recipe.batch)
     learner = Learner(supernet, recipe, steps)
     limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in _limits(supernet, target).items()}
@@ -303,16 +307,12 @@ def _steps(
 ) -> Iterator[tuple[Choice, float]]:
     """Yield every choice one step away, with the logarithm of the odds against it."""
     widths, kept = preferences
-    for key, probabilities in widths.items():
-        options = space.widths[key]
-        at = options.index(choice.widths[key])
-        if 0 <= at + direction < len(options):
-            changed = replace(choice, widths={**choice.widths, key: options[at + direction]})
-            yield changed, float(probabilities[at] - probabilities[at + direction])
-    for block, probabilities in kept.items():
-        if choice.kept[block] == (direction < 0):
-            changed = replace(choice, kept={**choice.kept, block: direction > 0})
-            yield changed, float(probabilities[int(choice.kept[block])] - probabilities[int(direction > 0)])
+    for key, changed in space.neighbours(choice, direction):
+        if isinstance(key, str):
+            at = space.widths[key].index(choice.widths[key])
+            yield changed, float(widths[key][at] - widths[key][at + direction])
+        else:
+            yield changed, float(kept[key][int(choice.kept[key])] - kept[key][int(direction > 0)])
 
 
 def _all_smaller(space: Space, choice: Choice) -> Choice:

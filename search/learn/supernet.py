@@ -35,7 +35,7 @@ class Supernet(tf.Module):  # type: ignore[misc]
         self.space = space
         self.network = Network(space.layers, seed, input_range)
         self.width_parameters = {
-            key: tf.Variable(0.0, name=f"decision/{key}")
+            key: self._width_parameter(f"decision/{key}", len(options))
             for key, options in space.widths.items()
             if len(options) > 1
         }
@@ -47,6 +47,9 @@ class Supernet(tf.Module):  # type: ignore[misc]
             for key, options in space.widths.items()
         }
         self._seed = seed
+
+    def _width_parameter(self, name: str, _choices: int) -> Any:
+        return tf.Variable(0.0, name=name)
 
     @property
     def decision_variables(self) -> list[Any]:
@@ -126,7 +129,11 @@ class Supernet(tf.Module):  # type: ignore[misc]
         widths = {key: options[0] for key, options in self.space.widths.items()}
         for key, (place, count) in self._places().items():
             widths[key] = self.space.widths[key][int(np.clip(np.rint(float(place)), 0, count - 1))]
-        return Choice(widths, {block: bool(np.argmax(v.numpy())) for block, v in self.kept_logits.items()})
+        return Choice(widths, self.likelier_depth())
+
+    def likelier_depth(self) -> dict[int, bool]:
+        """Return, by block, whether it rather stays."""
+        return {block: bool(np.argmax(v.numpy())) for block, v in self.kept_logits.items()}
 
     def preferences(self, temperature: float) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
         """Return log-probabilities, up to a constant, at a temperature as arrays (choices,): by width, by block.

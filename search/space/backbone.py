@@ -20,7 +20,7 @@ A backbone is a short TOML file (``search/backbones``, or the user's own)::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -167,6 +167,19 @@ class Space:
         return Choice(
             {key: options[0] for key, options in self.widths.items()}, dict.fromkeys(self.skips, False)
         )
+
+    def neighbours(self, choice: Choice, direction: int) -> Iterator[tuple[str | int, Choice]]:
+        """Yield every choice one step larger (direction 1) or smaller (-1), with the key of what differs.
+
+        A step is the next width of one decision (its key a text), or one block that stays or goes (a number).
+        """
+        for key, options in self.widths.items():
+            at = options.index(choice.widths[key]) + direction
+            if 0 <= at < len(options):
+                yield key, replace(choice, widths={**choice.widths, key: options[at]})
+        for block in self.skips:
+            if choice.kept[block] == (direction < 0):
+                yield block, replace(choice, kept={**choice.kept, block: direction > 0})
 
     def architecture(self, choice: Choice, name: str = "") -> Architecture:
         """Return the architecture of a choice; a block left out that downsamples leaves an average pooling."""

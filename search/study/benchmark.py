@@ -4,7 +4,7 @@
 child.
 
 ``... baseline --task digits --board nucleo_f446re --mops 0.06``: the search against random search with the
-same number of training steps, over several seeds.
+same number of training steps, over several seeds; ``--methods dnas free-logits`` against a logit a choice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -111,11 +111,10 @@ class Trial:
 
 
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
-    """Yield search and random search at each limit and seed, each trained by the recipe."""
+    """Yield each method at each limit and seed; what it found is trained by the recipe."""
     import tensorflow as tf
 
     from micronets_gen.boards.load import load_board
-    from micronets_gen.search.learn.dnas import search
     from micronets_gen.search.learn.network import Network
     from micronets_gen.search.learn.training import outputs_of, train_network
     from micronets_gen.search.run.request import TargetRequest, task_and_recipe
@@ -123,7 +122,6 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     from micronets_gen.search.space.backbone import Space, load_backbone
     from micronets_gen.search.space.cost import cost_of
     from micronets_gen.search.space.limits import bytes_of
-    from micronets_gen.search.study.random_search import random_search
 
     board = load_board(arguments.board)
     task, recipe = task_and_recipe(arguments.task, arguments.recipe, arguments.set, board, None)
@@ -131,41 +129,89 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     space = Space(backbone, task.input_shape, len(task.classes)).validate()
     tf.config.experimental.enable_op_determinism()
     ram = bytes_of(arguments.ram, "--ram") if arguments.ram else None
-    for mops, seed in product(arguments.mops, range(arguments.seeds)):
+    for mops, seed, method in product(arguments.mops, range(arguments.seeds), arguments.methods):
         target = TargetRequest(arguments.board, arguments.runtime, mops=mops, ram=ram).resolve()
         data = task.load(arguments.data, seed)
         extent = data.input_range()
         tf.keras.utils.set_random_seed(seed)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            found = search(space, data, target, recipe.search, folder / "search.npz", seed, extent)
-            drawn = random_search(
-                space,
-                data,
-                target,
-                recipe.search,
-                recipe.train,
-                arguments.candidates,
-                folder,
-                seed,
-                extent,
+            architecture, network = METHODS[method](
+                Setting(space, data, target, recipe, arguments.candidates, folder, seed, extent)
             )
-            for method, architecture, inherited in (
-                ("dnas", found.architecture, found.supernet.child(found.choice, seed)),
-                ("random", *drawn),
-            ):
-                network = inherited if recipe.train.inherit else Network(lower(architecture), seed, extent)
-                checkpoint = folder / f"{method}.npz"
-                history = train_network(network, data, space.classes, recipe.train, checkpoint, seed)
-                yield Trial(
-                    mops,
-                    seed,
-                    method,
-                    cost_of(architecture).ops,
-                    max(r["validation"] for r in history if r["eligible"]),
-                    data.judge("test", outputs_of(network, data.test)).value,
-                    architecture.summary(),
-                )
+            if not recipe.train.inherit:
+                network = Network(lower(architecture), seed, extent)
+            history = train_network(network, data, space.classes, recipe.train, folder / "train.npz", seed)
+        yield Trial(
+            mops,
+            seed,
+            method,
+            cost_of(architecture).ops,
+            max(r["validation"] for r in history if r["eligible"]),
+            data.judge("test", outputs_of(network, data.test)).value,
+            architecture.summary(),
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a method searches, under what, and where its checkpoints go."""
+
+    space: Any
+    data: Any
+    target: Any
+    recipe: Any
+    candidates: int
+    folder: Path
+    seed: int
+    input_range: tuple[float, float]
+
+
+def _dnas(setting: Setting, supernet_of: Any = None) -> tuple[Any, Any]:
+    from micronets_gen.search.learn.dnas import search
+    from micronets_gen.search.learn.supernet import Supernet
+
+    found = search(
+        setting.space,
+        setting.data,
+        setting.target,
+        setting.recipe.search,
+        setting.folder / "search.npz",
+        setting.seed,
+        setting.input_range,
+        supernet_of=supernet_of or Supernet,
+    )
+    return found.architecture, found.supernet.child(found.choice, setting.seed)
+
+
+def _free(setting: Setting) -> tuple[Any, Any]:
+    from micronets_gen.search.study.free_logits import FreeSupernet
+
+    return _dnas(setting, FreeSupernet)
+
+
+def _random(setting: Setting) -> tuple[Any, Any]:
+    from micronets_gen.search.study.random_search import random_search
+
+    return random_search(
+        setting.space,
+        setting.data,
+        setting.target,
+        setting.recipe.search,
+        setting.recipe.train,
+        setting.candidates,
+        setting.folder,
+        setting.seed,
+        setting.input_range,
+    )
+
+
+METHODS: Mapping[str, Callable[[Setting], tuple[Any, Any]]] = {
+    "dnas": _dnas,
+    "free-logits": _free,
+    "random": _random,
+}
+"""Return architecture and network, trained so far: the search, the same without one peak a width, random search."""
 
 
 def _print_baseline(arguments: argparse.Namespace) -> None:
@@ -179,14 +225,17 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
             f"| {trial.test:.4f} | {trial.architecture} |",
             flush=True,
         )
-    print("\nMeans over the seeds:\n\n| MOps limit | method | limit used | validation | test |")
-    print("|---|---|---|---|---|")
-    for mops, method in product(arguments.mops, ("dnas", "random")):
+    print("\nMeans over the seeds, with the standard error of the test:\n")
+    print("| MOps limit | method | limit used | validation | test |\n|---|---|---|---|---|")
+    for mops, method in product(arguments.mops, arguments.methods):
         group = [trial for trial in done if (trial.mops, trial.method) == (mops, method)]
         used, validation, test = np.mean(
             [(trial.ops / (1e6 * mops), trial.validation, trial.test) for trial in group], axis=0
         )
-        print(f"| {mops} | {method} | {used:.1%} | {validation:.4f} | {test:.4f} |")
+        error = (
+            np.std([trial.test for trial in group], ddof=1) / np.sqrt(len(group)) if len(group) > 1 else 0.0
+        )
+        print(f"| {mops} | {method} | {used:.1%} | {validation:.4f} | {test:.4f} ± {error:.4f} |")
 
 
 def main() -> None:
@@ -206,8 +255,9 @@ def main() -> None:
     baseline.add_argument("--backbone")
     baseline.add_argument("--recipe")
     baseline.add_argument("--set", action="append", default=[], help="change a number of the recipe")
-    baseline.add_argument("--seeds", type=int, default=3)
-    baseline.add_argument("--candidates", type=int, default=3, help="of random search")
+    baseline.add_argument("--seeds", type=int, default=5)
+    baseline.add_argument("--methods", nargs="+", choices=METHODS, default=["dnas", "random"])
+    baseline.add_argument("--candidates", type=int, default=8, help="of random search")
     arguments = parser.parse_args()
     start_tensorflow()
     if arguments.verb == "step":
