@@ -77,7 +77,7 @@ def test_every_tensor_agrees_with_the_exported_file() -> None:
     assert len(steps) == len(network.layers) - 1
     for name, differences in steps.items():
         assert np.max(differences) < 1.01, name
-        ties = 0.2 if name == "block05" else 0.03  # the mean of a few integers often lies half-way
+        ties = 0.1 if name == "logits" else 0.03  # small accumulators, which the kernel rounds twice
         assert np.mean(np.array(differences) > 0.5) < ties, name
 
 
