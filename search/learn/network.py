@@ -11,7 +11,7 @@ what rounding says of a range is mostly noise, and Adam follows it at full rate 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from micronets_gen.search.learn.fake_quant import (
     symmetric,
     unsigned,
 )
-from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape
+from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.export import (
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
@@ -37,6 +37,7 @@ from micronets_gen.search.space.export import (
     QuantisedModel,
     Weights,
 )
+from micronets_gen.search.space.layers import LAYER_KINDS, RELU, Layer, Shape
 
 EPSILON = 1e-3
 """Of batch normalisation."""
@@ -98,7 +99,7 @@ class Network(tf.Module):  # type: ignore[misc]
         for layer in layers:
             if layer.weight_shape:
                 self._make_weights(layer, generator)
-            if layer.kind in {"conv", "depthwise", "add", "dense"}:
+            if LAYER_KINDS[layer.kind].learns_range:
                 self.ranges[layer.name] = tf.Variable(
                     np.log(4.0), dtype=tf.float32, name=f"{layer.name}/range"
                 )
@@ -152,7 +153,7 @@ class Network(tf.Module):  # type: ignore[misc]
             inputs = [values[t] for t in layer.inputs]
             value = self.run_layer(layer, inputs, training, quantise)
             mask = gates.masks.get(layer.width) if layer.decides(layer.width) else stream_mask
-            if mask is not None and layer.kind in {"conv", "depthwise"}:
+            if mask is not None and LAYER_KINDS[layer.kind].normalised:
                 value *= mask
             is_last = index + 1 == len(self.layers) or self.layers[index + 1].block != block
             if is_last and layer.block in gates.kept:
@@ -169,31 +170,19 @@ class Network(tf.Module):  # type: ignore[misc]
         self, layer: Layer, inputs: list[Any], training: bool = False, quantise: bool = True
     ) -> Any:
         """Return what one layer, not the softmax, makes of its inputs."""
-        value = inputs[0]
-        if layer.kind == "max_pool":
-            return tf.nn.max_pool2d(value, layer.kernel, layer.stride, "SAME")
-        if layer.kind == "average_pool":
-            value = tf.nn.avg_pool2d(value, layer.kernel, layer.stride, "SAME")
-            if not quantise:
-                return value
+        kernel = None
+        if layer.weight_shape:
+            kernel = self._quantised_kernel(layer.name) if quantise else self.kernels[layer.name]
+        value = FORWARD[layer.kind](layer, inputs, kernel)
+        if layer.kind == "average_pool" and quantise:
             step, levels = self._grid(self._range_of(layer))
             return fake_quantise_mean(value, step, levels, _pooled(layer))
-        if layer.kind == "add":
-            value = inputs[0] + inputs[1]
-        elif layer.kind == "dense":
-            kernel = self.kernels[layer.name]
-            if quantise:
-                kernel = self._quantised_kernel(layer.name)
-            value = (
-                tf.reshape(value, (tf.shape(value)[0], kernel.shape[0])) @ kernel + self.biases[layer.name]
-            )
-        else:
-            kernel = self._quantised_kernel(layer.name) if quantise else self.kernels[layer.name]
-            if layer.kind == "conv":
-                value = tf.nn.conv2d(value, kernel, layer.stride, "SAME")
-            else:
-                value = _depthwise(value, kernel[..., tf.newaxis], layer.stride)
+        if layer.name in self.biases:
+            value += self.biases[layer.name]
+        if LAYER_KINDS[layer.kind].normalised:
             value = self._normalise(layer.name, value, training)
+        if not LAYER_KINDS[layer.kind].learns_range:
+            return value
         if quantise:
             return fake_quantise(value, *self._grid(layer.name))
         return tf.nn.relu(value) if layer.activation == RELU else value
@@ -329,26 +318,9 @@ def keras_model(network: Network, input_shape: Shape) -> Any:
     weights: dict[str, list[Array]] = {}
     for layer in network.layers:
         inputs = [tensors[t] for t in layer.inputs]
-        relu = "relu" if layer.activation == RELU else None
-        made: Any
-        if layer.kind == "conv":
-            made = layers.Conv2D(
-                layer.out_shape[2], layer.kernel, layer.stride, "same", activation=relu, name=layer.name
-            )
-        elif layer.kind == "depthwise":
-            made = layers.DepthwiseConv2D(
-                layer.kernel, layer.stride, "same", activation=relu, name=layer.name
-            )
-        elif layer.kind == "add":
-            made = layers.Add(name=layer.name)
-        elif layer.kind == "dense":
+        made = KERAS[layer.kind](layer)
+        if layer.kind == "dense":
             inputs = [layers.Flatten()(inputs[0])]
-            made = layers.Dense(layer.out_shape[2], name=layer.name)
-        elif layer.kind == "softmax":
-            made = layers.Softmax(name=layer.name)
-        else:
-            kind = layers.AveragePooling2D if layer.kind == "average_pool" else layers.MaxPooling2D
-            made = kind(layer.kernel, layer.stride, "same", name=layer.name)
         tensors.append(made(inputs if layer.kind == "add" else inputs[0]))
         if layer.weight_shape:
             kernel, bias, _ = network.folded(layer.name)
@@ -369,8 +341,62 @@ def _normalise_over_replicas(value: Any, gamma: Any, beta: Any) -> tuple[Any, An
     return normalised, mean, variance * count / tf.maximum(count - 1.0, 1.0)
 
 
-def _depthwise(value: Any, kernel: Any, stride: tuple[int, int]) -> Any:
-    return tf.nn.depthwise_conv2d(value, kernel, (1, *stride, 1), "SAME")
+FORWARD: Mapping[str, Callable[[Layer, list[Any], Any], Any]] = {
+    "conv": lambda layer, inputs, kernel: tf.nn.conv2d(inputs[0], kernel, layer.stride, "SAME"),
+    "depthwise": lambda layer, inputs, kernel: tf.nn.depthwise_conv2d(
+        inputs[0], kernel[..., tf.newaxis], (1, *layer.stride, 1), "SAME"
+    ),
+    "add": lambda _layer, inputs, _kernel: inputs[0] + inputs[1],
+    "average_pool": lambda layer, inputs, _: tf.nn.avg_pool2d(inputs[0], layer.kernel, layer.stride, "SAME"),
+    "max_pool": lambda layer, inputs, _: tf.nn.max_pool2d(inputs[0], layer.kernel, layer.stride, "SAME"),
+    "dense": lambda _layer, inputs, kernel: (
+        tf.reshape(inputs[0], (tf.shape(inputs[0])[0], kernel.shape[0])) @ kernel
+    ),
+}
+"""By kind, what a layer makes of its inputs and its kernel, before bias, normalisation and activation.
+
+The softmax is not among them: a network ends in logits, which the loss and the judgement take.
+"""
+
+
+def _keras_conv(layer: Layer) -> Any:
+    from tensorflow import keras
+
+    relu = "relu" if layer.activation == RELU else None
+    return keras.layers.Conv2D(
+        layer.out_shape[2], layer.kernel, layer.stride, "same", activation=relu, name=layer.name
+    )
+
+
+def _keras_depthwise(layer: Layer) -> Any:
+    from tensorflow import keras
+
+    relu = "relu" if layer.activation == RELU else None
+    return keras.layers.DepthwiseConv2D(layer.kernel, layer.stride, "same", activation=relu, name=layer.name)
+
+
+def _keras_layer(name: str) -> Callable[[Layer], Any]:
+    def make(layer: Layer) -> Any:
+        from tensorflow import keras
+
+        kind = getattr(keras.layers, name)
+        if name.endswith("Pooling2D"):
+            return kind(layer.kernel, layer.stride, "same", name=layer.name)
+        return kind(layer.out_shape[2], name=layer.name) if name == "Dense" else kind(name=layer.name)
+
+    return make
+
+
+KERAS: Mapping[str, Callable[[Layer], Any]] = {
+    "conv": _keras_conv,
+    "depthwise": _keras_depthwise,
+    "add": _keras_layer("Add"),
+    "average_pool": _keras_layer("AveragePooling2D"),
+    "max_pool": _keras_layer("MaxPooling2D"),
+    "dense": _keras_layer("Dense"),
+    "softmax": _keras_layer("Softmax"),
+}
+"""By kind, the Keras layer that :func:`keras_model` makes."""
 
 
 def _pooled(layer: Layer) -> npt.NDArray[np.float32]:

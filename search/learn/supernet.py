@@ -16,6 +16,7 @@ import tensorflow as tf
 from micronets_gen.search.learn.network import Gates, Network
 from micronets_gen.search.space.backbone import Choice, Space
 from micronets_gen.search.space.cost import Decisions
+from micronets_gen.search.space.layers import LAYER_KINDS
 
 
 class Supernet(tf.Module):  # type: ignore[misc]
@@ -155,9 +156,9 @@ class Supernet(tf.Module):  # type: ignore[misc]
         shared = [
             layer
             for layer in self.space.layers
-            if choice.kept.get(layer.block, True) and (layer.weight_shape or layer.kind == "add")
+            if choice.kept.get(layer.block, True) and LAYER_KINDS[layer.kind].learns_range
         ]
-        own = [layer for layer in network.layers if layer.weight_shape or layer.kind == "add"]
+        own = [layer for layer in network.layers if LAYER_KINDS[layer.kind].learns_range]
         source, target = self.network.named_variables(), network.named_variables()
         for name in ("input_range", "input_step", "input_zero_point"):
             target[name].assign(source[name])

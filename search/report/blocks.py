@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from micronets_gen.search.space.architecture import Architecture, Block, Inverted, Layer, Pool, lower
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space
+from micronets_gen.search.space.blocks import Block, width_key
 from micronets_gen.search.space.cost import ops, parameters
+from micronets_gen.search.space.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def outline(space: Space, choice: Choice) -> list[dict[str, Any]]:
     rows = []
     for index, element in enumerate(space.backbone.elements):
         kept = choice.kept.get(index, True)
-        stands = kept or (not isinstance(element.block, Pool) and element.block.stride != (1, 1))
+        stands = kept or element.block.stride != (1, 1)
         inside = [layer for layer in layers if layer.block == at] if stands else []
         at += stands
         shape = inside[-1].out_shape if inside else shape
@@ -81,16 +83,13 @@ def outline_of(architecture: Architecture) -> list[dict[str, Any]]:
 def _widths(
     index: int, block: Block, channels: int, choice: Choice | None, options: Mapping[str, tuple[int, ...]]
 ) -> tuple[Width, ...]:
-    if isinstance(block, Pool):
-        return ()
     found = []
-    if isinstance(block, Inverted):
-        key = f"{index}.hidden"
-        chosen = choice.widths[key] if choice else block.hidden
-        found.append(Width("hidden", key if key in options else "", chosen, options.get(key, (chosen,))))
-    key = str(index)
-    decided = options.get(key, ())
-    return (*found, Width("channels", key if decided else "", channels, decided or (channels,)))
+    for name in block.widths:
+        key = width_key(index, name)
+        inner = choice.widths if choice and name != "channels" else {key: getattr(block, name)}
+        chosen = channels if name == "channels" else inner[key]
+        found.append(Width(name, key if key in options else "", chosen, options.get(key, (chosen,))))
+    return tuple(found)
 
 
 def _row(
@@ -102,9 +101,8 @@ def _row(
     layers: list[Layer],
     output: tuple[int, int, int],
 ) -> Outline:
-    kernel, stride = block.kernel, block.kernel if isinstance(block, Pool) else block.stride
     total = sum(map(ops, layers)), sum(map(parameters, layers))
-    return Outline(index, block.type, kernel, stride, widths, optional, kept, output, *total)
+    return Outline(index, block.type, block.kernel, block.stride, widths, optional, kept, output, *total)
 
 
 def _classifier(index: int, layers: tuple[Layer, ...]) -> Outline:

@@ -30,16 +30,9 @@ from micronets_gen.common.documents import load_toml
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import Key, checked
 from micronets_gen.errors import UsageError
-from micronets_gen.search.space.architecture import (
-    Architecture,
-    Block,
-    Inverted,
-    Layer,
-    Pool,
-    Shape,
-    block_from,
-    lower,
-)
+from micronets_gen.search.space.architecture import Architecture, lower
+from micronets_gen.search.space.blocks import Block, Pool, block_from, width_key
+from micronets_gen.search.space.layers import Layer, Shape
 
 _FOLDER = Path(__file__).parent / "backbones"
 
@@ -144,7 +137,7 @@ class Space:
         """
         stream = ""
         for index, element in enumerate(self.backbone.elements):
-            if isinstance(element.block, Pool):
+            if not element.block.widths:
                 continue
             fixed = index in self.residual
             if element.skip and not fixed and (not stream or self.widths[stream] != self.widths[str(index)]):
@@ -188,18 +181,16 @@ class Space:
         for index, element in enumerate(self.backbone.elements):
             block = element.block
             if not choice.kept.get(index, True):
-                assert not isinstance(block, Pool)
                 if block.stride != (1, 1):
                     blocks.append(Pool(block.stride, "average"))
                 continue
-            if isinstance(block, Inverted):
-                residual = index in self.residual
-                stream = stream if residual else choice.widths[str(index)]
-                hidden = choice.widths[f"{index}.hidden"]
-                block = replace(block, channels=stream, hidden=hidden, residual=residual)
-            elif not isinstance(block, Pool):
-                stream = choice.widths[str(index)]
-                block = replace(block, channels=stream)
+            if block.widths:
+                is_residual = index in self.residual
+                stream = stream if is_residual else choice.widths[str(index)]
+                inner = {
+                    name: choice.widths[width_key(index, name)] for name in block.widths if name != "channels"
+                }
+                block = block.resized({"channels": stream, **inner}, is_residual)
             blocks.append(block)
         return Architecture(name or self.backbone.name, self.input_shape, self.classes, tuple(blocks))
 
@@ -256,6 +247,6 @@ def _elements(item: Mapping[str, Any], where: str) -> list[Element]:
         raise UsageError(f"times must be from 1 to {_MOST_BLOCKS:,}, not {own['times']}", where=where)
     rest = {key: value for key, value in item.items() if key not in _ELEMENT}
     element = Element(block_from(rest, where), own["skip"], own["search"])
-    if element.skip and isinstance(element.block, Pool):
-        raise UsageError("a pool cannot be left out", where=where, remedy="take skip away")
+    if element.skip and not element.block.widths:
+        raise UsageError(f"a {element.block.type} cannot be left out", where=where, remedy="take skip away")
     return [element] * own["times"]

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.search.space.architecture import Architecture, Layer, Pool, lower, tensor_lifetimes
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.export import base_bytes, file_bytes, kind_bytes, layer_bytes
+from micronets_gen.search.space.layers import Layer, tensor_lifetimes
 
 Table = npt.NDArray[np.float64]
 
@@ -155,7 +156,7 @@ class ExpectedCost:
     def _skip_layer(self, block: int) -> Layer | None:
         """Return the pooling that takes a block's place where it downsamples."""
         element = self._space.backbone.elements[block].block
-        if isinstance(element, Pool) or element.stride == (1, 1):
+        if element.stride == (1, 1):
             return None
         inside = [layer for layer in self._space.layers if layer.block == block]
         out = (*inside[-1].out_shape[:2], inside[0].in_shape[2])

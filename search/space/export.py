@@ -22,7 +22,8 @@ import numpy.typing as npt
 import tflite
 
 from micronets_gen.common.integers import round_up
-from micronets_gen.search.space.architecture import RELU, Architecture, Layer, Shape, lower
+from micronets_gen.search.space.architecture import Architecture, lower
+from micronets_gen.search.space.layers import LAYER_KINDS, RELU, Layer, Shape
 
 _ALIGN = 16
 _NAME_WIDTH = 48
@@ -187,7 +188,7 @@ def _ends() -> list[Layer]:
     return [_probe(kind, 1) for kind in _ALWAYS]
 
 
-_OPERATORS = {
+OPERATORS = {
     "conv": (tflite.BuiltinOperator.CONV_2D, 3),
     "depthwise": (tflite.BuiltinOperator.DEPTHWISE_CONV_2D, 3),
     "add": (tflite.BuiltinOperator.ADD, 2),
@@ -197,6 +198,75 @@ _OPERATORS = {
     "softmax": (tflite.BuiltinOperator.SOFTMAX, 2),
 }
 """Operator and version, as the converter numbers them for int8."""
+
+
+def _activation(layer: Layer) -> int:
+    kinds = tflite.ActivationFunctionType
+    return int(kinds.RELU if layer.activation == RELU else kinds.NONE)
+
+
+def _conv_options(b: flatbuffers.Builder, layer: Layer) -> tuple[int, int]:
+    tflite.Conv2DOptionsStart(b)
+    tflite.Conv2DOptionsAddPadding(b, tflite.Padding.SAME)
+    tflite.Conv2DOptionsAddStrideH(b, layer.stride[0])
+    tflite.Conv2DOptionsAddStrideW(b, layer.stride[1])
+    tflite.Conv2DOptionsAddFusedActivationFunction(b, _activation(layer))
+    tflite.Conv2DOptionsAddDilationHFactor(b, 1)
+    tflite.Conv2DOptionsAddDilationWFactor(b, 1)
+    return tflite.BuiltinOptions.Conv2DOptions, tflite.Conv2DOptionsEnd(b)
+
+
+def _depthwise_options(b: flatbuffers.Builder, layer: Layer) -> tuple[int, int]:
+    tflite.DepthwiseConv2DOptionsStart(b)
+    tflite.DepthwiseConv2DOptionsAddPadding(b, tflite.Padding.SAME)
+    tflite.DepthwiseConv2DOptionsAddStrideH(b, layer.stride[0])
+    tflite.DepthwiseConv2DOptionsAddStrideW(b, layer.stride[1])
+    tflite.DepthwiseConv2DOptionsAddDepthMultiplier(b, 1)
+    tflite.DepthwiseConv2DOptionsAddFusedActivationFunction(b, _activation(layer))
+    tflite.DepthwiseConv2DOptionsAddDilationHFactor(b, 1)
+    tflite.DepthwiseConv2DOptionsAddDilationWFactor(b, 1)
+    return tflite.BuiltinOptions.DepthwiseConv2DOptions, tflite.DepthwiseConv2DOptionsEnd(b)
+
+
+def _add_options(b: flatbuffers.Builder, layer: Layer) -> tuple[int, int]:
+    tflite.AddOptionsStart(b)
+    tflite.AddOptionsAddFusedActivationFunction(b, _activation(layer))
+    return tflite.BuiltinOptions.AddOptions, tflite.AddOptionsEnd(b)
+
+
+def _pool_options(b: flatbuffers.Builder, layer: Layer) -> tuple[int, int]:
+    tflite.Pool2DOptionsStart(b)
+    tflite.Pool2DOptionsAddPadding(b, tflite.Padding.SAME)
+    tflite.Pool2DOptionsAddStrideW(b, layer.stride[1])
+    tflite.Pool2DOptionsAddStrideH(b, layer.stride[0])
+    tflite.Pool2DOptionsAddFilterWidth(b, layer.kernel[1])
+    tflite.Pool2DOptionsAddFilterHeight(b, layer.kernel[0])
+    tflite.Pool2DOptionsAddFusedActivationFunction(b, _activation(layer))
+    return tflite.BuiltinOptions.Pool2DOptions, tflite.Pool2DOptionsEnd(b)
+
+
+def _dense_options(b: flatbuffers.Builder, layer: Layer) -> tuple[int, int]:
+    tflite.FullyConnectedOptionsStart(b)
+    tflite.FullyConnectedOptionsAddFusedActivationFunction(b, _activation(layer))
+    return tflite.BuiltinOptions.FullyConnectedOptions, tflite.FullyConnectedOptionsEnd(b)
+
+
+def _softmax_options(b: flatbuffers.Builder, _layer: Layer) -> tuple[int, int]:
+    tflite.SoftmaxOptionsStart(b)
+    tflite.SoftmaxOptionsAddBeta(b, 1.0)
+    return tflite.BuiltinOptions.SoftmaxOptions, tflite.SoftmaxOptionsEnd(b)
+
+
+OPTIONS: Mapping[str, Callable[[flatbuffers.Builder, Layer], tuple[int, int]]] = {
+    "conv": _conv_options,
+    "depthwise": _depthwise_options,
+    "add": _add_options,
+    "average_pool": _pool_options,
+    "max_pool": _pool_options,
+    "dense": _dense_options,
+    "softmax": _softmax_options,
+}
+"""By kind, what writes the options' table of an operator; returns its type and its place."""
 
 
 class _Writer:
@@ -326,7 +396,7 @@ class _Writer:
     def _activation(self, name: str, shape: Shape, affine: Affine, kind: str = "") -> int:
         scale = self._builder.CreateNumpyVector(np.array([affine.scale], np.float32))
         zero_point = self._builder.CreateNumpyVector(np.array([affine.zero_point], np.int64))
-        flat = (1, shape[2]) if kind in _ALWAYS else (1, *shape)
+        flat = (1, shape[2]) if kind and LAYER_KINDS[kind].flat else (1, *shape)
         return self._tensor(name, flat, tflite.TensorType.INT8, 0, self._quantisation(scale, zero_point))
 
     def _quantisation(self, scale: int, zero_point: int, axis: int = 0) -> int:
@@ -368,54 +438,13 @@ class _Writer:
         b = self._builder
         # A table layout of its own for each operator: one that is shared would make sizes depend on others.
         shared, b.vtables = b.vtables, {}
-        relu = tflite.ActivationFunctionType.RELU
-        activation = relu if layer.activation == RELU else tflite.ActivationFunctionType.NONE
-        if layer.kind == "conv":
-            tflite.Conv2DOptionsStart(b)
-            tflite.Conv2DOptionsAddPadding(b, tflite.Padding.SAME)
-            tflite.Conv2DOptionsAddStrideH(b, layer.stride[0])
-            tflite.Conv2DOptionsAddStrideW(b, layer.stride[1])
-            tflite.Conv2DOptionsAddFusedActivationFunction(b, activation)
-            tflite.Conv2DOptionsAddDilationHFactor(b, 1)
-            tflite.Conv2DOptionsAddDilationWFactor(b, 1)
-            result = tflite.BuiltinOptions.Conv2DOptions, tflite.Conv2DOptionsEnd(b)
-        elif layer.kind == "depthwise":
-            tflite.DepthwiseConv2DOptionsStart(b)
-            tflite.DepthwiseConv2DOptionsAddPadding(b, tflite.Padding.SAME)
-            tflite.DepthwiseConv2DOptionsAddStrideH(b, layer.stride[0])
-            tflite.DepthwiseConv2DOptionsAddStrideW(b, layer.stride[1])
-            tflite.DepthwiseConv2DOptionsAddDepthMultiplier(b, 1)
-            tflite.DepthwiseConv2DOptionsAddFusedActivationFunction(b, activation)
-            tflite.DepthwiseConv2DOptionsAddDilationHFactor(b, 1)
-            tflite.DepthwiseConv2DOptionsAddDilationWFactor(b, 1)
-            result = tflite.BuiltinOptions.DepthwiseConv2DOptions, tflite.DepthwiseConv2DOptionsEnd(b)
-        elif layer.kind == "add":
-            tflite.AddOptionsStart(b)
-            tflite.AddOptionsAddFusedActivationFunction(b, activation)
-            result = tflite.BuiltinOptions.AddOptions, tflite.AddOptionsEnd(b)
-        elif layer.kind == "dense":
-            tflite.FullyConnectedOptionsStart(b)
-            tflite.FullyConnectedOptionsAddFusedActivationFunction(b, activation)
-            result = tflite.BuiltinOptions.FullyConnectedOptions, tflite.FullyConnectedOptionsEnd(b)
-        elif layer.kind == "softmax":
-            tflite.SoftmaxOptionsStart(b)
-            tflite.SoftmaxOptionsAddBeta(b, 1.0)
-            result = tflite.BuiltinOptions.SoftmaxOptions, tflite.SoftmaxOptionsEnd(b)
-        else:
-            tflite.Pool2DOptionsStart(b)
-            tflite.Pool2DOptionsAddPadding(b, tflite.Padding.SAME)
-            tflite.Pool2DOptionsAddStrideW(b, layer.stride[1])
-            tflite.Pool2DOptionsAddStrideH(b, layer.stride[0])
-            tflite.Pool2DOptionsAddFilterWidth(b, layer.kernel[1])
-            tflite.Pool2DOptionsAddFilterHeight(b, layer.kernel[0])
-            tflite.Pool2DOptionsAddFusedActivationFunction(b, activation)
-            result = tflite.BuiltinOptions.Pool2DOptions, tflite.Pool2DOptionsEnd(b)
+        result = OPTIONS[layer.kind](b, layer)
         b.vtables = shared
         return result
 
     def _code(self, kind: str) -> int:
         b = self._builder
-        operator, version = _OPERATORS[kind]
+        operator, version = OPERATORS[kind]
         self._table(tflite.OperatorCodeStart)
         tflite.OperatorCodeAddDeprecatedBuiltinCode(b, operator)
         tflite.OperatorCodeAddVersion(b, version)

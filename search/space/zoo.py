@@ -10,9 +10,11 @@ from types import MappingProxyType
 from micronets_gen.common.files import write_atomically
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import UsageError
-from micronets_gen.search.space.architecture import Architecture, Block, Conv, Pool, Separable, Shape
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.blocks import Block, Conv, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.export import placeholder, write_tflite
+from micronets_gen.search.space.layers import Shape
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.errors import UsageError
-from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space, backbone_names, load_backbone
+from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.zoo import ZOO, page, published
 

@@ -12,7 +12,8 @@ from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.reference import evaluate
 from micronets_gen.report.inspect import inspect_model
-from micronets_gen.search.space.architecture import Architecture, Block, Conv, Inverted, Pool, Separable
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.blocks import Block, Conv, Inverted, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.export import file_bytes, placeholder, write_tflite
 

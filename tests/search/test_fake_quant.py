@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Backbone, Element, Space
+from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
 
 tf = pytest.importorskip("tensorflow")
 

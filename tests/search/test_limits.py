@@ -15,7 +15,8 @@ from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.run.pipeline import execute
 from micronets_gen.search.run.request import Request, TargetRequest
 from micronets_gen.search.run_dir import RunDir
-from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
 from micronets_gen.search.space.export import placeholder, write_tflite
 from micronets_gen.search.space.limits import EMBEDDED_VECTORS, Target, bytes_of
 from tests.search.test_search import DIGITS, F446, run_cli, small_recipe

@@ -10,8 +10,9 @@ import pytest
 
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.reference import evaluate
-from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool, Separable, lower
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space, load_backbone
+from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
 from micronets_gen.search.space.export import write_tflite
 
 pytestmark = pytest.mark.needs("tensorflow")

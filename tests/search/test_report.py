@@ -31,8 +31,9 @@ from micronets_gen.search.report.charts import Series, chart, heat_image
 from micronets_gen.search.report.page import confusion
 from micronets_gen.search.report.sweep import front
 from micronets_gen.search.run_dir import RunDir
-from micronets_gen.search.space.architecture import Architecture, Conv, Inverted, Pool
+from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Backbone, Choice, Element, Space, load_backbone
+from micronets_gen.search.space.blocks import Conv, Inverted, Pool
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.values import share
 
