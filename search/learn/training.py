@@ -195,6 +195,23 @@ def restore(variables: Mapping[str, Any], values: Mapping[str, npt.NDArray[Any]]
         variables[name].assign(value)
 
 
+def restore_whole(network: Network, values: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+    """Set every variable of a network.
+
+    Raises:
+        UsageError: the values are not those of such a network: another version's, for example.
+    """
+    variables = network.named_variables()
+    if different := sorted(variables.keys() ^ values.keys()):
+        raise UsageError(
+            "has other weights than its architecture",
+            where=where,
+            why=f"{different[0]} is on one side only",
+            remedy="train it anew with this version",
+        )
+    restore(variables, values)
+
+
 def _batches(dataset: Any, batch: int, steps: int) -> Iterator[tuple[Any, Any]]:
     batches: Iterable[tuple[Any, Any]] = dataset.batch(batch).take(steps).prefetch(2)
     yield from batches

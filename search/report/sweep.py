@@ -103,7 +103,7 @@ def _marks(
     """Return the marks of runs: what validation says of them, and hollow what the test says."""
     dashed = style == "compared"
     return [
-        Series(f"{name}, test", at(runs, "test"), style, dashed, joined=False, hollow=True),
+        Series("the same, by the test", at(runs, "test"), style, dashed, joined=False, hollow=True),
         Series(name, at(runs, "validation"), style, dashed, joined=False, labels=labels),
     ]
 

@@ -238,13 +238,13 @@ def _architecture(session: _Session, space: Space) -> tuple[Architecture, Any, A
 def _teacher(session: _Session, space: Space) -> Any:
     """Return the network to distil from: another run's, or the backbone's largest, trained now."""
     from micronets_gen.search.learn.network import Network
-    from micronets_gen.search.learn.training import restore, train_network
+    from micronets_gen.search.learn.training import restore_whole, train_network
 
     recipe = session.recipe.train
     if recipe.teacher != "largest":
         architecture, weights = session.workers.from_chief(lambda: _trained(RunDir(Path(recipe.teacher))))
         teacher = Network(lower(architecture), session.request.seed, session.input_range)
-        restore(teacher.named_variables(), weights)
+        restore_whole(teacher, weights, recipe.teacher)
         return teacher
     teacher = Network(space.layers, session.request.seed, session.input_range)
     session.history["teacher"] = train_network(

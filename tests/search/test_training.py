@@ -109,3 +109,18 @@ def test_the_epoch_that_validates_best_counts(tmp_path: Path) -> None:
     watcher = Watcher()
     assert run_phase(phase(4), data, 10, watcher) == history
     assert (float(weight), watcher.epochs) == (2.0, 0), "a finished phase is not run again"
+
+
+def test_weights_of_another_version_are_refused() -> None:
+    from micronets_gen.search.learn.network import Network
+    from micronets_gen.search.learn.training import restore_whole
+    from micronets_gen.search.space.architecture import Architecture, lower
+    from micronets_gen.search.space.blocks import Conv
+
+    network = Network(lower(Architecture("one", (8, 8, 1), 5, (Conv(4),))))
+    values = {name: variable.numpy() for name, variable in network.named_variables().items()}
+    restore_whole(network, values, "runs/a")
+    values["block00/tightness"] = values.pop("block00/weight_range")
+    with pytest.raises(UsageError, match="other weights than its architecture") as caught:
+        restore_whole(network, values, "runs/a")
+    assert caught.value.where == "runs/a"
