@@ -23,7 +23,6 @@ class Constant:
         name: C identifier, unique in the project.
         ctype: Element type.
         data: Elements in storage order (any shape; rendered flat).
-        role: ``weights``, ``bias``, ``quantization`` or ``table``.
         comment: What it holds, shape and layout.
         align: Bytes.
     """
@@ -31,7 +30,6 @@ class Constant:
     name: str
     ctype: str
     data: Array
-    role: str
     comment: str
     align: int = 4
 

@@ -30,7 +30,7 @@ def table_layer(graph: Graph, op: Operator) -> LayerCode:
     every_byte = np.arange(256, dtype=np.uint8).view(x.dtype.value)
     (outputs,) = operator_specs()[op.kind].evaluate(graph, op, [every_byte])
     comment = f"{op.kind} of every {x.dtype.value}: 0, 1, ..."
-    table = Constant(f"{op.name}_table", "uint8_t", outputs.view(np.uint8), "table", comment)
+    table = Constant(f"{op.name}_table", "uint8_t", outputs.view(np.uint8), comment)
     call = Call("mn_table_s8", (("count", y.elements), ("table", table)), op.inputs, op.outputs)
     return LayerCode(_SOURCES, (call,))
 
@@ -110,7 +110,7 @@ def lower_sigmoid(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     if x.dtype is DType.INT8:
         return table_layer(graph, op)
     multiplier, shift = sigmoid_input_rescaling(x, op.kind)
-    table = Constant("sigmoid_table", "uint16_t", sigmoid_table(), "table", "65536 / (1 + exp(-i / 24))")
+    table = Constant("sigmoid_table", "uint16_t", sigmoid_table(), "65536 / (1 + exp(-i / 24))")
     return _call(
         op,
         f"mn_{op.kind.lower()}_s16",

@@ -86,11 +86,11 @@ def _shared(r: Requantization) -> bool:
 
 
 def _multiplier(op: Operator, values: Array) -> Constant:
-    return Constant(f"{op.name}_multiplier", "int32_t", values, "quantization", "Q31, one a channel")
+    return Constant(f"{op.name}_multiplier", "int32_t", values, "Q31, one a channel")
 
 
 def _shift(op: Operator, values: Array, comment: str = "positive to the left, one a channel") -> Constant:
-    return Constant(f"{op.name}_shift", "int8_t", values.astype(np.int8), "quantization", comment)
+    return Constant(f"{op.name}_shift", "int8_t", values.astype(np.int8), comment)
 
 
 def _output_fields(op: Operator, r: Requantization, bounded: bool, *, share: bool = False) -> _Fields:
@@ -154,7 +154,7 @@ def _mve_vectors(
         (f"{prefix}out_c", out_c),
         (
             f"{prefix}weights",
-            Constant(f"{op.name}_weights", "int8_t", weights, "weights", f"{out_c} x {in_c}, row by row"),
+            Constant(f"{op.name}_weights", "int8_t", weights, f"{out_c} x {in_c}, row by row"),
         ),
         (f"{prefix}bias", _bias_field(op, _folded_bias(bias, weights, zero_point), 4)),
         *_mve_output_fields(
@@ -169,7 +169,6 @@ def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype:
         f"{op.name}_bias",
         ctype,
         _padded(bias, round_up(len(bias), multiple)).astype(dtype),
-        "bias",
         "one a channel",
         align=8 if ctype == "int64_t" else 4,
     )
@@ -200,7 +199,6 @@ def _grouped(
                 f"{op.name}_weights",
                 "int8_t",
                 weights,
-                "weights",
                 "output channel, row, column, input channel",
             ),
         ),
@@ -255,7 +253,6 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
         f"{op.name}_weights",
         "int8_t",
         pack_pairs(flat),
-        "weights",
         f"{g.out_c} x {g.filter_height} x {g.filter_width} x {g.in_c}, pairs of channels interleaved by 4",
     )
     tail = (
@@ -322,7 +319,6 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
                 f"{op.name}_weights",
                 "int8_t",
                 pack_quads(weights[0]),
-                "weights",
                 f"{g.filter_height} x {g.filter_width} x {g.in_c}, channels in fours, taps inside",
             ),
         ),
@@ -353,7 +349,6 @@ def _depthwise_mve(
         f"{op.name}_bias",
         "int32_t",
         _padded(bias, len(eights))[eights].astype(np.int32),
-        "bias",
         "channels in eights, each 0 2 4 6 1 3 5 7",
     )
     params: _Fields = (
@@ -366,7 +361,6 @@ def _depthwise_mve(
                 f"{op.name}_weights",
                 "int8_t",
                 weights,
-                "weights",
                 f"{filter_height} x {filter_width} x {channels}",
             ),
         ),
@@ -406,7 +400,6 @@ def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
                 f"{op.name}_weights",
                 "int8_t",
                 pack_pairs(weights),
-                "weights",
                 f"{out_c} x {in_c}, pairs of channels interleaved by 4",
             ),
         ),

@@ -38,4 +38,4 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
 def _table(op: Operator, what: str, size: int, resized: int, options: ResizeOptions) -> Constant:
     indices = nearest(size, resized, options).astype(np.uint16)
     comment = f"{what} of the input for the {resized} of the output"
-    return Constant(f"{op.name}_{what}", "uint16_t", indices, "table", comment)
+    return Constant(f"{op.name}_{what}", "uint16_t", indices, comment)

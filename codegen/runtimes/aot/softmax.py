@@ -22,12 +22,11 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     ]
     if x.dtype is DType.INT16:
         function = "mn_softmax_s16"
-        exp = Constant("softmax_exp", "int16_t", exp_table(), "table", "exp(x), x from -10 to 0, Q15")
+        exp = Constant("softmax_exp", "int16_t", exp_table(), "exp(x), x from -10 to 0, Q15")
         inverse = Constant(
             "softmax_inverse",
             "int16_t",
             one_over_one_plus_table(),
-            "table",
             "1 / (1 + x), x from 0 to 1, Q15",
         )
         params += [("exp", exp), ("one_over_one_plus", inverse)]

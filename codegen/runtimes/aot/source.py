@@ -243,7 +243,7 @@ def _value(value: Field, constants: dict[str, Constant]) -> str:
 def _tensor_constant(tensor: Tensor) -> Constant:
     assert tensor.data is not None
     return Constant(
-        f"tensor_{tensor.index}", tensor.dtype.c, tensor.data, "weights", f"{tensor.name}: {describe(tensor)}"
+        f"tensor_{tensor.index}", tensor.dtype.c, tensor.data, f"{tensor.name}: {describe(tensor)}"
     )
 
 

@@ -21,7 +21,7 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     comment = f"{'x'.join(map(str, weights.shape))}: channels out, height, width, channels in"
 
     def per_channel(name: str, values: Array) -> Constant:
-        return Constant(f"{op.name}_{name}", "int32_t", values, "quantization", f"{name} of each channel")
+        return Constant(f"{op.name}_{name}", "int32_t", values, f"{name} of each channel")
 
     bias_field: Field = "NULL"
     if bias is not None:
@@ -31,7 +31,6 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
             f"{op.name}_bias",
             f"{dtype}_t",
             bias.data.astype(dtype),
-            "bias",
             f"{bias.elements} output channels",
             align=8 if wide else 4,
         )
@@ -44,7 +43,7 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         *(() if wide else offsets),
         ("act_min", r.act_min),
         ("act_max", r.act_max),
-        ("weights", Constant(f"{op.name}_weights", "int8_t", weights.data, "weights", comment)),
+        ("weights", Constant(f"{op.name}_weights", "int8_t", weights.data, comment)),
         ("bias", bias_field),
         ("multiplier", per_channel("multiplier", r.multiplier)),
         ("shift", per_channel("shift", r.shift)),
