@@ -67,12 +67,12 @@ def build(
     Raises:
         MicronetsError: what is wrong with the model, the board, the folder or the tools.
     """
-    from micronets_gen.jobs.build import Request
+    from micronets_gen.jobs.build import BuildRequest
     from micronets_gen.jobs.build import build as build_project
     from micronets_gen.report.values import FirmwareBuild
     from micronets_gen.runtimes.tflm.sources.pins import overrides
 
-    request = Request(
+    request = BuildRequest(
         board=str(board),
         model=_text(model),
         runtime=runtime,
@@ -283,10 +283,10 @@ def search(
     Raises:
         MicronetsError: what is wrong with the request, the data, the limits or the folder.
     """
-    from micronets_gen.search.run.request import Request, TargetRequest
+    from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
     _require_run(run, timeout)
-    request = Request(
+    request = SearchRequest(
         task=task,
         out=default_out(task) if out is None else Path(out),
         target=TargetRequest(str(board), runtime, fps, latency_ms, mops, **_memory(flash, ram)),
@@ -333,9 +333,9 @@ def sweep(
     Raises:
         MicronetsError: what is wrong with the request, the data, the limits or the folder.
     """
-    from micronets_gen.search.run.request import Request, TargetRequest
+    from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
-    request = Request(
+    request = SearchRequest(
         task=task,
         out=default_out(task) if out is None else Path(out),
         target=TargetRequest(str(board), runtime, **_memory(flash, ram)),
@@ -384,7 +384,7 @@ def train(
     Raises:
         MicronetsError: what is wrong with the request, the data, the limits or the folder.
     """
-    from micronets_gen.search.run.request import Request, TargetRequest
+    from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
     _require_run(run, timeout)
     memory = _memory(flash, ram)
@@ -393,7 +393,7 @@ def train(
         raise UsageError("--run needs a board", where="--board", remedy=remedy)
     if memory and board is None:
         raise UsageError(f"--{next(iter(memory))} needs a board", where="--board", remedy=remedy)
-    request = Request(
+    request = SearchRequest(
         task=task or _task_of(str(model)),
         out=Path("runs") / Path(model).stem if out is None else Path(out),
         target=TargetRequest(str(board), runtime, **memory) if board else None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.image.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
-from micronets_gen.jobs.build import Notify, Request, build
+from micronets_gen.jobs.build import BuildRequest, Notify, build
 from micronets_gen.jobs.execute import progress_text, run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
@@ -38,7 +38,7 @@ def measure(
     def say(step: str) -> None:
         notify(f"{name}: {step}")
 
-    request = Request(board, model, runtime, folder, force=True, vector_count=1)
+    request = BuildRequest(board, model, runtime, folder, force=True, vector_count=1)
     try:
         build(request, say)
     except FitError as error:

@@ -38,7 +38,7 @@ Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """What a person asks of ``build``.
 
     Attributes:
@@ -80,7 +80,7 @@ class Built:
 class _Job:
     """What a request stands for."""
 
-    request: Request
+    request: BuildRequest
     board: Board
     source: ModelSource
     graph: Graph
@@ -91,7 +91,7 @@ class _Job:
 
 
 def build(
-    request: Request, notify: Notify = lambda _step: None, tell: Notify = lambda _sentence: None
+    request: BuildRequest, notify: Notify = lambda _step: None, tell: Notify = lambda _sentence: None
 ) -> Built:
     """Turn a model into a project, and compile it; while another process works in the folder, wait.
 
@@ -239,7 +239,7 @@ def _analyse(job: _Job, planned: _Planned, images: Mapping[str, Path], report: R
     return report
 
 
-def _choose(graph: Graph, request: Request, notify: Notify) -> Choice:
+def _choose(graph: Graph, request: BuildRequest, notify: Notify) -> Choice:
     # What no runtime can execute is told before anything is fetched.
     require_none(check_model(graph), graph.name)
     choice = choose_for_model(graph, request.runtime, request.commits, notify)

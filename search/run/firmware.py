@@ -10,7 +10,7 @@ import numpy as np
 
 from micronets_gen.common.files import write_json
 from micronets_gen.errors import MicronetsError
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.plan.fit import sample_bytes
 from micronets_gen.report.values import FirmwareRun
@@ -108,7 +108,7 @@ def _prove(
         each = sample_bytes(vectors["input_0"][0].size + vectors["output_0"][0].size)
         work = workload(metrics, len(vectors["labels"]), each, timeout)
     project = run.path / "firmware"
-    request = Request(
+    request = BuildRequest(
         board=board,
         model=str(run.path),
         runtime=runtime,

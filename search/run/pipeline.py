@@ -21,7 +21,12 @@ from micronets_gen.search.learn.native import start_tensorflow
 from micronets_gen.search.learn.progress import Progress, Silent, TensorBoardLog
 from micronets_gen.search.learn.recipe import Recipe
 from micronets_gen.search.report import outline, outline_of
-from micronets_gen.search.run.request import Request, given_architecture, require_made_for, task_and_recipe
+from micronets_gen.search.run.request import (
+    SearchRequest,
+    given_architecture,
+    require_made_for,
+    task_and_recipe,
+)
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Space, load_backbone
@@ -41,7 +46,7 @@ class Outcome:
         workers: Who took part; the folder is the chief's.
     """
 
-    request: Request
+    request: SearchRequest
     run: RunDir
     metrics: Mapping[str, Any]
     finished: bool
@@ -50,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Session:
-    request: Request
+    request: SearchRequest
     run: RunDir
     recipe: Recipe
     task: Task
@@ -67,7 +72,7 @@ class _Session:
             write_json(self.run.history, self.history)
 
 
-def execute(request: Request, progress: Progress | None = None) -> Outcome:
+def execute(request: SearchRequest, progress: Progress | None = None) -> Outcome:
     """Run a request, or go on with it where its folder holds an unfinished run of the same request.
 
     Raises:
@@ -135,7 +140,7 @@ def _check(given: Architecture | None, task: Task, space: Space, target: Target 
         require_feasible(space, target)
 
 
-def _check_batches(request: Request, recipe: Recipe, workers: Workers) -> None:
+def _check_batches(request: SearchRequest, recipe: Recipe, workers: Workers) -> None:
     if request.architecture is None:
         require_even(recipe.search.batch, workers.replicas, "search.batch")
     require_even(recipe.train.batch, workers.replicas, "train.batch")

@@ -67,7 +67,7 @@ class TargetRequest:
 
 
 @dataclass(frozen=True)
-class Request:
+class SearchRequest:
     """What a person asks of ``search`` or ``train``.
 
     Attributes:

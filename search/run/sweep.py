@@ -14,12 +14,12 @@ from micronets_gen.search.data.tasks import get_task
 from micronets_gen.search.learn.progress import Progress
 from micronets_gen.search.report import render_sweep
 from micronets_gen.search.run.pipeline import execute
-from micronets_gen.search.run.request import Request
+from micronets_gen.search.run.request import SearchRequest
 from micronets_gen.search.run_dir import RunDir
 
 
 def sweep(
-    request: Request,
+    request: SearchRequest,
     mops: Sequence[float],
     compare: Sequence[Path] = (),
     progress: Progress | None = None,

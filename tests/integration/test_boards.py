@@ -13,7 +13,7 @@ from benchmarks.micronets import micronet
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.image.elf import ImageReport, analyse_elf
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.model.graph import DType, Padding
 from micronets_gen.project import pio
@@ -73,7 +73,7 @@ def finish(folder: Path, board_name: str, model: str) -> Finished:
     file = folder / f"{model}.tflite"
     file.write_bytes(MODELS[model]())
     project = folder / "project"
-    request = Request(board_name, str(file), runtime="aot", out=project, compile=False, vector_count=2)
+    request = BuildRequest(board_name, str(file), runtime="aot", out=project, compile=False, vector_count=2)
     build(request)
     board = load_board(board_name)
     images = pio.build(project, environments(board))
@@ -146,7 +146,7 @@ def test_a_model_that_fits_no_ram_is_refused_before_the_linker(tmp_path: Path) -
     file = tmp_path / "micronet_ad_l.tflite"
     file.write_bytes(micronet("micronet_ad_l"))
     with pytest.raises(FitError) as caught:
-        build(Request("nucleo_f446re", str(file), runtime="aot", out=tmp_path / "project"))
+        build(BuildRequest("nucleo_f446re", str(file), runtime="aot", out=tmp_path / "project"))
     assert not (tmp_path / "project").exists()
     # 32x32 positions of 276 channels, and the board that would hold them.
     assert "282,624" in str(caught.value)

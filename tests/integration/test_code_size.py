@@ -14,7 +14,7 @@ from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.common.integers import round_up
 from micronets_gen.errors import FitError
 from micronets_gen.image.elf import analyse_elf
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.fit import demand
@@ -65,7 +65,7 @@ def test_record_is_of_these_kernels(simd: str) -> None:
 def test_image_lies_within_the_bounds_and_near_the_upper(tmp_path: Path, name: str, board: str) -> None:
     file, target = model_file(tmp_path, name), load_board(board)
     project = tmp_path / "project"
-    build(Request(board, str(file), runtime="aot", out=project, compile=False, vector_count=1))
+    build(BuildRequest(board, str(file), runtime="aot", out=project, compile=False, vector_count=1))
     images = pio.build(project, environments(target))
     release, profiled = (analyse_elf(images[name], target).flash_bytes for name in environments(target))
     least, most = flash_bounds(file, target)
@@ -85,8 +85,8 @@ def test_what_is_said_to_fit_links(tmp_path: Path) -> None:
             text.replace('size = "2M"', f"size = {size}"), encoding="utf-8"
         )
 
-    def request(name: str) -> Request:
-        return Request(
+    def request(name: str) -> BuildRequest:
+        return BuildRequest(
             str(tmp_path / f"{name}.toml"), str(model), runtime="aot", out=tmp_path / name, vector_count=1
         )
 

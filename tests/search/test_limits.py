@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.errors import FitError, UsageError
-from micronets_gen.jobs.build import Request as BuildRequest
-from micronets_gen.jobs.build import build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.report.report import Report
 from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.run.pipeline import execute
-from micronets_gen.search.run.request import Request, TargetRequest
+from micronets_gen.search.run.request import SearchRequest, TargetRequest
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
@@ -119,7 +118,7 @@ def test_memory_that_nothing_fits_into_is_said_before_any_training(tmp_path: Pat
     wanted = TargetRequest("nucleo_f446re", "aot", flash=10_000, ram=3_000)
     demand = wanted.resolve().demand(DIGITS.architecture(DIGITS.smallest()))
     with pytest.raises(FitError) as caught:
-        execute(Request("digits", out, wanted))
+        execute(SearchRequest("digits", out, wanted))
     assert caught.value.why == (
         f"the smallest one needs {demand.flash:,} bytes of flash, {demand.flash - 10_000:,} more than the 10,000 that "
         f"there are; {demand.ram:,} bytes of RAM (arena, data and stack), {demand.ram - 3_000:,} more than the 3,000 "
@@ -135,14 +134,14 @@ def test_an_architecture_that_is_given_is_held_to_the_limits() -> None:
 
 def test_a_folder_of_a_version_without_these_limits_is_known(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
-    request = Request("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1))
+    request = SearchRequest("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1))
     run.begin(request.to_json(), "", {})
     written = json.loads(run.run.read_text())
     for key in ("flash", "ram"):
         del written["target"][key]
     run.run.write_text(json.dumps(written))
     run.require_own(request.to_json())
-    limited = Request("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1, ram=5000))
+    limited = SearchRequest("digits", run.path, TargetRequest("nucleo_f446re", "aot", mops=0.1, ram=5000))
     with pytest.raises(UsageError) as caught:
         run.require_own(limited.to_json())
     assert caught.value.why == "target.ram is not given there and 5000 here"

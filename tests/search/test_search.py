@@ -214,7 +214,7 @@ def wait_for(path: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes
 
 def hand_over(run: Path, project: Path) -> None:
     """The folder is a model for build, with its held-out samples."""
-    from micronets_gen.jobs.build import Request, build
+    from micronets_gen.jobs.build import BuildRequest, build
 
     source = resolve_model(str(run))
     assert source.name == "digits"
@@ -222,7 +222,9 @@ def hand_over(run: Path, project: Path) -> None:
         assert vectors["input_0"].shape == (360, 8, 8, 1)
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         assert np.mean(vectors["output_0"].argmax(-1) == vectors["labels"]) == metrics["test"]
-    built = build(Request(board="nucleo_f446re", model=str(run), runtime="aot", out=project, compile=False))
+    built = build(
+        BuildRequest(board="nucleo_f446re", model=str(run), runtime="aot", out=project, compile=False)
+    )
     assert built.report.model.name
     assert (project / "platformio.ini").is_file()
 

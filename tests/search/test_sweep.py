@@ -13,7 +13,7 @@ from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import UsageError
 from micronets_gen.search.learn.progress import Silent
 from micronets_gen.search.run.pipeline import execute
-from micronets_gen.search.run.request import Request, TargetRequest
+from micronets_gen.search.run.request import SearchRequest, TargetRequest
 from micronets_gen.search.run.sweep import sweep
 from tests.search.test_report import Page
 from tests.search.test_tasks_to_firmware import BACKBONE
@@ -39,12 +39,12 @@ class Watcher(Silent):
         self.epochs.append(phase)
 
 
-def request_of(folder: Path, out: str, **changes: Any) -> Request:
+def request_of(folder: Path, out: str, **changes: Any) -> SearchRequest:
     backbone = folder / "small.toml"
     backbone.write_text(BACKBONE, encoding="utf-8")
     target = TargetRequest("nucleo_f446re", "aot", mops=changes.pop("mops", None))
     values = {"task": "digits", "out": folder / out, "target": target, "backbone": str(backbone)}
-    return Request(**{**values, "settings": SETTINGS, **changes})
+    return SearchRequest(**{**values, "settings": SETTINGS, **changes})
 
 
 def test_a_sweep_compares_its_runs_and_goes_on_where_it_was(tmp_path: Path) -> None:

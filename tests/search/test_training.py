@@ -10,7 +10,7 @@ import pytest
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.run.pipeline import execute
-from micronets_gen.search.run.request import Request, TargetRequest
+from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
 pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
@@ -46,7 +46,7 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
         "train.distillation=0.5", "train.mixup=0.3", "train.label_smoothing=0.1", "train.optimizer=sgd",
         "train.learning_rate=0.05", "search.alternate=true",
     )  # fmt: skip
-    outcome = execute(Request("digits", tmp_path / "a", target, settings=(*SHORT, *options)))
+    outcome = execute(SearchRequest("digits", tmp_path / "a", target, settings=(*SHORT, *options)))
     history = json.loads((tmp_path / "a" / "history.json").read_text(encoding="utf-8"))
     epochs = {phase: len(records) for phase, records in history.items() if phase != "blocks"}
     assert epochs == {"search": 2, "teacher": 3, "train": 3}
@@ -65,13 +65,13 @@ def test_every_option_of_a_training_works(tmp_path: Path) -> None:
         "train.distillation=0.9",
         f"train.teacher={tmp_path / 'a'}",
     )
-    again = execute(Request("digits", tmp_path / "b", architecture=architecture, settings=settings))
+    again = execute(SearchRequest("digits", tmp_path / "b", architecture=architecture, settings=settings))
     assert "target" not in again.metrics
     assert Architecture.load(tmp_path / "b" / "architecture.json") == Architecture.load(Path(architecture))
     with pytest.raises(UsageError, match="is for features"):
-        execute(Request("digits", tmp_path / "c", architecture="micronet-kws-s"))
+        execute(SearchRequest("digits", tmp_path / "c", architecture="micronet-kws-s"))
     with pytest.raises(UsageError, match="needs a board"):
-        execute(Request("digits", tmp_path / "c"))
+        execute(SearchRequest("digits", tmp_path / "c"))
     assert not (tmp_path / "c").exists()
 
 

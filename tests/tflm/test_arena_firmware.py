@@ -14,7 +14,7 @@ from micronets_gen.boards.load import load_board
 from micronets_gen.emulate import qemu
 from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.image.elf import analyse_elf
-from micronets_gen.jobs.build import Built, Request, build
+from micronets_gen.jobs.build import BuildRequest, Built, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.arena import ArenaSize
@@ -81,7 +81,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     model.write_bytes(every_kind_of_block())
     return Case(
         build(
-            Request(
+            BuildRequest(
                 board=request.param, model=str(model), runtime="tflm", out=root / "project", vector_count=2
             )
         ),
@@ -171,7 +171,7 @@ def test_a_memory_plan_passes_and_saves_what_is_said(tmp_path: Path) -> None:
     model = tmp_path / "planned.tflite"
     model.write_bytes(random_network(13).model)
     built = build(
-        Request(board=BOARDS[0], model=str(model), runtime="tflm", out=tmp_path / "p", vector_count=2)
+        BuildRequest(board=BOARDS[0], model=str(model), runtime="tflm", out=tmp_path / "p", vector_count=2)
     )
     arena = built.report.arena
     assert arena is not None

@@ -12,7 +12,7 @@ import pytest
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import ModelError
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.check import check_on_boards
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.model.graph import DType, Padding
@@ -259,7 +259,7 @@ def test_what_is_accepted_runs(runtime: TflmRuntime, tmp_path: Path, seed: int, 
     file = tmp_path / "network.tflite"
     file.write_bytes(random_network(seed, dtype, 1).model)
     assert problems(runtime, file.read_bytes()) == ()
-    request = Request("qemu_mps2_an386", str(file), "tflm", tmp_path / "project", vector_count=2)
+    request = BuildRequest("qemu_mps2_an386", str(file), "tflm", tmp_path / "project", vector_count=2)
     result = run_project(build(request).project).run
     assert result is not None
     assert result.passed
@@ -302,7 +302,7 @@ def test_build_and_check_say_the_same(runtime: TflmRuntime, tmp_path: Path) -> N
     assert (result.runtime, result.problems, result.boards) == ("tflm", (expected,), ())
     assert check_on_boards(graph, [board]).passed
     with pytest.raises(ModelError, match="cannot be executed") as caught:
-        build(Request(board.name, str(file), "tflm", tmp_path / "project"))
+        build(BuildRequest(board.name, str(file), "tflm", tmp_path / "project"))
     assert expected.reason in caught.value.why
     assert not (tmp_path / "project").exists()
 

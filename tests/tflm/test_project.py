@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.errors import FitError
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import run_project
 from micronets_gen.operators.reading import read_model
 from micronets_gen.project.pio import run_pio
@@ -27,7 +27,7 @@ needs_compiler = pytest.mark.needs("c++", "qemu")
 
 def emit(root: Path, model: Path, **options: object) -> Path:
     require_sources()
-    request = Request(board=BOARD, model=str(model), runtime="tflm", out=root, vector_count=3, **options)
+    request = BuildRequest(board=BOARD, model=str(model), runtime="tflm", out=root, vector_count=3, **options)
     return build(request).project
 
 

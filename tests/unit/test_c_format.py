@@ -10,7 +10,7 @@ import pytest
 
 from micronets_gen.boards.load import board_names
 from micronets_gen.common.resources import data_dir
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 
 C_SUFFIXES = {".c", ".cc", ".h"}
 TEMPLATES = data_dir("templates")
@@ -30,6 +30,6 @@ def test_templates_obey() -> None:
 
 @pytest.mark.parametrize("board", board_names())
 def test_a_generated_project_obeys_and_carries_the_rules(board: str, tmp_path: Path) -> None:
-    project = build(Request(board, "digits", "aot", tmp_path / "project", compile=False)).project
+    project = build(BuildRequest(board, "digits", "aot", tmp_path / "project", compile=False)).project
     assert (project / ".clang-format").read_bytes() == (TEMPLATES / ".clang-format").read_bytes()
     assert_formatted([path for path in sorted(project.rglob("*")) if path.suffix in C_SUFFIXES])

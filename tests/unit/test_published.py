@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from micronets_gen.bundled.catalogue import published_names, resolve_model
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.operators.reading import read_model
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.zoo import published
@@ -29,7 +29,7 @@ def test_each_resolves_to_a_file_of_its_cost() -> None:
 
 def test_a_build_is_marked_untrained(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    request = Request(board="nucleo_f446re", model="ds-cnn-s", runtime="aot", out=project, compile=False)
+    request = BuildRequest(board="nucleo_f446re", model="ds-cnn-s", runtime="aot", out=project, compile=False)
     built = build(request)
     assert "untrained" in built.report.model.name
     texts = [

@@ -14,7 +14,7 @@ import pytest
 
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import UsageError
-from micronets_gen.jobs.build import Request, build
+from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import load_report
 from micronets_gen.model.graph import DType
 from micronets_gen.project.lock import Lock
@@ -240,7 +240,7 @@ def test_names_of_classes_and_what_was_done_reach_every_file(tmp_path: Path) -> 
     rng = np.random.default_rng(0)
     save(tmp_path / "mine.npz", input_0=rng.uniform(0, 1, (3, 8, 8)), classes=np.array(list("0123456789")))
     told: list[str] = []
-    request = Request(
+    request = BuildRequest(
         "qemu_mps2_an386", "digits", "aot", tmp_path / "p", compile=False, vectors=tmp_path / "mine.npz"
     )
     built = build(request, tell=told.append)

@@ -101,7 +101,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Request:
+class ScratchBuffer:
     """A scratch buffer that an operator asks for."""
 
     node: int
@@ -130,7 +130,7 @@ def predict(model: Model, target: Target, structures: Structures) -> Prediction:
     return _Replay(model, requests, structures).run()
 
 
-def wanted_buffers(model: Model, scratch: Iterable[Request]) -> dict[int, Wanted]:
+def wanted_buffers(model: Model, scratch: Iterable[ScratchBuffer]) -> dict[int, Wanted]:
     """Return what TFLM gives to its planner: tensors by index, then scratch from ``len(tensors)`` on.
 
     Moment 0 is before the first operator, and operator ``i`` runs at ``i + 1``.
@@ -175,7 +175,7 @@ class _Replay:
         self.persistent = [0] * len(model.nodes)
 
     def run(self) -> Prediction:
-        scratch = [Request(i, size) for i, r in enumerate(self.requests) for size in r.scratch]
+        scratch = [ScratchBuffer(i, size) for i, r in enumerate(self.requests) for size in r.scratch]
         self.construct()
         self.initialise()
         self.prepare()
@@ -274,7 +274,7 @@ class _Replay:
             self.copy(quantization.size, quantization.align)
             self.copy(_WORD * (1 + channels), _WORD)
 
-    def plan(self, scratch: list[Request]) -> tuple[Placed, dict[int, Wanted]]:
+    def plan(self, scratch: list[ScratchBuffer]) -> tuple[Placed, dict[int, Wanted]]:
         """Plan the head; the lists for that lie above the scratch requests and take the rest of the arena."""
         if scratch:
             self.keep_type(s.SCRATCH_HANDLE, HANDLES, len(scratch))
