@@ -25,7 +25,6 @@ from micronets_gen.report.report import ImageInfo, LayerInfo, RegionUse, Report,
 PLOT_HEIGHT = 300
 STRIP_HEIGHT = 48
 LABEL_HEIGHT = 15
-SHORTEST_LABEL = 8
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,9 @@ class StackBar:
 
 
 def _label(text: str, fallback: str, fraction: float, pixels: int) -> str:
-    """Return as much of ``text`` as fits ``fraction`` of ``pixels``: ``fallback`` rather than a stump."""
+    """Return ``text`` where ``fraction`` of ``pixels`` has room for all of it, otherwise ``fallback``, or nothing."""
     room = int((fraction * pixels - 10) / CHARACTER_PIXELS)
-    if len(text) <= room:
-        return text
-    if room >= SHORTEST_LABEL:
-        return f"{text[: room - 1]}…"
-    return fallback if len(fallback) <= room else ""
+    return next((label for label in (text, fallback) if len(label) <= room), "")
 
 
 def memory_picture(plan: MemoryPlan, layers: tuple[LayerInfo, ...]) -> MemoryPicture:

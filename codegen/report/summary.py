@@ -91,4 +91,5 @@ def _tightest(image: ImageInfo, kind: str, label: str) -> Figure:
     others = sum(other.used for other in regions if other is not region)
     note = f"{percent(region.used, region.size)} of {size(region.size)}"
     elsewhere = f"; {size(others)} in other regions" if others else ""
-    return Figure(f"{label}: {region.name}", grouped(region.used), "B", note + elsewhere)
+    name = label if len(regions) == 1 else f"{label}: {region.name}"
+    return Figure(name, grouped(region.used), "B", note + elsewhere)
