@@ -256,6 +256,7 @@ PARTS = {
     "worst-case stack": "stack",
     "data": "data",
     "bss": "bss",
+    "heap": "heap",
     "constants": "constants",
     "code": "code",
     "board": "board",

@@ -63,7 +63,7 @@ def test_two_meanings_have_two_colours(dark: bool) -> None:
 
 def test_every_category_has_its_colour() -> None:
     linked = {rule.category for rule in CATEGORIES} | {_LABELS.get(kind, kind) for kind in _LABELS}
-    assert linked | {"worst-case stack"} == set(PARTS)
+    assert linked | {"worst-case stack"} <= set(PARTS)
     assert category_style("padding and other") == "part-other"
     for name in (*PARTS.values(), "other"):
         assert f".part-{name} {{ fill: var(--{name}); background: var(--{name}); }}" in CSS
