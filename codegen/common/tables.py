@@ -26,6 +26,7 @@ _WANTED = {
     "size": 'a number of bytes or a text such as "64K" or "2M"',
     "texts": "an array of texts",
     "tables": "an array of tables",
+    "pair": "an integer, or an array of two",
 }
 
 
@@ -34,7 +35,8 @@ class Key:
     """What a key of a table may hold.
 
     Attributes:
-        kind: A type, or ``size`` (bytes, or a text such as ``64K``), ``texts`` or ``tables``.
+        kind: A type, or ``size`` (bytes, or a text such as ``64K``), ``texts``, ``tables``, or ``pair`` (two integers;
+            one stands for both).
         default: What a table without the key has; :data:`REQUIRED` where there must be one.
         longest: Most characters of a text, most elements of an array.
         pattern: What a text that is not empty matches as a whole; empty for any printable line.
@@ -50,8 +52,8 @@ Schema = Mapping[str, Key]
 
 
 def schema_of(kind: type) -> dict[str, Key]:
-    """Return the schema of a dataclass whose fields are texts, numbers, true or false."""
-    types = get_type_hints(kind)
+    """Return the schema of a dataclass whose fields are texts, numbers, pairs of integers, true or false."""
+    types = {name: "pair" if hint == tuple[int, int] else hint for name, hint in get_type_hints(kind).items()}
     return {
         field.name: Key(types[field.name], REQUIRED if field.default is MISSING else field.default)
         for field in fields(kind)
@@ -133,6 +135,10 @@ def _converted(value: Any, kind: type | str) -> Any:
     if kind in ("texts", "tables"):
         item = str if kind == "texts" else dict
         return tuple(value) if isinstance(value, list) and all(isinstance(v, item) for v in value) else None
+    if kind == "pair":
+        pair = (value, value) if type(value) is int else value
+        fits = isinstance(pair, list | tuple) and [type(n) for n in pair] == [int, int]
+        return tuple(pair) if fits and all(abs(n) < 1 << 63 for n in pair) else None
     if kind is float and type(value) is int:
         return float(value) if abs(value) < 1 << 63 else None
     return value if type(value) is kind else None

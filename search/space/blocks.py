@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from micronets_gen.common.suggest import did_you_mean
+from micronets_gen.common.tables import checked, schema_of, shown
 from micronets_gen.errors import UsageError
 from micronets_gen.search.space.layers import RELU, LayerList, Pair
 
@@ -196,13 +197,6 @@ class Pool(Block):
 BLOCKS: dict[str, type[Block]] = {kind.type: kind for kind in (Conv, Separable, Inverted, Pool)}
 """Every kind of block, by its name in files."""
 
-_SCALARS: Mapping[str, tuple[type, str]] = {
-    "int": (int, "a whole number"),
-    "bool": (bool, "true or false"),
-    "str": (str, "a text"),
-}
-"""By the type of a field; all others are pairs of sizes."""
-
 
 def block_from(value: Mapping[str, Any], where: str) -> Block:
     """Return a block of its ``type`` and attributes; a single number stands for a square.
@@ -211,7 +205,7 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
         UsageError: unknown type or attribute, or a value out of range.
     """
     values = dict(value)
-    given = str(values.pop("type", ""))
+    given = shown(values.pop("type", ""))
     kind = BLOCKS.get(given)
     if kind is None:
         raise UsageError(
@@ -219,43 +213,14 @@ def block_from(value: Mapping[str, Any], where: str) -> Block:
             where=where,
             remedy=did_you_mean(given, BLOCKS, f"one of {', '.join(BLOCKS)}"),
         )
-    known = {field.name: str(field.type) for field in fields(kind)}
-    if unknown := sorted(set(values) - set(known)):
-        raise UsageError(
-            f"a {kind.type} block has no '{unknown[0]}'",
-            where=where,
-            remedy=did_you_mean(unknown[0], known, f"it has {', '.join(sorted(known))}"),
-        )
-    for name, text in known.items():
-        if name in values:
-            values[name] = _field(name, values[name], text, where)
-    missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in values]
-    if missing:
-        raise UsageError(f"a {kind.type} block without {' and '.join(missing)}", where=where)
-    block = kind(**values)
+    block = kind(**checked(values, schema_of(kind), f"{where} ({given})"))
     block.check(where)
     return block
-
-
-def _field(name: str, value: Any, type_name: str, where: str) -> Any:
-    if type_name not in _SCALARS:
-        return _pair(value, where)
-    wanted, title = _SCALARS[type_name]
-    if type(value) is not wanted:
-        raise UsageError(f"{name} = {value!r} is not {title}", where=where)
-    return value
 
 
 def width_key(index: int, name: str) -> str:
     """Return what decides a block's width, as in :attr:`Layer.width`; ``name`` is one of :attr:`Block.widths`."""
     return str(index) if name == "channels" else f"{index}.{name}"
-
-
-def _pair(value: Any, where: str) -> Pair:
-    pair = [value, value] if isinstance(value, int) else value
-    if not isinstance(pair, list | tuple) or [type(n) for n in pair] != [int, int]:
-        raise UsageError(f"{value!r} is no size", where=where, remedy="give one number, or height and width")
-    return pair[0], pair[1]
 
 
 def _name(index: int) -> str:
