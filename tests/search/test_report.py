@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from micronets_gen.errors import UsageError
+from micronets_gen.report.confusion import confusion
 from micronets_gen.report.geometry import CHARACTER_PIXELS, NARROW_PIXELS, Axis, mark_box, spanning
 from micronets_gen.search.learn.progress import (
     EpochLines,
@@ -28,7 +29,6 @@ from micronets_gen.search.learn.progress import (
 )
 from micronets_gen.search.report import outline, outline_of, pareto, render, render_sweep
 from micronets_gen.search.report.charts import Series, chart, heat_image
-from micronets_gen.search.report.page import confusion
 from micronets_gen.search.report.sweep import front
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture
