@@ -224,7 +224,7 @@ def outcome(data: bytes) -> str:
 @pytest.mark.needs("time")
 def test_mutants() -> None:
     counts: Counter[str] = Counter()
-    begin = time.monotonic()
+    begin = time.process_time()
     for number in range(MUTANTS):
         try:
             with time_limit(number):
@@ -235,7 +235,7 @@ def test_mutants() -> None:
     # A fuzz that only ever breaks the header, or never breaks anything, proves nothing.
     assert counts["error"] > MUTANTS // 4, counts
     assert counts["graph"] + counts["problems"] > MUTANTS // 10, counts
-    assert time.monotonic() - begin < 60
+    assert time.process_time() - begin < 60
 
 
 @pytest.mark.needs("time")
@@ -320,7 +320,7 @@ def overlapping(entries: int) -> bytes:
 
 
 def test_a_file_that_refers_to_its_bytes_many_times() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ModelError, match="its parts overlap"):
         read_model_bytes(overlapping(10_000), "bomb.tflite")
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
