@@ -208,54 +208,21 @@ class TflmRuntime:
         """Return the model's library and those of TFLM and CMSIS-NN with what the model needs of them."""
         vendored = self._vendored(plan.graph)
         licences, overview = notices(self.trees)
-        core = {
-            **vendored.core,
-            **_under("third_party", vendored.third_party),
-            **licences["tflm"],
-            **{
-                f"third_party/{key}/{name}": text
-                for key in ("flatbuffers", "gemmlowp", "ruy")
-                for name, text in licences[key].items()
-            },
-        }
         model = model_sources(plan, self._uses(plan.graph), vendored.operators, mark)
+        interpreter = LibrarySources(
+            INTERPRETER,
+            f"The interpreter of the model {plan.model_name}",
+            model.interpreter,
+            (*_COMMON, "-Os"),
+            _UNFLAGS,
+            ("board", CORE, KERNELS, CMSIS_NN),
+        )
         return Sources(
             files=model.model,
             flags=(*_COMMON, "-Os"),
             pins=dict(self.trees.commits),
             dependencies=("board", INTERPRETER, CORE, KERNELS, CMSIS_NN),
-            libraries=(
-                LibrarySources(
-                    CORE,
-                    "TensorFlow Lite Micro: the interpreter",
-                    core,
-                    (*_COMMON, *_THIRD_PARTY, "-Os"),
-                    _UNFLAGS,
-                ),
-                LibrarySources(
-                    CMSIS_NN,
-                    "CMSIS-NN: kernels for Cortex-M",
-                    {**vendored.cmsis_nn, **licences["cmsis_nn"]},
-                    (*_COMMON, *_FLOATLESS, "-I Include", "-O2"),
-                    _UNFLAGS,
-                ),
-                LibrarySources(
-                    KERNELS,
-                    "TensorFlow Lite Micro: operators",
-                    {**vendored.kernels, **licences["tflm"]},
-                    (*_COMMON, *_FLOATLESS, *_WORKAROUNDS.get(plan.board.simd, ()), "-O2"),
-                    _UNFLAGS,
-                    (CORE, CMSIS_NN),
-                ),
-                LibrarySources(
-                    INTERPRETER,
-                    f"The interpreter of the model {plan.model_name}",
-                    model.interpreter,
-                    (*_COMMON, "-Os"),
-                    _UNFLAGS,
-                    ("board", CORE, KERNELS, CMSIS_NN),
-                ),
-            ),
+            libraries=(*_third_party(vendored, licences, plan.board.simd), interpreter),
             documents={"THIRD_PARTY_NOTICES.md": overview},
             environments=_ENVIRONMENTS,
         )
@@ -297,6 +264,46 @@ class TflmRuntime:
                 remedy="read the model from its file",
             )
         return graph.file
+
+
+def _third_party(
+    vendored: Vendored, licences: Mapping[str, Mapping[str, str]], simd: str
+) -> tuple[LibrarySources, ...]:
+    """Return the libraries of what others wrote: the interpreter, CMSIS-NN, the operators."""
+    core = {
+        **vendored.core,
+        **_under("third_party", vendored.third_party),
+        **licences["tflm"],
+        **{
+            f"third_party/{key}/{name}": text
+            for key in ("flatbuffers", "gemmlowp", "ruy")
+            for name, text in licences[key].items()
+        },
+    }
+    return (
+        LibrarySources(
+            CORE,
+            "TensorFlow Lite Micro: the interpreter",
+            core,
+            (*_COMMON, *_THIRD_PARTY, "-Os"),
+            _UNFLAGS,
+        ),
+        LibrarySources(
+            CMSIS_NN,
+            "CMSIS-NN: kernels for Cortex-M",
+            {**vendored.cmsis_nn, **licences["cmsis_nn"]},
+            (*_COMMON, *_FLOATLESS, "-I Include", "-O2"),
+            _UNFLAGS,
+        ),
+        LibrarySources(
+            KERNELS,
+            "TensorFlow Lite Micro: operators",
+            {**vendored.kernels, **licences["tflm"]},
+            (*_COMMON, *_FLOATLESS, *_WORKAROUNDS.get(simd, ()), "-O2"),
+            _UNFLAGS,
+            (CORE, CMSIS_NN),
+        ),
+    )
 
 
 def _under(folder: str, files: Mapping[str, str]) -> dict[str, str]:
