@@ -69,7 +69,7 @@ def test_the_task_of_the_page_is_found_in_a_file(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
-    assert (found["task"], found["classes"], found["run"]) == ("coins", ["penny", "pound"], "runs/coins")
+    assert (found["task"], found["classes"], found["out"]) == ("coins", ["penny", "pound"], "runs/coins")
     assert found["data"] == {"noise": 0.3}
 
 

@@ -319,7 +319,7 @@ def test_from_a_folder_to_firmware(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
-    assert (found["task"], found["run"]) == ("light-or-dark", "runs/light or dark")
+    assert (found["task"], found["out"]) == ("light-or-dark", "runs/light or dark")
     assert found["classes"] == ["dark", "light"]
     assert found["firmware"]["passed"]
     assert found["firmware"]["labelled"] == 4
