@@ -16,6 +16,8 @@ from micronets_gen.project.folder import exclusive_folder, require_buildable
 from micronets_gen.project.lock import Inputs, Lock
 from micronets_gen.project.write import Written, require_own, write_files
 
+pytestmark = [pytest.mark.needs("unix"), pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
+
 INPUTS = Inputs("net", "aa", "board", "bb", "aot")
 USERS = {"src/main.c": b"mine"}
 STEPS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.chmod"}

@@ -196,7 +196,7 @@ def coco_pictures(file: Path, folder: str, area: float) -> list[Picture]:
             Picture(f"{folder}/{image['file_name']}", int(image["id"] in with_person))
             for image in sorted(content["images"], key=lambda image: str(image["file_name"]))
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             "not an annotation file of COCO", where=str(file), why=f"{type(error).__name__}: {error}"
         ) from None
