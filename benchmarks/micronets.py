@@ -11,8 +11,9 @@ from math import prod
 
 import numpy as np
 
-from micronets_gen.search.space.architecture import RELU, Architecture, Layer, lower
+from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.export import Affine, QuantisedModel, Weights, file_shape, write_tflite
+from micronets_gen.search.space.layers import RELU, Layer
 from micronets_gen.search.space.zoo import ZOO
 
 ARCHITECTURES: Mapping[str, Architecture] = {
