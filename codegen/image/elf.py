@@ -18,7 +18,7 @@ from micronets_gen.boards.board import Board, Region
 from micronets_gen.common.integers import overlap
 from micronets_gen.image.symbols import FUNCTION, OBJECT, Symbol, open_image, read_symbols
 
-CODE, RODATA, DATA, BSS, ARENA = "code", "rodata", "data", "bss", "arena"
+CODE, RODATA, DATA, BSS, ARENA, HEAP = "code", "rodata", "data", "bss", "arena", "heap"
 
 _STACK_TOP = "_stack_top"
 _STACK_LIMIT = "_stack_limit"
@@ -46,7 +46,7 @@ MODEL_FILE = "model file"
 """A ``.tflite`` file as it is, weights and all: what an interpreter reads."""
 
 CATEGORIES: tuple[Rule, ...] = (
-    Rule("board", section=r"^\.isr_vector"),
+    Rule("board", section=r"^\.(isr_vector|note\.gnu\.build-id)"),
     Rule(VECTORS, file=r"selftest.*\bvectors\b"),
     Rule("self-test", file=r"\bselftest|libselftest"),
     Rule(WEIGHTS, symbol=r"_(weights|filter)$"),
@@ -58,7 +58,7 @@ CATEGORIES: tuple[Rule, ...] = (
     Rule("kernels", file=r"\bmn_\w+"),
     Rule(TABLES, file=r"\bmodel_data\b"),
     Rule("model code", file=r"\bmodel(_interpreter)?\.[co]"),
-    Rule("board", file=r"libboard\.a|/board/|\b(startup|system|uart|counter|faults|exit)\.(c|o)"),
+    Rule("board", file=r"libboard\.a|/board/|\b(startup|syscalls|system|uart|counter|faults|exit)\.(c|o)"),
     Rule("C library", file=r"\blib(c|m|g|gcc|nosys|stdc\+\+|supc\+\+)(_nano)?\.a|/(crt\w+)\.o"),
     Rule("application", file=r"/src/|\bmain\.(c|cc|cpp|o)"),
 )
@@ -73,8 +73,8 @@ class SectionReport:
         address: Where the program sees it.
         load_address: Where its contents are stored; differs for ``.data``.
         region: Region of ``address``; ``A+B`` where it spans two, empty where the board has no memory there.
-        load_region: Region of ``load_address``; empty where nothing is stored (bss, arena).
-        kind: ``code``, ``rodata``, ``data``, ``bss`` or ``arena``.
+        load_region: Region of ``load_address``; empty where nothing is stored (bss, arena, heap).
+        kind: ``code``, ``rodata``, ``data``, ``bss``, ``arena`` or ``heap``.
     """
 
     name: str
@@ -136,7 +136,7 @@ class ImageReport:
         symbols: Largest first.
         categories: Of flash, largest first; they add up to ``flash_bytes``.
         flash_bytes: Everything stored in the image: code, constants and initial values of data.
-        ram_bytes: Static RAM: data, bss and arena. The stack is apart.
+        ram_bytes: Static RAM: data, bss, arena and heap. The stack is apart.
         arena_bytes: Section ``.arena``.
         stack_room: What is left for the stack between ``_stack_limit`` and ``_stack_top``; None where the
             image lacks these symbols.
@@ -179,7 +179,7 @@ class Piece:
 
 
 def loaded_sha256(path: Path) -> str:
-    """Return the SHA-256 of what an image puts where in memory: debug information does not count.
+    """Return the SHA-256 of what an image puts where in memory.
 
     Raises:
         ToolError: the file is missing or no ELF image.
@@ -228,7 +228,7 @@ def analyse_elf(
         regions=tuple(_region(r, sections, board, top, stack_bytes) for r in board.regions),
         categories=_categories(sections, symbols, pieces, rules, flash_bytes),
         flash_bytes=flash_bytes,
-        ram_bytes=sum(s.size for s in sections if s.kind in {DATA, BSS, ARENA}),
+        ram_bytes=sum(s.size for s in sections if s.kind in {DATA, BSS, ARENA, HEAP}),
         arena_bytes=sum(s.size for s in sections if s.kind == ARENA),
         stack_room=None if top is None or limit is None else top - limit,
     )
@@ -257,6 +257,8 @@ def _section(name: str, header: Any, segments: Iterable[Any], board: Board) -> S
             break
     if name.startswith(".arena"):
         kind = ARENA
+    elif name == ".heap":
+        kind = HEAP
     elif not stored:
         kind = BSS
     elif header.sh_flags & _SHF_EXECINSTR:

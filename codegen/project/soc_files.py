@@ -25,7 +25,9 @@ COMMON = {
     "faults.c": "common/faults.c",
     "soc_internal.h": "common/soc_internal.h",
     "startup.c": "common/startup.c",
+    "syscalls.c": "common/syscalls.c",
     "vectors.c": "common/vectors.c.j2",
+    "wait.h": "common/wait.h",
 }
 """Files of every board: name in ``lib/board`` to path in ``templates/soc``."""
 
@@ -155,7 +157,6 @@ def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, A
         "data": _identifier(data),
         "arena": _identifier(arena),
         "spare": [_identifier(r) for r in memory if r.kind == "ram" and r not in (data, arena)],
-        "below_stack": "_arena_end" if arena == data else "_bss_end",
         "stack_guard": stack_guard(board),
         "stack_bytes": stack_bytes,
         "checks": _linker_checks(board, flash, data, arena),
@@ -165,7 +166,9 @@ def _linker_values(board: Board, arena: Region, stack_bytes: int) -> dict[str, A
 def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> list[dict[str, str]]:
     code, rw, tensors = _identifier(flash), _identifier(data), _identifier(arena)
     shared = data == arena
-    holds = "the arena of the model, data, bss and the stack" if shared else "data, bss and the stack"
+    holds = "data, bss, the heap and the stack"
+    if shared:
+        holds = f"the arena of the model, {holds}"
     checks = [
         {
             "condition": f"_data_load + SIZEOF(.data) <= ORIGIN({code}) + LENGTH({code})",
@@ -176,9 +179,11 @@ def _linker_checks(board: Board, flash: Region, data: Region, arena: Region) -> 
             "condition": "_stack_limit + _stack_bytes <= _stack_top",
             "sentence": f"RAM overflow in {rw}: {holds} need more than its {size(data.size)}. "
             + (
-                "Take a smaller model, shrink your own variables, or take a board with more RAM."
+                "Take a smaller model, shrink your own variables or the heap (custom_heap_bytes in user.ini), or take "
+                "a board with more RAM."
                 if shared
-                else "Shrink your own variables, or move large ones to another region by a section attribute."
+                else "Shrink your own variables or the heap (custom_heap_bytes in user.ini), or move large variables "
+                "to another region by a section attribute."
             ),
         },
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from micronets_gen.boards.board import Board
 from micronets_gen.common.integers import overlap
 from micronets_gen.image.demangle import readable
-from micronets_gen.image.elf import ARENA, BSS, CODE, DATA, OTHER, RODATA, ImageReport, RegionReport
+from micronets_gen.image.elf import ARENA, BSS, CODE, DATA, HEAP, OTHER, RODATA, ImageReport, RegionReport
 from micronets_gen.image.stack import StackReport
 from micronets_gen.model.graph import Graph, Operator, Tensor
 from micronets_gen.plan.plan import Plan
@@ -30,7 +30,7 @@ from micronets_gen.runtimes.base import LayerKernel
 
 _LARGEST_SYMBOLS = 24
 _LISTED = 6
-_LABELS = {CODE: "code", RODATA: "constants", DATA: "data", BSS: "bss", ARENA: "tensor arena"}
+_LABELS = {CODE: "code", RODATA: "constants", DATA: "data", BSS: "bss", ARENA: "tensor arena", HEAP: "heap"}
 
 
 def describe_model(graph: Graph) -> ModelInfo:

@@ -53,6 +53,20 @@ if any(Path(env.subst("$PROJECT_DIR"), "lib").glob("*/**/*.cc")) and not has_cpp
     )
     env.Exit(1)
 
+
+def heap_bytes():
+    """Return the size of the heap that user.ini asks for."""
+    text = env.GetProjectOption("custom_heap_bytes", "0")
+    try:
+        size = int(text, 0)
+    except ValueError:
+        size = -1
+    if not 0 <= size < 1 << 32:
+        sys.stderr.write(f"Error: custom_heap_bytes is {text!r}; give a number of bytes, such as 4096.\n")
+        env.Exit(1)
+    return size
+
+
 # Relative, as everything here: SCons does not quote a space in the middle of a linker flag.
 build_dir = Path(os.path.relpath(env.subst("$BUILD_DIR"), env.subst("$PROJECT_DIR"))).as_posix()
 
@@ -115,8 +129,9 @@ env.Append(
         "--specs=nano.specs",
         "--specs=nosys.specs",
         "-Wl,--gc-sections",
-        "-Wl,--build-id=none",
+        "-Wl,--build-id=sha1",  # the linker's hash of the image: what the self-test calls its build
         f"-Wl,-Map={build_dir}/firmware.map",
+        f"-Wl,--defsym=_heap_bytes={heap_bytes()}",
     ],
     LIBS=["c", "m", "gcc"],
     BUILDERS={
@@ -140,7 +155,7 @@ AlwaysBuild(
 
 
 def emulate(target, source, env):
-    """Run the image in the board's emulator; the exit status says whether the self-test passed."""
+    """Run the image in the board's emulator; the exit status says whether the self-test passed, or is the program's."""
     return subprocess.call([env.subst("$PYTHONEXE"), str(tools_dir / "emulator.py"), str(source[0])])
 
 

@@ -23,7 +23,10 @@ extern "C" {
 /* Sets the rated clock, caches, FPU, UART and counter. */
 void board_init(void);
 
-/* Sends `length` bytes and returns when the last one is in the UART. Before board_init() it does nothing. */
+/*
+ * Sends `length` bytes and returns when the last one is in the UART. Before board_init(), and once the UART has not
+ * become ready for some time, it does nothing.
+ */
 void board_write(const char *data, size_t length);
 
 /* Returns one received byte, or -1 when there is none. */
@@ -39,7 +42,13 @@ extern const uint32_t board_counter_denominator;
 uint32_t board_clock_hz(void);
 bool board_clock_fallback(void);
 
-/* Leaves an emulator with this status (semihosting); a real board sends what is left in its UART and sleeps. */
+/* Identity of this build: the SHA-1 of the image, which the linker computes (--build-id=sha1). */
+extern const uint8_t board_build_id[20];
+
+/*
+ * Ends the program. An emulator ends with this status (semihosting in QEMU, the variable board_exit_status on the
+ * virtual board); a real board sends what is left in its UART and sleeps.
+ */
 BOARD_NORETURN void board_exit(int status);
 
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 #include "board.h"
 #include "board_config.h"
 #include "soc.h"
+#include "wait.h"
 
 #define STATE_TX_FULL (1u << 0)
 #define STATE_RX_FULL (1u << 1)
@@ -27,13 +28,19 @@ void uart_init(uint32_t clock_hz)
     ready = true;
 }
 
+void uart_resume(void)
+{
+    ready = true;
+}
+
 void board_write(const char *data, size_t length)
 {
     if (!ready)
         return;
     for (size_t i = 0; i < length; ++i) {
-        while (uart->state & STATE_TX_FULL) {
-        }
+        ready = wait_for(&uart->state, STATE_TX_FULL, 0);
+        if (!ready)
+            return;
         uart->data = (uint8_t)data[i];
     }
 }

@@ -3,6 +3,7 @@
 #include "board.h"
 #include "board_config.h"
 #include "soc.h"
+#include "wait.h"
 
 #define SR_RXNE (1u << 5)
 #define SR_TC (1u << 6)
@@ -30,13 +31,19 @@ void uart_init(uint32_t clock_hz)
     ready = true;
 }
 
+void uart_resume(void)
+{
+    ready = true;
+}
+
 void board_write(const char *data, size_t length)
 {
     if (!ready)
         return;
     for (size_t i = 0; i < length; ++i) {
-        while (!(usart->sr & SR_TXE)) {
-        }
+        ready = wait_for(&usart->sr, SR_TXE, SR_TXE);
+        if (!ready)
+            return;
         usart->dr = (uint8_t)data[i];
     }
 }
@@ -49,8 +56,6 @@ int board_read(void)
 
 void uart_flush(void)
 {
-    if (!ready)
-        return;
-    while (!(usart->sr & SR_TC)) {
-    }
+    if (ready)
+        (void)wait_for(&usart->sr, SR_TC, SR_TC);
 }

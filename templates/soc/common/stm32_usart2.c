@@ -3,6 +3,7 @@
 #include "board.h"
 #include "board_config.h"
 #include "soc.h"
+#include "wait.h"
 
 #define CR1_UE (1u << 0)
 #define CR1_RE (1u << 2)
@@ -50,13 +51,19 @@ void uart_init(uint32_t clock_hz)
     ready = true;
 }
 
+void uart_resume(void)
+{
+    ready = true;
+}
+
 void board_write(const char *data, size_t length)
 {
     if (!ready)
         return;
     for (size_t i = 0; i < length; ++i) {
-        while (!(usart->isr & ISR_TXE)) {
-        }
+        ready = wait_for(&usart->isr, ISR_TXE, ISR_TXE);
+        if (!ready)
+            return;
         usart->tdr = (uint8_t)data[i];
     }
 }
@@ -71,8 +78,6 @@ int board_read(void)
 
 void uart_flush(void)
 {
-    if (!ready)
-        return;
-    while (!(usart->isr & ISR_TC)) {
-    }
+    if (ready)
+        (void)wait_for(&usart->isr, ISR_TC, ISR_TC);
 }

@@ -8,7 +8,7 @@
 #include "board_config.h"
 #include "cortex_m.h"
 #include "soc.h"
-#include "stm32_wait.h"
+#include "wait.h"
 
 #define RCC_CR_HSION (1u << 0)
 #define RCC_CR_HSEON (1u << 16)

@@ -47,12 +47,18 @@ __attribute__((noinline)) static void loop(uint32_t turns)
                    : "cc");
 }
 
+#if defined(BREAK_FRAMES)
+#define BREAK_STACK
+#define FRAME_WORDS 250u /* more than the guard, which is passed over */
+#else
+#define FRAME_WORDS 16u
+#endif
 #if defined(BREAK_STACK)
 __attribute__((noinline)) static uint32_t recurse(uint32_t depth)
 {
-    volatile uint32_t frame[16];
-    frame[depth % 16u] = depth;
-    return depth == 0 ? 0 : recurse(depth - 1) + frame[depth % 16u];
+    volatile uint32_t frame[FRAME_WORDS];
+    frame[depth % FRAME_WORDS] = depth;
+    return depth == 0 ? 0 : recurse(depth - 1) + frame[depth % FRAME_WORDS];
 }
 #endif
 
@@ -90,7 +96,7 @@ static const char *cross_the_wrap(void)
 int main(void)
 {
     board_init();
-    say("MN,begin,1\nMN,board," BOARD_NAME ",");
+    say("MN,begin,2\nMN,board," BOARD_NAME ",");
     say_number(board_clock_hz());
     say(board_clock_fallback() ? ",fallback\n" : ",ok\n");
     say("MN,counter,");

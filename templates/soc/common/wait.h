@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for hardware that may never answer. */
-#ifndef STM32_WAIT_H
-#define STM32_WAIT_H
+#ifndef WAIT_H
+#define WAIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* About 60 ms at 16 MHz, 15 ms at 64 MHz: an oscillator that has not started by then is not there. */
+/* About 60 ms at 16 MHz, 5 ms at 480 MHz: an oscillator starts in less, and a UART sends a byte at 9,600 baud. */
 #define WAIT_TURNS 200000u
 
 /* Returns whether `*status & mask` became `value` in time. */
