@@ -17,7 +17,7 @@ from micronets_gen.errors import ToolError, UsageError
 if TYPE_CHECKING:
     from micronets_gen.plan.check import CheckResult
     from micronets_gen.report.inspect import ModelSummary
-    from micronets_gen.report.values import BenchResult, FirmwareBuild, FirmwareRun
+    from micronets_gen.report.values import BenchResult, FirmwareApplication, FirmwareBuild, FirmwareRun
     from micronets_gen.search.learn.progress import Progress
     from micronets_gen.search.run.pipeline import Outcome
 
@@ -96,8 +96,11 @@ def run(
     clock_fails: bool = False,
     notify: Notify = _silent,
     tell: Notify = _silent,
-) -> FirmwareRun:
+    on_line: Notify = _silent,
+) -> FirmwareRun | FirmwareApplication:
     """Run a project's image in the board's emulator and check its output byte for byte.
+
+    A firmware that is no self-test runs to its ``board_exit()``.
 
     Args:
         project: What :func:`build` made; compiled first where an image is missing or older than its sources.
@@ -106,13 +109,14 @@ def run(
         clock_fails: Virtual board: the external oscillator does not start.
         notify: Told how far it is.
         tell: Told where another process works in the project, and this one waits.
+        on_line: Told each line that the release image, or the board, writes.
 
     Raises:
         MicronetsError: the folder is no project, or the firmware did not run to its end. That an output is wrong is
             told in the result.
     """
     from micronets_gen.jobs.execute import progress_text, run_project
-    from micronets_gen.report.values import FirmwareRun
+    from micronets_gen.report.values import FirmwareApplication, FirmwareRun
 
     report = run_project(
         Path(project),
@@ -120,8 +124,11 @@ def run(
         port=port,
         clock_fails=clock_fails,
         progress=lambda *done: notify(progress_text(*done)),
+        on_line=on_line,
         tell=tell,
     )
+    if report.application is not None:
+        return FirmwareApplication.of(Path(project), report, report.application)
     return FirmwareRun.of(Path(project), report)
 
 

@@ -112,9 +112,24 @@ def run(
 ) -> None:
     """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
     from micronets_gen import api
+    from micronets_gen.report.values import FirmwareApplication
 
     with status(as_json) as notify:
-        done = api.run(project, port=port, timeout=timeout, clock_fails=clock_fails, notify=notify, tell=tell)
+        done = api.run(
+            project,
+            port=port,
+            timeout=timeout,
+            clock_fails=clock_fails,
+            notify=notify,
+            tell=tell,
+            on_line=_ignore if as_json else _show_line,
+        )
+    if isinstance(done, FirmwareApplication):
+        if as_json:
+            show_json(done.to_json())
+        else:
+            show(f"\n{done.board}: the application ended with status {done.status} in {done.ran_on}")
+        raise typer.Exit(done.status)
     if as_json:
         show_json(done.to_json())
     else:
@@ -124,6 +139,18 @@ def run(
         show(f"report:   {done.report}")
     if not done.passed:
         raise typer.Exit(1)
+
+
+def _ignore(_line: str) -> None:
+    pass
+
+
+def _show_line(line: str) -> None:
+    """Print what is not the self-test's: the application's own words."""
+    from micronets_gen.emulate.lines import shown
+
+    if not line.startswith("MN,"):
+        print(shown(line), flush=True)
 
 
 def bench(

@@ -1,6 +1,7 @@
 """Runs a firmware image and reports: ``python -m emulate --board-json board.json firmware.elf``.
 
-Exits with 0 where every vector passed, 1 where one failed and 2 where the firmware did not run to its end.
+Of a self-test, exits with 0 where every vector passed, else with 1; of an application, with the status that it gave
+to ``board_exit()``; with 2 where the firmware did not run to its end.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from .errors import EmulationError
-from .result import RunResult
+from .files import read_board, read_identity
+from .image import read_image
+from .lines import shown
+from .result import ApplicationRun, Run
 from .run import run_elf, run_port
 from .text import as_json, summary
 
@@ -30,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     print(json.dumps(as_json(result), indent=2) if options.json else "\n" + summary(result))
+    if isinstance(result, ApplicationRun):
+        return result.status
     return 0 if result.passed else 1
 
 
@@ -39,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("elf", type=Path, nargs="?", help="the image, firmware.elf")
     parser.add_argument("--board-json", type=Path, help="the board's data")
+    parser.add_argument("--identity-json", type=Path, help="what the project's self-test says of itself")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds (default: %(default)g)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--clock-fails", action="store_true", help="neither oscillator nor PLL starts")
@@ -47,13 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> RunResult:
-    board = _board(options.board_json) if options.board_json else None
+def _run(options: argparse.Namespace) -> Run:
+    board = read_board(options.board_json) if options.board_json else None
+    elfs = [options.elf] if options.elf else []
+    identity = read_identity(options.identity_json, elfs) if options.identity_json else None
     on_line: Callable[[str], None] | None = None if options.json else _print_line
     if options.port:
         baud = options.baud or ((board or {}).get("uart") or {}).get("baud", 115200)
         return run_port(
-            options.port, baud=baud, timeout=options.timeout, elf=options.elf, on_line=on_line, notice=_notice
+            options.port,
+            baud=baud,
+            timeout=options.timeout,
+            image=read_image(options.elf) if options.elf else None,
+            on_line=on_line,
+            notice=_notice,
+            identity=identity,
         )
     if board is None or options.elf is None:
         raise EmulationError("what to run is missing", remedy="give --board-json board.json and firmware.elf")
@@ -65,21 +79,12 @@ def _run(options: argparse.Namespace) -> RunResult:
         progress=progress,
         on_line=on_line,
         clock_fails=options.clock_fails,
+        identity=identity,
     )
 
 
-def _board(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EmulationError(f"cannot read the board's data: {error}", where=str(path)) from None
-    if not isinstance(data, dict) or not {"name", "core", "regions", "emulator"} <= data.keys():
-        raise EmulationError("this is no board's data", where=str(path), remedy="generate the project again")
-    return data
-
-
 def _print_line(line: str) -> None:
-    print(line, flush=True)
+    print(shown(line), flush=True)
 
 
 def _notice(text: str) -> None:

@@ -27,3 +27,12 @@ class EmulationError(Exception):
         if self.remedy:
             text += f"\n  what to do: {self.remedy}"
         return text
+
+
+def stack_overflow(where: str) -> EmulationError:
+    """The error for a firmware that needed more stack than there is."""
+    return EmulationError(
+        "the firmware stopped: the stack overflowed",
+        where=where,
+        remedy="leave the stack more room: smaller arrays in functions, less recursion, fewer static variables",
+    )

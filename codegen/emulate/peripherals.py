@@ -146,6 +146,11 @@ class Peripherals:
         """CPACR gives full access to coprocessors 10 and 11."""
         return self.word(_CPACR) >> 20 & 15 == 15
 
+    @property
+    def lost(self) -> str:
+        """Why the last byte written to a UART did not arrive; empty where it did."""
+        return self._lost
+
     def hints(self) -> list[str]:
         """What explains a firmware that hangs or stays silent."""
         found = []

@@ -17,30 +17,53 @@ class LayerCount:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A byte of the outputs that is not the expected one; ``offset`` counts over all outputs."""
+
+    offset: int
+    expected: int
+    got: int
+
+
+@dataclass(frozen=True)
 class VectorResult:
-    """One golden vector: whether every output byte was the expected one."""
+    """One golden vector.
+
+    Attributes:
+        passed: Every output byte was the expected one.
+        mismatches: Bytes that were not.
+        differences: The first of them.
+        label: The sample's class; None where it is unknown.
+        predicted: The class that the model found; None where ``label`` is.
+    """
 
     index: int
     passed: bool
     mismatches: int
-    first_offset: int = -1
-    expected: int = 0
-    got: int = 0
+    differences: tuple[Difference, ...] = ()
+    label: int | None = None
+    predicted: int | None = None
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the model found the sample's class; None where that is unknown."""
+        return None if self.label is None else self.label == self.predicted
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run.
+    """One run of the self-test.
 
     Attributes:
-        passed: Every vector passed and the firmware said so.
+        passed: There were vectors, every one passed and the firmware said so.
+        build: Identity of the build, a hash; empty where the firmware has none.
         unit: ``instructions`` (emulators) or ``cycles`` (boards).
         count: For one invoke, in ``unit``.
         startup: For initialisation of the model, in ``unit``.
         granularity: Smallest difference the counter can show, in ``unit``.
         clock_note: Empty, or what the firmware says of its clock (a fall-back to the internal oscillator).
-        correct: Labelled vectors classified as labelled, of ``labelled``.
         layers: Empty in a build without profiling.
+        output: What the firmware wrote.
     """
 
     passed: bool
@@ -48,6 +71,7 @@ class RunResult:
     board: str
     runtime: str
     model: str
+    build: str
     unit: str
     count: int
     startup: int
@@ -55,7 +79,54 @@ class RunResult:
     clock_hz: int
     clock_note: str
     vectors: tuple[VectorResult, ...]
-    correct: int
-    labelled: int
     layers: tuple[LayerCount, ...]
     output: str
+
+    @property
+    def correct(self) -> int:
+        """Labelled vectors that were classified as labelled."""
+        return sum(vector.correct is True for vector in self.vectors)
+
+    @property
+    def labelled(self) -> int:
+        """Vectors whose class is known."""
+        return sum(vector.label is not None for vector in self.vectors)
+
+
+@dataclass(frozen=True)
+class ApplicationRun:
+    """One run of a firmware that left through ``board_exit()`` without a word of the protocol: an application.
+
+    Attributes:
+        status: What it gave to ``board_exit()``, as an exit status of 0 to 255.
+        output: What it wrote.
+    """
+
+    emulator: str
+    board: str
+    status: int
+    output: str
+
+    @property
+    def passed(self) -> bool:
+        """It ended with status 0."""
+        return self.status == 0
+
+
+Run = RunResult | ApplicationRun
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the self-test of a project's firmware says of itself.
+
+    Attributes:
+        vectors: Number of golden vectors.
+        builds: Identities of the project's images; empty: any.
+    """
+
+    board: str
+    model: str
+    runtime: str
+    vectors: int
+    builds: tuple[str, ...] = ()

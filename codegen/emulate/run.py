@@ -9,9 +9,10 @@ from typing import Any
 
 from . import qemu, serial_port
 from .errors import EmulationError
-from .image import read_image
-from .protocol import OnLine, ProtocolReader
-from .result import RunResult
+from .image import Image, read_image
+from .lines import OnLine
+from .protocol import ProtocolReader
+from .result import ApplicationRun, Identity, Run, RunResult
 from .virtual_board import Progress, VirtualBoard
 
 _BOARD = ("name", "title", "core", "fpu", "family", "clock_hz")
@@ -42,7 +43,8 @@ def run_elf(
     progress: Progress | None = None,
     on_line: OnLine | None = None,
     clock_fails: bool = False,
-) -> RunResult:
+    identity: Identity | None = None,
+) -> Run:
     """Runs an image in its board's emulator.
 
     Args:
@@ -52,9 +54,13 @@ def run_elf(
         progress: Told a few times a second how many instructions were executed (virtual board).
         on_line: Told each line the firmware writes.
         clock_fails: On the virtual board, neither the external oscillator nor a PLL starts.
+        identity: What a self-test must say of itself.
+
+    Returns:
+        What the self-test said; or, of a firmware that leaves without the protocol, that it did.
 
     Raises:
-        EmulationError: The firmware did not run to its end, or an emulator is missing.
+        EmulationError: The firmware did not run to its end, is not the expected one, or an emulator is missing.
     """
     emulator = board.get("emulator")
     if not emulator:
@@ -63,17 +69,33 @@ def run_elf(
             where=board["name"],
             remedy="run it on the board: --port /dev/ttyACM0",
         )
-    kind, image, reader = emulator["kind"], read_image(elf), ProtocolReader(on_line)
-    if kind == "qemu":
-        if clock_fails:
-            raise EmulationError("QEMU has no clock that could fail", where=board["name"])
-        qemu.run(elf, emulator["machine"], reader, timeout=timeout)
-        cycle = Fraction(emulator["instructions_numerator"], emulator["instructions_denominator"])
-        return reader.result(f"QEMU {emulator['machine']}", cycle=cycle, locate=image.locate)
-    if kind == "virtual":
-        VirtualBoard(image, board, reader, clock_fails=clock_fails).run(timeout=timeout, progress=progress)
-        return reader.result("virtual board (unicorn)", cycle=Fraction(1), locate=image.locate)
-    raise EmulationError(f"no emulator of kind {kind!r}", where=board["name"], remedy="use qemu or virtual")
+    image, reader = read_image(elf), ProtocolReader(on_line)
+    match emulator["kind"]:
+        case "qemu":
+            if clock_fails:
+                raise EmulationError("QEMU has no clock that could fail", where=board["name"])
+            name = f"QEMU {emulator['machine']}"
+            cycle = Fraction(emulator["instructions_numerator"], emulator["instructions_denominator"])
+            status = qemu.run(image, emulator["machine"], reader, timeout=timeout)
+        case "virtual":
+            name, cycle = "virtual board (unicorn)", Fraction(1)
+            virtual = VirtualBoard(image, board, reader, clock_fails=clock_fails)
+            status = virtual.run(timeout=timeout, progress=progress)
+        case kind:
+            raise EmulationError(
+                f"no emulator of kind {kind!r}", where=board["name"], remedy="use qemu or virtual"
+            )
+    if status is not None:
+        return _application(name, board["name"], status, reader)
+    return reader.result(name, cycle=cycle, locate=image.locate, identity=identity)
+
+
+def _application(emulator: str, board: str, status: int, reader: ProtocolReader) -> ApplicationRun:
+    if reader.begun:
+        raise EmulationError(
+            f"the firmware left with status {status} before MN,end", why=reader.unfinished().why
+        )
+    return ApplicationRun(emulator, board, status, reader.output)
 
 
 def run_port(
@@ -81,9 +103,10 @@ def run_port(
     *,
     baud: int = 115200,
     timeout: float = 60.0,
-    elf: Path | None = None,
+    image: Image | None = None,
     on_line: OnLine | None = None,
     notice: Callable[[str], None] | None = None,
+    identity: Identity | None = None,
 ) -> RunResult:
     """Reads a run from a board on a serial port; counts are in cycles.
 
@@ -91,14 +114,14 @@ def run_port(
         port: Such as ``/dev/ttyACM0``.
         baud: Of the port.
         timeout: Seconds.
-        elf: The image on the board, to name the function where it crashed.
+        image: What is on the board, to name the function where it crashed.
         on_line: Told each line the firmware writes.
         notice: Told, when nothing comes, to press the reset button.
+        identity: What the firmware must say of itself.
 
     Raises:
-        EmulationError: The port cannot be read, or the firmware did not run to its end.
+        EmulationError: The port cannot be read, the firmware did not run to its end, or is not the expected one.
     """
-    locate = read_image(elf).locate if elf is not None else None
     reader = ProtocolReader(on_line, restartable=True)
     serial_port.read_port(port, reader, baud=baud, timeout=timeout, notice=notice)
-    return reader.result(port, locate=locate)
+    return reader.result(port, locate=image.locate if image is not None else None, identity=identity)

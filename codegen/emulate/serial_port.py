@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from .errors import EmulationError
 from .protocol import ProtocolReader
@@ -31,25 +33,41 @@ def read_port(
     Raises:
         EmulationError: The port cannot be opened or read, or the run was not complete after ``timeout``.
     """
+    start = time.monotonic()
+    told = notice is None
+    with _opened(port, baud) as line:
+        while not reader.finished:
+            reader.feed(line.read(max(1, line.in_waiting)))
+            elapsed = time.monotonic() - start
+            if not told and not reader.begun and elapsed > min(_SILENCE, timeout / 2):
+                told = True
+                assert notice is not None
+                notice(f"nothing from {port} yet: press the board's reset button")
+            if elapsed > timeout and not reader.finished:
+                raise _too_late(port, baud, timeout, reader)
+
+
+def require_port(port: str, baud: int = 115200) -> None:
+    """Checks that a port is there.
+
+    Raises:
+        EmulationError: It cannot be opened.
+    """
+    with _opened(port, baud):
+        pass
+
+
+@contextmanager
+def _opened(port: str, baud: int) -> Iterator[Any]:
     try:
         import serial
     except ImportError:
         raise EmulationError(
             "reading a port needs pyserial", remedy="install it: pip install pyserial"
         ) from None
-    start = time.monotonic()
-    told = notice is None
     try:
         with serial.Serial(port, baud, timeout=0.1) as line:
-            while not reader.finished:
-                reader.feed(line.read(max(1, line.in_waiting)))
-                elapsed = time.monotonic() - start
-                if not told and not reader.begun and elapsed > min(_SILENCE, timeout / 2):
-                    told = True
-                    assert notice is not None
-                    notice(f"nothing from {port} yet: press the board's reset button")
-                if elapsed > timeout and not reader.finished:
-                    raise _too_late(port, baud, timeout, reader)
+            yield line
     except (serial.SerialException, OSError) as error:
         raise EmulationError(f"cannot read the port: {error}", where=port, remedy=_ports()) from None
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .result import RunResult
+from .result import ApplicationRun, Run, RunResult, VectorResult
 
 
-def summary(result: RunResult) -> str:
+def summary(result: Run) -> str:
     """What a person wants to know of a run, the layers as a table where the build was profiled."""
+    if isinstance(result, ApplicationRun):
+        return f"{result.board}: the application ended with status {result.status} in {result.emulator}"
+    return _self_test(result)
+
+
+def _self_test(result: RunResult) -> str:
     lines = [f"{result.board}: {result.model} ({result.runtime}) in {result.emulator}"]
     if result.clock_note:
         lines.append(f"clock: {result.clock_note}")
@@ -21,16 +27,25 @@ def summary(result: RunResult) -> str:
     if result.labelled:
         lines.append(f"accuracy: {result.correct} of {result.labelled} labelled vectors")
     passed = sum(vector.passed for vector in result.vectors)
-    for vector in result.vectors:
-        if not vector.passed:
-            lines.append(
-                f"vector {vector.index}: {vector.mismatches} bytes differ, the first at "
-                f"{vector.first_offset}: expected 0x{vector.expected:02x}, got 0x{vector.got:02x}"
-            )
+    lines += [_failure(vector) for vector in result.vectors if not vector.passed or vector.correct is False]
     lines.append(
         f"{'PASS' if result.passed else 'FAIL'}: {passed} of {len(result.vectors)} vectors byte-exact"
     )
     return "\n".join(lines)
+
+
+def _failure(vector: VectorResult) -> str:
+    """What is wrong with the outputs of a vector."""
+    faults = []
+    if not vector.passed:
+        first = vector.differences[0]
+        faults.append(
+            f"{vector.mismatches} bytes differ, the first at {first.offset}: expected 0x{first.expected:02x}, "
+            f"got 0x{first.got:02x}"
+        )
+    if vector.correct is False:
+        faults.append(f"class {vector.label} taken for {vector.predicted}")
+    return f"vector {vector.index}: {'; '.join(faults)}"
 
 
 def _table(result: RunResult) -> list[str]:
@@ -62,10 +77,13 @@ def _table(result: RunResult) -> list[str]:
     return [text[0], rule, *text[1:-1], rule, text[-1]]
 
 
-def as_json(result: RunResult) -> dict[str, Any]:
+def as_json(result: Run) -> dict[str, Any]:
     """The run as data; counts are under the name of their unit (``instructions`` or ``cycles``)."""
+    if isinstance(result, ApplicationRun):
+        return {"kind": "application", "passed": result.passed, **dataclasses.asdict(result)}
     unit = result.unit
     return {
+        "kind": "self-test",
         "passed": result.passed,
         unit: result.count,
         f"startup_{unit}": result.startup,
@@ -75,6 +93,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         "board": result.board,
         "runtime": result.runtime,
         "model": result.model,
+        "build": result.build,
         "clock_hz": result.clock_hz,
         "clock_note": result.clock_note,
         "correct": result.correct,

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .counting import BlockCounter
-from .errors import EmulationError
+from .errors import EmulationError, stack_overflow
 from .image import Image
 from .peripherals import COUNTING, WINDOWS, Peripherals, Terminal
 from .protocol import ProtocolReader
@@ -27,6 +27,11 @@ _PAGE = 0x1000
 _NOWHERE = 0xFFFFFFFE
 _BKPT, _SVC = 7, 2
 _SEMIHOSTING = b"\xab\xbe"
+_SYS_WRITEC, _SYS_WRITE0, _SYS_WRITE, _SYS_EXIT, _SYS_EXIT_EXTENDED = 0x03, 0x04, 0x05, 0x18, 0x20
+_APPLICATION_EXIT = 0x20026
+_REFUSED = 0xFFFFFFFF
+_MOST_SEMIHOSTED = 1 << 16
+_EXIT, _STATUS = "board_exit", "board_exit_status"  # templates/soc/common/exit_park.c
 _MODELS = {
     "cortex-m0": "CORTEX_M0",
     "cortex-m0plus": "CORTEX_M0",
@@ -60,6 +65,7 @@ class VirtualBoard:
         self._reader = reader
         self._fault = ""
         self._parked = False
+        self._status: int | None = None
         self._engine = _engine(board["core"])
         uart = board.get("uart") or {}
         self._counter = BlockCounter(self._engine, self._measure)
@@ -80,12 +86,15 @@ class VirtualBoard:
         """Executed since reset."""
         return self._counter.entered
 
-    def run(self, *, timeout: float, progress: Progress | None = None) -> None:
-        """Executes from reset until the reader is finished.
+    def run(self, *, timeout: float, progress: Progress | None = None) -> int | None:
+        """Executes from reset until the reader is finished or the firmware leaves.
 
         Args:
             timeout: Seconds of the host's time.
             progress: Called a few times a second, from another thread, with the instructions executed so far.
+
+        Returns:
+            The status with which the firmware left; None where the reader was finished before.
 
         Raises:
             EmulationError: The firmware crashed, went to sleep or took longer.
@@ -102,10 +111,18 @@ class VirtualBoard:
                 raise KeyboardInterrupt
             if self._counter.error is not None:
                 raise self._counter.error
-            if late.is_set() and not self._reader.finished:
+            self._reader.close()
+            if self._reader.finished:
+                return None
+            if self._status is None and late.is_set():
                 raise self._too_late(timeout)
-            if not self._reader.finished:
-                raise self._asleep()
+            status = self._exit_status()
+            if self._peripherals.lost:
+                raise EmulationError(
+                    f"the firmware left with status {status}, and what it wrote did not arrive",
+                    why=self._said(),
+                )
+            return status
         except EmulationError as error:
             if not error.where:
                 error.where = self._image.locate(self._pc())
@@ -113,7 +130,6 @@ class VirtualBoard:
         finally:
             done.set()
             watch.join()
-            self._reader.close()
 
     def _execute(self, pc: int, stopped: Callable[[], bool]) -> None:
         """Runs from ``pc`` until something stops the engine."""
@@ -218,6 +234,11 @@ class VirtualBoard:
     def _executed(self) -> int:
         return self._counter.before(self._pc())
 
+    def _stack_pointer(self) -> int:
+        from unicorn.arm_const import UC_ARM_REG_SP
+
+        return int(self._engine.reg_read(UC_ARM_REG_SP))
+
     def _pc(self) -> int:
         from unicorn.arm_const import UC_ARM_REG_PC
 
@@ -252,6 +273,8 @@ class VirtualBoard:
             raise EmulationError(
                 f"the firmware executes an instruction that a {self._board['core']} lacks ({code})"
             )
+        if self._image.overflows_stack(self._stack_pointer()):
+            raise stack_overflow(self._image.locate(pc))
         if self._fault:
             raise EmulationError(f"the firmware {self._fault}", why=self._said())
         raise EmulationError(f"the emulated core stopped: {error}", why=self._said())
@@ -272,32 +295,83 @@ class VirtualBoard:
         raise EmulationError(f"the firmware {what}, and the virtual board takes no exceptions")
 
     def _semihosting(self, operation: int, argument: int) -> int:
-        """Arm "Semihosting for AArch32 and AArch64": output and exit; -1 for the rest."""
-        if operation == 0x03:  # SYS_WRITEC
-            self._emit(bytes(self._engine.mem_read(argument, 1)))
+        """Arm "Semihosting for AArch32 and AArch64": output and exit; everything else is refused."""
+        if operation == _SYS_WRITEC:
+            self._emit(self._memory(argument, 1))
             return 0
-        if operation == 0x04:  # SYS_WRITE0
-            while (byte := bytes(self._engine.mem_read(argument, 1))) != b"\0":
-                self._emit(byte)
-                argument += 1
+        if operation == _SYS_WRITE0:
+            self._emit(self._string(argument))
             return 0
-        if operation == 0x05:  # SYS_WRITE
-            _, buffer, length = struct.unpack("<III", self._engine.mem_read(argument, 12))
-            self._emit(bytes(self._engine.mem_read(buffer, length)))
+        if operation == _SYS_WRITE:
+            _, buffer, length = struct.unpack("<III", self._memory(argument, 12))
+            self._emit(self._memory(buffer, length))
             return 0
-        if operation in (0x18, 0x20) and not self._reader.finished:  # SYS_EXIT, SYS_EXIT_EXTENDED
-            raise EmulationError("the firmware left through semihosting before MN,end", why=self._said())
-        return 0xFFFFFFFF
+        if operation == _SYS_EXIT:
+            self._leave(0 if argument == _APPLICATION_EXIT else 1)
+        elif operation == _SYS_EXIT_EXTENDED:
+            reason, status = struct.unpack("<II", self._memory(argument, 8))
+            self._leave(status if reason == _APPLICATION_EXIT else 1)
+        return _REFUSED
+
+    def _memory(self, address: int, length: int) -> bytes:
+        import unicorn
+
+        if length > _MOST_SEMIHOSTED:
+            raise EmulationError(
+                f"the firmware hands over {length:,} bytes at once through semihosting",
+                why=f"at most {_MOST_SEMIHOSTED:,} are taken",
+            )
+        try:
+            return bytes(self._engine.mem_read(address, length))
+        except unicorn.UcError:
+            raise EmulationError(
+                f"the firmware hands over {length:,} bytes at 0x{address:08x} through semihosting, where there is "
+                "no memory"
+            ) from None
+
+    def _string(self, address: int) -> bytes:
+        text = b""
+        while len(text) < _MOST_SEMIHOSTED:
+            text += self._memory(address + len(text), 1)
+            if text.endswith(b"\0"):
+                return text[:-1]
+        raise EmulationError(
+            f"the firmware hands over a text of more than {_MOST_SEMIHOSTED:,} bytes through semihosting"
+        )
+
+    def _leave(self, status: int) -> None:
+        self._status = status & 0xFF
+        self._engine.emu_stop()
+
+    def _exit_status(self) -> int:
+        """The status that the firmware left with; on a real board board_exit() keeps it for a debugger and sleeps.
+
+        Raises:
+            EmulationError: It sleeps or hangs elsewhere.
+        """
+        if self._status is not None:
+            return self._status
+        function = self._image.function_at(self._pc())
+        variable = self._image.objects.get(_STATUS)
+        if variable is None or function is None or function[1] != _EXIT:
+            raise self._asleep()
+        (status,) = struct.unpack("<I", self._memory(variable, 4))
+        return int(status) & 0xFF
 
     def _asleep(self) -> EmulationError:
         what = "stops in an endless loop" if self._parked else "sleeps (WFI), and nothing can wake it"
-        return EmulationError(f"the firmware {what} before MN,end", why=self._said())
+        return EmulationError(
+            f"the firmware {what}",
+            why=self._said(),
+            remedy="an application ends with board_exit(status), the self-test with MN,end",
+        )
 
     def _too_late(self, timeout: float) -> EmulationError:
         return EmulationError(
             f"the firmware was still running after {timeout:g} s and {self.instructions:,} instructions",
             why=self._said(),
-            remedy="give it longer (--timeout), or look for a loop that waits for hardware that is not there",
+            remedy="give it longer (--timeout), or look for a loop that waits for hardware that is not there; an "
+            "application ends with board_exit(status)",
         )
 
     def _said(self) -> str:

@@ -10,7 +10,7 @@ from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.image.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
 from micronets_gen.jobs.build import BuildRequest, Notify, build
-from micronets_gen.jobs.execute import progress_text, run_project
+from micronets_gen.jobs.execute import progress_text, run_project, self_test_of
 from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.measurement import Result, layer_result
@@ -48,6 +48,7 @@ def measure(
         timeout=timeout,
         progress=lambda *done: say(progress_text(*done)),
     )
+    self_test_of(report, folder)
     graph = read_model(resolve_model(model).path)
     summary = inspect_model(graph)
     # As the file is called, so that all its results are one comparison.

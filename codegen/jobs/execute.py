@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
 from micronets_gen.common.numbers import plural
 from micronets_gen.emulate.errors import EmulationError
-from micronets_gen.emulate.result import RunResult
+from micronets_gen.emulate.files import BOARD_JSON, IDENTITY_JSON, read_board, read_identity
+from micronets_gen.emulate.image import read_image
+from micronets_gen.emulate.lines import OnLine
+from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.errors import RunError, UsageError
 from micronets_gen.jobs.build import REPORT_JSON, write_report
 from micronets_gen.project.folder import exclusive_folder
@@ -56,12 +59,14 @@ def run_project(
     port: str | None = None,
     clock_fails: bool = False,
     progress: Progress | None = None,
+    on_line: OnLine | None = None,
     tell: Callable[[str], None] = lambda _sentence: None,
 ) -> Report:
     """Run the release image, then the profiled one for the layers, and write the report.
 
-    Both run in the board's emulator. With ``port``, what the board there says is read instead, once: layers
-    are there if the profiled image was uploaded.
+    Both run in the board's emulator; of an application, which leaves without the self-test's report, the release
+    image alone. With ``port``, what the board there says is read instead, once: layers are there if the profiled
+    image was uploaded.
 
     Args:
         project: What ``build`` made; compiled first where an image is missing or older than its sources.
@@ -69,45 +74,44 @@ def run_project(
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
         progress: See :data:`Progress`.
+        on_line: Told each line that the release image, or the board, writes.
         tell: Told where another process works in the project, and this one waits.
 
+    Returns:
+        The report, with ``run`` of the self-test or ``application``.
+
     Raises:
-        RunError: the firmware did not run to its end.
+        RunError: the firmware did not run to its end, or is not the project's.
     """
     from micronets_gen.emulate.run import run_elf, run_port
+    from micronets_gen.emulate.serial_port import require_port
 
     report = load_report(project)
+    images = Images.of(project, report.board.name)
+    tools = project / PLATFORM / "tools"
     try:
+        board = read_board(tools / BOARD_JSON)
         if port is not None:
-            run = run_port(port, timeout=timeout)
-        else:
-            board = json.loads((project / PLATFORM / "tools" / "board.json").read_text(encoding="utf-8"))
-            images = Images.of(project, report.board.name)
-            if images.stale(project):
-                with exclusive_folder(project, tell):
-                    images.compile(project)
-            report = _described(report, images.release, board)
-
-            def execute(elf: Path, name: str) -> RunResult:
-                told = _Told(name, progress) if progress else None
-                return run_elf(
-                    elf,
-                    board,
-                    timeout=timeout,
-                    progress=told.executed if told else None,
-                    on_line=told.line if told else None,
-                    clock_fails=clock_fails,
-                )
-
-            run = _together(
-                execute(images.release, "release image"), execute(images.profiled, "profiled image")
+            require_port(port)
+        if images.stale(project):
+            with exclusive_folder(project, tell):
+                images.compile(project)
+        if port is not None:
+            run: Run = run_port(
+                port,
+                baud=board["uart"]["baud"],
+                timeout=timeout,
+                image=read_image(images.release),
+                on_line=on_line,
+                identity=read_identity(tools / IDENTITY_JSON, images.all(project)),
             )
+        else:
+            report = _described(report, images.release, board)
+            execute = partial(run_elf, board=board, timeout=timeout, clock_fails=clock_fails)
+            run = _emulate(images, tools / IDENTITY_JSON, execute, progress, on_line)
     except EmulationError as error:
         raise RunError(
-            error.what,
-            where=error.where or str(project),
-            why=error.why,
-            remedy=(_remedy(project) if port is None else "") or error.remedy,
+            error.what, where=error.where or str(project), why=error.why, remedy=error.remedy
         ) from error
     report = report.with_run(run)
     with exclusive_folder(project, tell):
@@ -115,39 +119,63 @@ def run_project(
     return report
 
 
+def _emulate(
+    images: Images,
+    facts: Path,
+    execute: Callable[..., Run],
+    progress: Progress | None,
+    on_line: OnLine | None,
+) -> Run:
+    def run(elf: Path, name: str, on_line: OnLine | None = None) -> Run:
+        told = _Told(name, progress, on_line)
+        identity = read_identity(facts, [elf])
+        return execute(elf, identity=identity, progress=told.executed, on_line=told.line)
+
+    release = run(images.release, "release image", on_line)
+    if isinstance(release, ApplicationRun):
+        return release
+    profiled = run(images.profiled, "profiled image")
+    if isinstance(profiled, ApplicationRun):
+        return release
+    return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
+
+
 class _Told:
     """Makes one progress of what an emulator tells: instructions, and lines of the protocol."""
 
-    def __init__(self, image: str, progress: Progress) -> None:
-        self._image, self._progress = image, progress
+    def __init__(self, image: str, progress: Progress | None, on_line: OnLine | None) -> None:
+        self._image, self._progress, self._on_line = image, progress, on_line
         self._instructions = self._samples = 0
 
     def executed(self, instructions: int) -> None:
         self._instructions = instructions
-        self._progress(self._image, instructions, self._samples)
+        self._tell()
 
     def line(self, text: str) -> None:
+        if self._on_line is not None:
+            self._on_line(text)
         if text.startswith("MN,vector,"):
             self._samples += 1
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
             self._progress(self._image, self._instructions, self._samples)
 
 
-def _remedy(project: Path) -> str:
-    """Say what to do where the person's application has taken the place of the self-test."""
-    mains = sorted((project / "src").glob("main.c*"))
-    if not mains or any(
-        "selftest_run" in main.read_text(encoding="utf-8", errors="replace") for main in mains
-    ):
-        return ""
-    return (
-        f"src/{mains[0].name} no longer calls selftest_run(), which reports what is measured here: call it, or run "
-        "`pio test` in the project, which runs the self-test whatever the application does"
-    )
+def self_test_of(report: Report, project: Path) -> RunResult:
+    """Return what the self-test said in the run that ``report`` tells of.
 
-
-def _together(release: RunResult, profiled: RunResult) -> RunResult:
-    """Return the release image's run with the profiled image's layers; both must have passed."""
-    return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
+    Raises:
+        RunError: it was the application that ran.
+    """
+    if report.run is None:
+        raise RunError(
+            "the firmware ran its application, and what is measured here is the self-test",
+            where=str(project),
+            remedy="set SELFTEST to 1 at the top of src/main.* (and not to 0 in user.ini)",
+        )
+    return report.run
 
 
 @dataclass(frozen=True)
@@ -165,6 +193,11 @@ class Images:
 
         names = (RELEASE.name(board), PROFILE.name(board))
         return cls(names, image_of(project, names[0]), image_of(project, names[1]))
+
+    def all(self, project: Path) -> tuple[Path, ...]:
+        """Return every image of the project that there is, these two first."""
+        others = sorted((project / ".pio" / "build").glob("*/firmware.elf"))
+        return tuple(dict.fromkeys((self.release, self.profiled, *others)))
 
     def stale(self, project: Path) -> bool:
         """Whether one is missing, or older than a file that it is made of."""

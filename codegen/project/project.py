@@ -11,11 +11,12 @@ from micronets_gen import __version__
 from micronets_gen.boards.board import Board
 from micronets_gen.common.resources import data_dir, package_dir
 from micronets_gen.common.templates import render, template_text
+from micronets_gen.emulate.files import BOARD_JSON, IDENTITY_JSON
 from micronets_gen.emulate.run import describe
 from micronets_gen.model.graph import Tensor
 from micronets_gen.plan.plan import Plan
 from micronets_gen.project.lock import Inputs, content_hash
-from micronets_gen.project.selftest import selftest_files
+from micronets_gen.project.selftest import identity, selftest_files
 from micronets_gen.project.vectors import Vectors
 from micronets_gen.project.write import Written, write_files
 from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
@@ -114,6 +115,7 @@ def project_files(
         "test/test_model/test_main.c": template_text("project/test_main.c"),
         **_libraries(plan, vectors, sources, board_files),
         **_under(PLATFORM, platform_files(plan.board)),
+        f"{PLATFORM}/tools/{IDENTITY_JSON}": _json(identity(plan, vectors)),
         **sources.documents,
     }
     user_files: dict[str, str | bytes] = {
@@ -180,7 +182,7 @@ def platform_files(board: Board) -> dict[str, str]:
         if path.suffix in (".py", ".json")
     }
     files[f"boards/{board.name}.json"] = board_manifest(board)
-    files["tools/board.json"] = _json(describe(board))
+    files[f"tools/{BOARD_JSON}"] = _json(describe(board))
     files.update(emulator_files())
     return files
 

@@ -43,17 +43,22 @@ def selftest_files(plan: Plan, vectors: Vectors) -> dict[str, str]:
             for i, tensor in enumerate(outputs)
         ],
     }
-    names = {
-        "board": protocol_field(plan.board.name),
-        "model": protocol_field(plan.model_name),
-        "runtime": protocol_field(plan.runtime),
-        "labelled": labelled,
-    }
+    names = {**identity(plan, vectors), "labelled": labelled}
     return {
         "selftest.h": template_text("selftest/selftest.h"),
         "selftest.c": render("selftest/selftest.c.j2", **names),
         "vectors.h": render("selftest/vectors.h.j2", **values),
         "vectors.c": render("selftest/vectors.c.j2", **values),
+    }
+
+
+def identity(plan: Plan, vectors: Vectors) -> dict[str, str | int]:
+    """Return what the self-test says of itself: the fields of :class:`micronets_gen.emulate.result.Identity`."""
+    return {
+        "board": protocol_field(plan.board.name),
+        "model": protocol_field(plan.model_name),
+        "runtime": protocol_field(plan.runtime),
+        "vectors": vectors.count,
     }
 
 

@@ -17,7 +17,7 @@ from micronets_gen.common.tables import shown
 from micronets_gen.errors import MicronetsError
 from micronets_gen.report.report import Report
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def to_document(report: Report) -> dict[str, Any]:
         "arena_bytes": image.arena_bytes if image else None,
         "stack_bytes": stack.worst_bytes if stack else None,
         "passed": run.passed if run else None,
+        "correct": run.correct if run else None,
+        "labelled": run.labelled if run else None,
         "count": run.count if run else None,
         "unit": run.unit if run else None,
     }

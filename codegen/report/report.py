@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from micronets_gen.emulate.result import RunResult
+from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import Alternative
 from micronets_gen.plan.plan import MemoryPlan
@@ -127,7 +127,7 @@ class ImageInfo:
 
     Attributes:
         flash_bytes: Load size: code, constants and the initial values of data.
-        ram_bytes: Static RAM: data, bss and arena, without the stack.
+        ram_bytes: Static RAM: data, bss, arena and heap, without the stack.
         arena_bytes: Tensors' share of ``ram_bytes``.
         runtime_bytes: Flash without weights, biases and golden vectors.
         symbols: The largest first; need not be all.
@@ -194,6 +194,8 @@ class Report:
         runtime: ``aot`` or ``tflm``.
         runtime_reason: Why this runtime.
         layers: In execution order.
+        run: What the self-test said.
+        application: That the firmware ran and was no self-test; ``run`` is ``None`` then.
         memory: The arena's layout over time.
         arena: Why the arena has its size, where an interpreter fills it.
         lock: Inputs, versions and hashes as (name, value).
@@ -213,6 +215,7 @@ class Report:
     lock: tuple[tuple[str, str], ...] = ()
     arena: ArenaInfo | None = None
     alternatives: tuple[Alternative, ...] = ()
+    application: ApplicationRun | None = None
 
     @property
     def macs(self) -> int:
@@ -246,6 +249,8 @@ class Report:
         """What :attr:`outside_layers` is."""
         return "outside layers" if (self.outside_layers or 0) >= 0 else "cost of measuring"
 
-    def with_run(self, run: RunResult) -> Report:
+    def with_run(self, run: Run) -> Report:
         """Return the report of the same image with ``run``."""
-        return replace(self, run=run)
+        if isinstance(run, ApplicationRun):
+            return replace(self, run=None, application=run)
+        return replace(self, run=run, application=None)

@@ -30,7 +30,12 @@ class Figure:
 
 def headline(report: Report) -> Headline:
     """Return what there is to know first."""
-    run = report.run
+    run, application = report.run, report.application
+    if application is not None:
+        text = (
+            f"It ended with status {application.status} in {application.emulator}; the self-test did not run."
+        )
+        return Headline("open", "Application", text)
     if run is None:
         state = "Built; it has not run yet." if report.image else "Generated; it is not compiled yet."
         return Headline("open", "Not run", state)

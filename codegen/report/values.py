@@ -14,7 +14,7 @@ from typing import Any
 from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
-from micronets_gen.emulate.result import VectorResult
+from micronets_gen.emulate.result import ApplicationRun, VectorResult
 from micronets_gen.plan.check import Alternative, RegionUse
 from micronets_gen.report.measurement import LayerResult, Result, layer_result
 from micronets_gen.report.report import Report
@@ -95,15 +95,17 @@ class FirmwareBuild(Plain):
 
 @dataclass(frozen=True)
 class FirmwareRun(Plain):
-    """What ``run`` saw.
+    """What ``run`` saw of the self-test.
 
     Attributes:
+        kind: ``self-test``.
         passed: Every byte of every golden vector was right.
         project: Folder of the PlatformIO project.
         report: The page with pictures; ``report.json`` beside it holds all of ``details``.
         board: Its name.
         runtime: ``aot`` or ``tflm``.
         model: Its name.
+        build: Identity of the image, a hash.
         ran_on: The emulator, or the serial port of a board.
         unit: ``instructions`` in an emulator, ``cycles`` on a board.
         count: Of one inference.
@@ -119,12 +121,14 @@ class FirmwareRun(Plain):
         details: Everything known about the project.
     """
 
+    kind: str
     passed: bool
     project: Path
     report: Path
     board: str
     runtime: str
     model: str
+    build: str
     ran_on: str
     unit: str
     count: int
@@ -147,12 +151,14 @@ class FirmwareRun(Plain):
         run = report.run
         assert run is not None
         return cls(
+            kind="self-test",
             passed=run.passed,
             project=project,
             report=project / REPORT_HTML,
             board=report.board.name,
             runtime=report.runtime,
             model=report.model.name,
+            build=run.build,
             ran_on=run.emulator,
             unit=run.unit,
             count=run.count,
@@ -167,6 +173,54 @@ class FirmwareRun(Plain):
             labelled=run.labelled,
             correct=run.correct,
             layers=tuple(map(layer_result, report.rows)),
+            details=report,
+        )
+
+
+@dataclass(frozen=True)
+class FirmwareApplication(Plain):
+    """What ``run`` saw of a firmware that is no self-test.
+
+    Attributes:
+        kind: ``application``.
+        passed: It ended with status 0.
+        project: Folder of the PlatformIO project.
+        report: The page with pictures; ``report.json`` beside it holds all of ``details``.
+        board: Its name.
+        runtime: ``aot`` or ``tflm``.
+        model: Its name.
+        ran_on: The emulator.
+        status: What it gave to ``board_exit()``, as an exit status of 0 to 255.
+        output: What it wrote.
+        details: Everything known about the project.
+    """
+
+    kind: str
+    passed: bool
+    project: Path
+    report: Path
+    board: str
+    runtime: str
+    model: str
+    ran_on: str
+    status: int
+    output: str
+    details: Report = field(repr=False, metadata=NOT_IN_JSON)
+
+    @classmethod
+    def of(cls, project: Path, report: Report, run: ApplicationRun) -> FirmwareApplication:
+        """Return the values of a report after ``run``."""
+        return cls(
+            kind="application",
+            passed=run.passed,
+            project=project,
+            report=project / REPORT_HTML,
+            board=report.board.name,
+            runtime=report.runtime,
+            model=report.model.name,
+            ran_on=run.emulator,
+            status=run.status,
+            output=run.output,
             details=report,
         )
 

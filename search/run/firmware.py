@@ -11,7 +11,7 @@ import numpy as np
 from micronets_gen.common.files import write_json
 from micronets_gen.errors import MicronetsError
 from micronets_gen.jobs.build import BuildRequest, build
-from micronets_gen.jobs.execute import run_project
+from micronets_gen.jobs.execute import run_project, self_test_of
 from micronets_gen.plan.fit import sample_bytes
 from micronets_gen.report.values import FirmwareRun
 from micronets_gen.runtimes.registry import runtime_kind
@@ -124,4 +124,6 @@ def _prove(
         if done:
             progress.step(image, 0, 1, done - 1, work.samples)
 
-    return FirmwareRun.of(project, run_project(project, timeout=work.timeout, progress=watch)).to_json()
+    report = run_project(project, timeout=work.timeout, progress=watch)
+    self_test_of(report, project)
+    return FirmwareRun.of(project, report).to_json()

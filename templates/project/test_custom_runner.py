@@ -14,8 +14,19 @@ from platformio.test.exception import UnitTestSuiteError
 from platformio.test.result import TestCase, TestStatus
 from platformio.test.runners.base import TestRunnerBase
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "pio" / "micronets" / "tools"))
+
+from emulate.errors import EmulationError
+from emulate.lines import shown
+from emulate.protocol import ProtocolReader
+
 
 class CustomTestRunner(TestRunnerBase):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # A board that was reset while it was talking starts anew.
+        self._reader = ProtocolReader(self.on_line, restartable=True)
+
     @property
     def environment(self):
         return f"env:{self.test_suite.env_name}"
@@ -59,51 +70,48 @@ class CustomTestRunner(TestRunnerBase):
         build_dir = Path(self.project_config.get("platformio", "build_dir"))
         emulator = Path(self.platform.get_dir()) / "tools" / "emulator.py"
         image = build_dir / self.test_suite.env_name / "firmware.elf"
-        result = subprocess.run(
-            [sys.executable, str(emulator), str(image)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        self.on_testing_data_output(result.stdout)
+        command = [sys.executable, str(emulator), str(image)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            while chunk := process.stdout.read1(65536):
+                self.on_testing_data_output(chunk)
+        self._reader.close()
         if not self.test_suite.is_finished():
-            click.echo(result.stdout)
+            click.echo("\n".join(map(shown, self._reader.output.splitlines())))
 
-    def on_testing_line_output(self, line):
+    def on_testing_data_output(self, data):
+        try:
+            self._reader.feed(data.encode() if isinstance(data, str) else data)
+            if self._reader.finished and not self.test_suite.is_finished():
+                self.add_cases()
+                self.test_suite.on_finish()
+        except EmulationError as error:
+            raise UnitTestSuiteError(str(error)) from error
+
+    def on_line(self, line):
         if self.options.verbose:
-            click.echo(line, nl=False)
-        kind, *fields = line.strip().removeprefix("MN,").split(",") if line.startswith("MN,") else [""]
-        if kind == "begin":
-            # A board that was reset while it was talking starts anew.
-            self.test_suite._cases.clear()
-        elif kind == "vector":
-            self.add_vector(*fields)
-        elif kind == "accuracy":
-            click.echo(f"accuracy: {fields[0]} of {fields[1]} labelled vectors")
-        elif kind == "fault":
-            self.add_case(
-                f"fault {' at '.join(fields)}", TestStatus.FAILED, "the firmware stopped in a fault handler"
-            )
-            self.test_suite.on_finish()
-        elif (
-            kind == "result"
-            and fields[0] != "PASS"
-            and self.test_suite.get_status_nums(TestStatus.FAILED) == 0
-        ):
-            self.add_case("result", TestStatus.FAILED, f"{fields[1]} of {fields[2]} vectors passed")
-        elif kind == "end":
-            self.test_suite.on_finish()
+            click.echo(shown(line))
 
-    def add_vector(self, index, verdict, mismatches, *difference):
-        message = None
-        if difference:
-            first, expected, got = difference
-            message = f"{mismatches} bytes differ, first at byte {first}: expected {expected}, got {got}"
-        self.add_case(
-            f"vector {index}", TestStatus.PASSED if verdict == "PASS" else TestStatus.FAILED, message
-        )
+    def add_cases(self):
+        if self._reader.fault is not None:
+            fault = self._reader.fault
+            name = shown(f"fault {fault.what} at 0x{fault.address:08x}")
+            self.add_case(name, TestStatus.FAILED, "the firmware stopped in a fault handler")
+            return
+        result = self._reader.result("")
+        for vector in result.vectors:
+            message = None
+            if not vector.passed:
+                first = vector.differences[0]
+                message = (
+                    f"{vector.mismatches} bytes differ, first at byte {first.offset}: "
+                    f"expected {first.expected}, got {first.got}"
+                )
+            status = TestStatus.PASSED if vector.passed else TestStatus.FAILED
+            self.add_case(f"vector {vector.index}", status, message)
+        if result.labelled:
+            click.echo(f"accuracy: {result.correct} of {result.labelled} labelled vectors")
+        if not result.passed and all(vector.passed for vector in result.vectors):
+            self.add_case("result", TestStatus.FAILED, f"FAIL with {len(result.vectors)} vectors")
 
     def add_case(self, name, status, message):
         case = TestCase(name=name, status=status, message=message)

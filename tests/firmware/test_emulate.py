@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from functools import cache
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.image import read_image
 from micronets_gen.emulate.peripherals import Peripherals, Terminal
 from micronets_gen.emulate.protocol import ProtocolReader
-from micronets_gen.emulate.result import RunResult
+from micronets_gen.emulate.result import ApplicationRun, Difference, RunResult
 from micronets_gen.emulate.run import describe, run_elf, run_port
+from micronets_gen.emulate.stm32 import FAMILIES
+from micronets_gen.emulate.text import as_json, summary
 from micronets_gen.emulate.thumb import count_instructions, uses_fpu
 from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.project.soc_files import soc_files
@@ -108,7 +111,10 @@ def _build_report(root: Path, name: str, wanted: int) -> Path:
 
 
 def run_report(folder: Path, name: str, *, wanted: int = 1, clock_fails: bool = False) -> RunResult:
-    return run_elf(_build_report(folder, name, wanted), board_of(name), timeout=60, clock_fails=clock_fails)
+    elf = _build_report(folder, name, wanted)
+    result = run_elf(elf, board_of(name), timeout=60, clock_fails=clock_fails)
+    assert isinstance(result, RunResult)
+    return result
 
 
 def run_assembly(folder: Path, body: str, **changes: object) -> None:
@@ -137,7 +143,7 @@ def test_every_board_boots_and_reports(folder: Path, name: str) -> None:
     assert result.clock_note == ""
     assert [(layer.name, layer.op, layer.macs) for layer in result.layers] == [("work", "WORK", 2000)]
     assert 100_000 < result.count == result.layers[0].count < 1_000_000
-    assert result.output.startswith("an application's own line\nMN,begin,1\n")
+    assert result.output.startswith("an application's own line\nMN,begin,2\n")
 
 
 @needs_compiler
@@ -173,7 +179,7 @@ def test_a_run_is_deterministic(folder: Path, name: str) -> None:
 def test_a_failed_vector_is_reported(folder: Path, name: str) -> None:
     result = run_report(folder, name, wanted=0)
     assert not result.passed
-    assert [(v.mismatches, v.first_offset, v.expected, v.got) for v in result.vectors] == [(1, 7, 1, 2)]
+    assert [(v.mismatches, v.differences) for v in result.vectors] == [(1, (Difference(7, 1, 2),))]
 
 
 @needs_compiler
@@ -254,7 +260,6 @@ CRASHES = {
     "stops at a breakpoint": "bkpt 1",
     "calls the supervisor": "svc 1",
     "resets the processor": "ldr r0, =0xE000ED0C\n ldr r1, =0x05FA0004\n str r1, [r0]\n b .",
-    "left through semihosting": "movs r0, #0x18\n ldr r1, =0x20026\n bkpt 0xab\n b .",
     "still running after 1.5 s": "ldr r0, =0x40001000\n1: ldr r1, [r0]\n cmp r1, #1\n bne 1b",
 }
 
@@ -297,7 +302,7 @@ def test_an_image_for_another_board_is_refused(folder: Path) -> None:
 def test_output_on_the_wrong_uart_is_explained(folder: Path) -> None:
     board = board_of("nucleo_f446re")
     board["uart"] = {"instance": "USART1", "tx": "PA9", "alternate": 7}
-    with pytest.raises(EmulationError, match="sleeps") as raised:
+    with pytest.raises(EmulationError, match="what it wrote did not arrive") as raised:
         run_elf(_build_report(folder, "nucleo_f446re", 1), board, timeout=10)
     assert "they went to USART2, and the board's virtual COM port is on USART1" in raised.value.why
 
@@ -318,17 +323,183 @@ def test_a_fault_in_qemu_names_the_function(tmp_path: Path) -> None:
     assert "(crash)" in raised.value.where
 
 
+EVERY_BOARD = pytest.mark.parametrize(
+    "name", ["nucleo_f446re", "nucleo_f746zg", pytest.param("qemu_mps2_an386", marks=needs_qemu)]
+)
+
+
+def application(folder: Path, name: str, body: str, *flags: str) -> Path:
+    """An image whose main() is ``body``."""
+    (folder / "main.c").write_text(
+        f'#include <stdio.h>\n#include <stdlib.h>\n#include "board.h"\nint main(void)\n{{\n{body}\n}}\n'
+    )
+    return compile_for(load_board(name), folder, "-Wl,--gc-sections", "-ffunction-sections", *flags)
+
+
+@needs_compiler
+@EVERY_BOARD
+@pytest.mark.parametrize("leave", ["board_exit(7);", "return 7;", "exit(7);"])
+def test_an_application_shows_its_words_and_ends_with_its_status(
+    tmp_path: Path, name: str, leave: str
+) -> None:
+    elf = application(
+        tmp_path, name, f'board_init(); printf("hello %d\\n", 42); board_write("no end", 6); {leave}'
+    )
+    lines: list[str] = []
+    result = run_elf(elf, board_of(name), timeout=20, on_line=lines.append)
+    assert isinstance(result, ApplicationRun)
+    assert (result.status, result.passed, result.output) == (7, False, "hello 42\nno end\n")
+    assert lines == ["hello 42", "no end"]
+    assert as_json(result)["kind"] == "application"
+    assert summary(result).startswith(f"{name}: the application ended with status 7 in ")
+
+
+@needs_compiler
+@EVERY_BOARD
+def test_a_self_test_that_leaves_too_early_is_no_application(tmp_path: Path, name: str) -> None:
+    elf = application(tmp_path, name, 'board_init(); board_write("MN,begin,2\\n", 11); return 0;')
+    with pytest.raises(EmulationError, match="the firmware left with status 0 before MN,end"):
+        run_elf(elf, board_of(name), timeout=20)
+
+
+@needs_compiler
+@EVERY_BOARD
+def test_a_heap_holds_what_it_says_and_a_full_one_says_what_to_set(tmp_path: Path, name: str) -> None:
+    body = 'board_init(); for (int i = 0; i < 2; i++) printf("%d", malloc(3000) != NULL); return 0;'
+    flags = "-fno-builtin-malloc", "-Wl,--defsym=_heap_bytes=4096"
+    result = run_elf(application(tmp_path, name, body, *flags), board_of(name), timeout=20)
+    assert result.output == "1The heap is full: set custom_heap_bytes in user.ini to more bytes.\n0\n"
+
+
+@needs_compiler
+@EVERY_BOARD
+def test_text_needs_no_heap(tmp_path: Path, name: str) -> None:
+    body = 'board_init(); char t[9]; snprintf(t, sizeof t, "%x", 0xbeef); puts(t); fprintf(stderr, "!"); return 0;'
+    result = run_elf(application(tmp_path, name, body), board_of(name), timeout=20)
+    assert result.output == "beef\n!\n"
+
+
+STUCK_UARTS = {"nucleo_f446re": "stm32f4", "nucleo_f746zg": "stm32f7"}
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", STUCK_UARTS)
+def test_a_uart_that_never_becomes_ready_is_given_up(tmp_path: Path, name: str) -> None:
+    body = 'board_init(); board_write("0123456789", 10); return 3;'
+    board = VirtualBoard(
+        read_image(application(tmp_path, name, body)), board_of(name), reader := ProtocolReader()
+    )
+    family = FAMILIES[STUCK_UARTS[name]]
+    usart = family.usarts[load_board(name).uart.instance]
+    board._peripherals.model(usart.base + family.layout.status, read=lambda: 0)
+    assert board.run(timeout=30) == 3
+    assert reader.silent
+
+
+@needs_compiler
+@needs_qemu
+def test_a_uart_of_arm_that_never_becomes_ready_is_given_up(tmp_path: Path) -> None:
+    turn_off = "*(volatile unsigned *)0x40004008u = 0;"
+    body = f'board_init(); {turn_off} board_write("0123456789", 10); return 3;'
+    result = run_elf(application(tmp_path, "qemu_mps2_an386", body), board_of("qemu_mps2_an386"), timeout=30)
+    assert (result.output, result.passed) == ("", False)
+
+
+SEMIHOSTING = """
+static int semihosting(int number, const void *argument)
+{
+    register int operation __asm("r0") = number;
+    register const void *block __asm("r1") = argument;
+    __asm volatile("bkpt 0xab" : "+r"(operation) : "r"(block) : "memory");
+    return operation;
+}
+"""
+
+
+@needs_compiler
+@needs_qemu
+def test_firmware_in_qemu_reaches_no_file_and_no_command_of_the_host(tmp_path: Path) -> None:
+    kept, made, touched = (tmp_path / name for name in ("kept", "made", "touched"))
+    kept.write_text("kept")
+    command = f"touch {touched}"
+    calls = [
+        f'{{ const unsigned b[] = {{(unsigned)"{command}", {len(command)}}}; semihosting(0x12, b); }}',
+        f'{{ const unsigned b[] = {{(unsigned)"{made}", 4, {len(str(made))}}}; int f = semihosting(1, b);'
+        '  const unsigned w[] = {(unsigned)f, (unsigned)"x", 1}; semihosting(5, w); }',
+        f'{{ const unsigned b[] = {{(unsigned)"{kept}", 4, {len(str(kept))}}}; semihosting(1, b); }}',
+        f'{{ const unsigned b[] = {{(unsigned)"{kept}", {len(str(kept))}}}; semihosting(0xe, b); }}',
+    ]
+    name = "qemu_mps2_an386"
+    source = (
+        f"{SEMIHOSTING}\nint main(void);\nint main(void)\n{{ board_init();\n{' '.join(calls)}\nreturn 7; }}"
+    )
+    (tmp_path / "main.c").write_text(f'#include "board.h"\n{source}\n')
+    elf = compile_for(load_board(name), tmp_path, "-Wl,--gc-sections", "-ffunction-sections")
+
+    native = [part.replace("target=gdb", "target=native") for part in qemu.command("mps2-an386", elf)]
+    subprocess.run(native, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    assert (touched.exists(), made.exists(), kept.exists()) == (True, True, False)  # the image does try
+
+    touched.unlink()
+    made.unlink()
+    kept.write_text("kept")
+    result = run_elf(elf, board_of(name), timeout=30)
+    assert isinstance(result, ApplicationRun)
+    assert result.status == 7
+    assert (touched.exists(), made.exists(), kept.read_text()) == (False, False, "kept")
+
+
+@needs_compiler
+@needs_qemu
+def test_the_time_limit_holds_where_output_has_no_line_ends(tmp_path: Path) -> None:
+    elf = application(tmp_path, "qemu_mps2_an386", 'board_init(); for (;;) board_write("x", 1);')
+    start = time.monotonic()
+    with pytest.raises(EmulationError, match="still running after 1 s") as raised:
+        run_elf(elf, board_of("qemu_mps2_an386"), timeout=1)
+    assert time.monotonic() - start < 10
+    assert len(raised.value.why) < 300
+
+
+@needs_compiler
+@needs_qemu
+def test_a_core_that_locks_up_is_explained_without_its_registers(tmp_path: Path) -> None:
+    elf = application(tmp_path, "qemu_mps2_an386", '__asm volatile("cpsid f\\n udf #0"); return 0;')
+    with pytest.raises(EmulationError, match="the core stopped for good: Lockup") as raised:
+        run_elf(elf, board_of("qemu_mps2_an386"), timeout=20)
+    assert "R13" not in str(raised.value)
+    assert "(main" in raised.value.where
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("block", "operation", "why"),
+    [
+        (".word 1, 0x20000000, 0xFFFFFFFF", 5, "hands over 4,294,967,295 bytes at once"),
+        (".word 1, 0x30000000, 16", 5, "where there is no memory"),
+        (".fill 70000, 1, 0x41", 4, "a text of more than 65,536 bytes"),
+    ],
+)
+def test_what_semihosting_takes_is_bounded(tmp_path: Path, block: str, operation: int, why: str) -> None:
+    body = f"movs r0, #{operation}\n ldr r1, =block\n bkpt 0xab\n b .\n .align 2\nblock: {block}"
+    with pytest.raises(EmulationError, match=why):
+        run_assembly(tmp_path, body.replace(".align 2", ".ltorg\n .align 2"))
+
+
 def test_the_qemu_command_is_deterministic_and_without_a_window() -> None:
     assert " ".join(qemu.command("mps2-an386", Path("firmware.elf"))) == (
-        "qemu-system-arm -M mps2-an386 -nographic -icount shift=0 -serial stdio -monitor none "
-        "-semihosting-config enable=on,target=native -no-reboot -kernel firmware.elf"
+        "qemu-system-arm -M mps2-an386 -display none -icount shift=0 -serial stdio -monitor none -nic none "
+        "-semihosting-config enable=on,target=gdb -no-reboot -kernel firmware.elf"
     )
 
 
-def test_missing_qemu_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@needs_compiler
+def test_missing_qemu_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    image = read_image(build_bare(folder, "counted.S"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EmulationError) as raised:
-        qemu.run(tmp_path / "x.elf", "mps2-an386", ProtocolReader(), timeout=1)
+        qemu.run(image, "mps2-an386", ProtocolReader(), timeout=1)
     assert str(raised.value) == (
         "qemu-system-arm is not installed\n"
         "  what to do: install it: apt install qemu-system-arm (Debian, Ubuntu), brew install qemu (macOS)"
@@ -340,7 +511,7 @@ def test_missing_qemu_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_qemu_without_the_machine_is_explained(folder: Path) -> None:
     elf = build_bare(folder, "counted.S")
     with pytest.raises(EmulationError, match="machine none-such ended with status 1") as raised:
-        qemu.run(elf, "none-such", ProtocolReader(), timeout=10)
+        qemu.run(read_image(elf), "none-such", ProtocolReader(), timeout=10)
     assert "unsupported machine type" in raised.value.why
 
 
@@ -349,7 +520,7 @@ def test_qemu_without_the_machine_is_explained(folder: Path) -> None:
 def test_qemu_stops_at_the_time_limit(folder: Path) -> None:
     elf = build_bare(folder, "counted.S")
     with pytest.raises(EmulationError, match=r"still running after 0\.5 s"):
-        qemu.run(elf, "netduinoplus2", ProtocolReader(), timeout=0.5)
+        qemu.run(read_image(elf), "netduinoplus2", ProtocolReader(), timeout=0.5)
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
@@ -483,8 +654,8 @@ def test_a_board_on_a_serial_port_is_read(folder: Path) -> None:
     pytest.importorskip("serial")
     device, port = os.openpty()
     lines = (
-        "2,7\r\nMN,vector,3,PASS,0\r\nMN,begin,1\r\nMN,board,x,216000000,ok\r\n"
-        "MN,begin,1\r\nMN,board,nucleo_f746zg,216000000,ok\r\nMN,model,m,aot\r\nMN,counter,cycles,1,1\r\n"
+        "2,7\r\nMN,vector,3,PASS,0\r\nMN,begin,2\r\nMN,board,x,216000000,ok\r\n"
+        "MN,begin,2\r\nMN,board,nucleo_f746zg,216000000,ok\r\nMN,model,m,aot\r\nMN,build,\r\nMN,counter,cycles,1,1\r\n"
         "MN,startup,12\r\nMN,invoke,1000\r\nMN,vector,0,PASS,0\r\nMN,result,PASS,1,1\r\nMN,end\r\n"
     )
     started = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import socket
@@ -160,7 +161,10 @@ def test_second_build_compiles_nothing(built: Path) -> None:
 
 def test_stack_usage_lies_next_to_objects(built: Path) -> None:
     objects = sorted((built / ".pio/build" / RELEASE).rglob("*.o"))
-    assert {path.stem for path in objects} == {"board", "model", "selftest", "vectors", "main"}
+    assert {path.stem for path in objects} == {
+        *("counter", "exit", "faults", "startup", "syscalls", "system", "uart"),
+        *("model", "selftest", "vectors", "main"),
+    }
     assert all(path.with_suffix(".su").is_file() for path in objects)
 
 
@@ -180,13 +184,16 @@ def test_emulate_reports_a_wrong_byte(tmp_path: Path) -> None:
     root = write(tmp_path / "project", tiny_project(tiny_vectors(wrong=2)))
     done = run_pio(root, ["run", "-t", "emulate"], check=False)
     assert done.status != 0
-    lines = [line for line in done.output.splitlines() if line.startswith("MN,vector")]
+    lines = [line for line in done.output.splitlines() if line.startswith(("MN,vector", "MN,byte"))]
     expected = tiny_vectors(wrong=2).expected[1][0].reshape(-1)
     good = tiny_vectors().expected[1][0].reshape(-1)
+    classes = [f",{label},{label}" for label in tiny_vectors().labels or ()]
     assert lines == [
-        "MN,vector,0,PASS,0",
-        f"MN,vector,1,FAIL,2,0,{expected[0]},{good[0]}",
-        "MN,vector,2,PASS,0",
+        f"MN,vector,0,PASS,0{classes[0]}",
+        f"MN,byte,0,{expected[0]},{good[0]}",
+        f"MN,byte,1,{expected[1]},{good[1]}",
+        f"MN,vector,1,FAIL,2{classes[1]}",
+        f"MN,vector,2,PASS,0{classes[2]}",
     ]
     assert "MN,result,FAIL,2,3" in done.output
 
@@ -260,7 +267,7 @@ def test_compiledb(built: Path) -> None:
     run_pio(built, ["run", "-t", "compiledb"])
     entries = json.loads((built / "compile_commands.json").read_text())
     flags = {Path(entry["file"]).name: entry["command"].split() for entry in entries}
-    assert {"main.c", "model.c", "board.c", "selftest.c", "vectors.c"} <= set(flags)
+    assert {"main.c", "model.c", "startup.c", "selftest.c", "vectors.c"} <= set(flags)
     assert "-Werror" in flags["model.c"]
     assert "-Werror" not in flags["main.c"]
     assert [flag for flag in flags["model.c"] if flag.startswith("-O")][-1] == "-O2"
@@ -274,16 +281,54 @@ def test_budget_holds_and_breaks(built: Path, tmp_path: Path) -> None:
     settings.write_text(
         settings.read_text().replace(f"ram_budget = {BOARD.ram_bytes}", "ram_budget = 0x2000")
     )
-    assert "ram  : 8192 of 8192 bytes, 0 spare" in run_pio(root, ["run", "-t", "budget"]).output
-    settings.write_text(settings.read_text().replace("0x2000", "8000"))
+    found = re.search(
+        r"ram  : (\d+) of 8192 bytes, (\d+) spare", run_pio(root, ["run", "-t", "budget"]).output
+    )
+    assert found
+    used = int(found[1])
+    assert 4096 + 2048 <= used == 8192 - int(found[2]) < 4096 + 2048 + 64  # arena, stack and a few variables
+    settings.write_text(settings.read_text().replace("0x2000", f"{used - 8}"))
     done = run_pio(root, ["run", "-t", "budget"], check=False)
     assert done.status != 0
-    assert "ram  : 8192 of 8000 bytes, EXCEEDED by 192" in done.output
+    assert f"ram  : {used} of {used - 8} bytes, EXCEEDED by 8" in done.output
+    settings.write_text(settings.read_text().replace("custom_heap_bytes = 0", "custom_heap_bytes = 1000"))
+    assert f"ram  : {used + 1000} of" in run_pio(root, ["run", "-t", "budget"], check=False).output
+
+
+def test_an_application_is_emulated_with_its_words_heap_and_status(built: Path, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(built, root)
+    (root / "src/main.c").write_text(
+        "#include <stdio.h>\n#include <stdlib.h>\n"
+        '#include "board.h"\n#include "model.h"\n#include "selftest.h"\n'
+        "int main(void)\n{\n    board_init();\n    model_init();\n    model_input_0()[1] = 9;\n    model_invoke();\n"
+        '    printf("output %d, memory %d\\n", model_output_0()[1], malloc(3000) != NULL);\n    board_exit(5);\n}\n'
+    )
+    done = run_pio(root, ["run", "-t", "emulate"], check=False)
+    assert done.status != 0
+    assert (
+        "The heap is full: set custom_heap_bytes in user.ini to more bytes.\noutput 9, memory 0\n"
+        in done.output
+    )
+    assert "tiny_mps2: the application ended with status 5 in QEMU mps2-an386" in done.output
+    settings = root / "user.ini"
+    settings.write_text(settings.read_text().replace("custom_heap_bytes = 0", "custom_heap_bytes = 4096"))
+    main = (root / "src/main.c").read_text()
+    (root / "src/main.c").write_text(main.replace("board_exit(5)", "board_exit(0)"))
+    assert "output 9, memory 1\n" in run_pio(root, ["run", "-t", "emulate"]).output
+    settings.write_text(settings.read_text().replace("custom_heap_bytes = 4096", "custom_heap_bytes = many"))
+    refused = run_pio(root, ["run"], check=False)
+    assert refused.status != 0
+    assert "Error: custom_heap_bytes is 'many'; give a number of bytes, such as 4096." in refused.output
 
 
 def test_size_report_counts_the_arena(built: Path) -> None:
-    # 4096 bytes of arena and 4096 of stack, both in sections that PlatformIO has never heard of.
-    assert "(used 8192 bytes from 4194304 bytes)" in run_pio(built, ["run", "-e", RELEASE]).output
+    # In a section that PlatformIO has never heard of.
+    found = re.search(
+        r"\(used (\d+) bytes from 4194304 bytes\)", run_pio(built, ["run", "-e", RELEASE]).output
+    )
+    assert found
+    assert 4096 <= int(found[1]) < 4096 + 64
 
 
 def test_upload_without_a_board_points_to_the_emulator(built: Path) -> None:
@@ -372,7 +417,7 @@ def test_monitor_loads_the_filter_and_speaks(nucleo: Path) -> None:
     command = [sys.executable, "-m", "platformio", "device", "monitor", "-p", os.ttyname(port)]
     with subprocess.Popen(command, cwd=nucleo, stdin=terminal, stdout=terminal, stderr=terminal) as monitor:
         shown = _read_until(screen, b"Quit:")
-        os.write(board, b"boot\r\nMN,begin,1\r\nMN,counter,cycles,1,1\r\nMN,invoke,12345\r\nMN,end\r\n")
+        os.write(board, b"boot\r\nMN,begin,2\r\nMN,counter,cycles,1,1\r\nMN,invoke,12345\r\nMN,end\r\n")
         shown = _read_until(screen, b"--- end")
         monitor.terminate()
     assert [line.strip() for line in shown.splitlines() if line.strip()][:2] == ["boot", "--- self-test"]

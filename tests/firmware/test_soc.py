@@ -13,9 +13,10 @@ import pytest
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.emulate import qemu
+from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.image import read_image
 from micronets_gen.emulate.protocol import ProtocolReader
-from micronets_gen.emulate.run import describe
+from micronets_gen.emulate.run import describe, run_elf
 from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.plan.placement import lost_bytes
 from micronets_gen.project.soc_files import soc_files
@@ -105,7 +106,7 @@ def test_qemu_boots_counts_and_exits(board: Board, tmp_path: Path) -> None:
     output, status = run_qemu(board, build(board, tmp_path, status=3))
     lines = output.splitlines()
     assert lines[:3] == [
-        "MN,begin,1",
+        "MN,begin,2",
         f"MN,board,{board.name},{board.clock_hz},ok",
         f"MN,counter,instructions,{ratio.numerator},{ratio.denominator}",
     ]
@@ -138,7 +139,7 @@ def test_start_up_survives_the_optimizer(name: str, optimize: str, tmp_path: Pat
 def test_virtual_board_boots_at_the_rated_clock(board: Board, tmp_path: Path) -> None:
     output = run_virtual(board, build(board, tmp_path))
     lines = output.splitlines()
-    assert lines[:3] == ["MN,begin,1", f"MN,board,{board.name},{board.clock_hz},ok", "MN,counter,cycles,1,1"]
+    assert lines[:3] == ["MN,begin,2", f"MN,board,{board.name},{board.clock_hz},ok", "MN,counter,cycles,1,1"]
     assert lines[-2:] == ["memory good", "MN,end"]
     check_ticks(output, Fraction(1))
 
@@ -164,6 +165,15 @@ def test_stack_overflow_is_reported_even_without_a_stack(board: Board, tmp_path:
     output, status = run_qemu(board, elf)
     assert re.search(r"\nMN,fault,stack,0x[0-9a-f]{8}\n$", output), output
     assert status == 128 + 7
+
+
+@pytest.mark.parametrize("board", QEMU, ids=by_name)
+def test_overflow_that_passes_the_guard_is_named(board: Board, tmp_path: Path) -> None:
+    """It goes through all memory; on two of the machines through the code, too, so that no fault handler is left."""
+    elf = build(board, tmp_path, "-DBREAK_FRAMES", "-Wno-infinite-recursion")
+    with pytest.raises(EmulationError, match="the stack overflowed") as raised:
+        run_elf(elf, describe(board), timeout=60)
+    assert "R13" not in str(raised.value)
 
 
 def test_interrupt_that_nobody_handles_is_reported(tmp_path: Path) -> None:
@@ -212,14 +222,21 @@ def test_span_holds_an_arena_larger_than_each_of_its_regions(tmp_path: Path) -> 
         (
             ["-DARENA_BYTES=65000"],
             "DTCM",
-            "RAM overflow in DTCM: the arena of the model, data, bss and the stack need more than its 64 KiB. "
-            "Take a smaller model, shrink your own variables, or take a board with more RAM.",
+            "RAM overflow in DTCM: the arena of the model, data, bss, the heap and the stack need more than its 64 "
+            "KiB. Take a smaller model, shrink your own variables or the heap (custom_heap_bytes in user.ini), or take "
+            "a board with more RAM.",
         ),
         (
             ["-DBSS_BYTES=65000"],
             "SRAM1",
-            "RAM overflow in DTCM: data, bss and the stack need more than its 64 KiB. Shrink your own "
-            "variables, or move large ones to another region by a section attribute.",
+            "RAM overflow in DTCM: data, bss, the heap and the stack need more than its 64 KiB. Shrink your "
+            "own variables or the heap (custom_heap_bytes in user.ini), or move large variables to another region "
+            "by a section attribute.",
+        ),
+        (
+            ["-Wl,--defsym=_heap_bytes=70000"],
+            "DTCM",
+            "RAM overflow in DTCM: the arena of the model, data, bss, the heap and the stack need more than its",
         ),
     ],
 )

@@ -34,126 +34,6 @@ BOARD = Board(
     upload=None,
 )
 
-BOARD_H = """\
-#ifndef BOARD_H
-#define BOARD_H
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-void board_init(void);
-void board_write(const char *data, size_t length);
-int board_read(void);
-uint32_t board_counter(void);
-extern const char board_counter_unit[];
-extern const uint32_t board_counter_numerator, board_counter_denominator;
-uint32_t board_clock_hz(void);
-bool board_clock_fallback(void);
-_Noreturn void board_exit(int status);
-#endif
-"""
-
-BOARD_C = """\
-#include "board.h"
-
-#define UART ((volatile uint32_t *)0x40004000u)
-#define SYSTICK ((volatile uint32_t *)0xE000E010u)
-
-extern uint32_t stack_end, data_start, data_end, data_load, bss_start, bss_end;
-int main(void);
-void Reset_Handler(void);
-
-const char board_counter_unit[] = "instructions";
-const uint32_t board_counter_numerator = 40, board_counter_denominator = 1;
-
-static void park(void)
-{
-    for (;;) {
-    }
-}
-
-__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &stack_end, (const void *)Reset_Handler, (const void *)park, (const void *)park,
-};
-
-void Reset_Handler(void)
-{
-    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
-    for (uint32_t *from = &data_load, *to = &data_start; to < &data_end;) {
-        *to++ = *from++;
-    }
-    for (uint32_t *to = &bss_start; to < &bss_end;) {
-        *to++ = 0;
-    }
-    board_exit(main());
-}
-
-void board_init(void)
-{
-    UART[4] = 16;
-    UART[2] = 1;
-    SYSTICK[1] = 0xFFFFFF;
-    SYSTICK[2] = 0;
-    SYSTICK[0] = 5;
-}
-
-void board_write(const char *data, size_t length)
-{
-    while (length-- != 0u) {
-        while ((UART[1] & 1u) != 0u) {
-        }
-        UART[0] = (uint8_t)*data++;
-    }
-}
-
-int board_read(void)
-{
-    return -1;
-}
-
-uint32_t board_counter(void)
-{
-    return 0xFFFFFFu - SYSTICK[2];
-}
-
-uint32_t board_clock_hz(void)
-{
-    return 25000000u;
-}
-
-bool board_clock_fallback(void)
-{
-    return false;
-}
-
-_Noreturn void board_exit(int status)
-{
-    uint32_t block[2] = {0x20026u, (uint32_t)status};
-    register uint32_t operation __asm__("r0") = 0x20;
-    register uint32_t *argument __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xAB" : "+r"(operation) : "r"(argument) : "memory");
-    for (;;) {
-    }
-}
-"""
-
-BOARD_LD = """\
-ENTRY(Reset_Handler)
-MEMORY
-{
-    FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M
-    RAM (rw) : ORIGIN = 0x20000000, LENGTH = 4M
-}
-SECTIONS
-{
-    .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); } > FLASH
-    .data : { data_start = .; *(.data*) . = ALIGN(4); data_end = .; } > RAM AT > FLASH
-    data_load = LOADADDR(.data);
-    .bss (NOLOAD) : { bss_start = .; *(.bss*) *(COMMON) . = ALIGN(4); bss_end = .; } > RAM
-    .arena (NOLOAD) : { *(.arena) } > RAM
-    .stack (NOLOAD) : { . = ALIGN(8); . += 4K; stack_end = .; } > RAM
-}
-"""
-
 MODEL_H = """\
 #ifndef MODEL_H
 #define MODEL_H
@@ -162,7 +42,9 @@ MODEL_H = """\
 #define MODEL_INPUTS 1
 #define MODEL_OUTPUTS 1
 #define MODEL_INPUT_0_BYTES 8
+#define MODEL_INPUT_0_ELEMENTS 8
 #define MODEL_OUTPUT_0_BYTES 8
+#define MODEL_OUTPUT_0_ELEMENTS 8
 #define MODEL_ARENA_BYTES 4096
 #define MODEL_LAYERS 1
 void model_init(void);
@@ -258,12 +140,14 @@ def tiny_project(vectors: Vectors | None = None, **model_files: str) -> Project:
     """Return the project; ``model_files`` replaces or adds files of ``lib/model`` (``__`` for ``.``)."""
     files = {"model.h": MODEL_H, "model.c": MODEL_C}
     files |= {name.replace("__", "."): text for name, text in model_files.items()}
-    board_files = {"board.h": BOARD_H, "board.c": BOARD_C, "board.ld": BOARD_LD}
-    return project_files(tiny_plan(), vectors or tiny_vectors(), Sources(files, FLAGS), board_files)
+    return project_files(tiny_plan(), vectors or tiny_vectors(), Sources(files, FLAGS), _board_files(BOARD))
 
 
 def tiny_project_for(board: Board) -> Project:
     """Return the project for one of the package's boards, with that board's own start-up code."""
-    board_files = soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048)
     files = {"model.h": MODEL_H, "model.c": MODEL_C}
-    return project_files(tiny_plan(board), tiny_vectors(), Sources(files, FLAGS), board_files)
+    return project_files(tiny_plan(board), tiny_vectors(), Sources(files, FLAGS), _board_files(board))
+
+
+def _board_files(board: Board) -> dict[str, str]:
+    return soc_files(board, arena_region=board.default_ram.name, stack_bytes=2048)

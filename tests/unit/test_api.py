@@ -53,7 +53,7 @@ def test_keywords_are_the_options_of_the_command_line(verb: str) -> None:
     if verb == "search":
         options -= {"sweep", "compare"}  # a function of their own
     keywords = set(inspect.signature(getattr(api, verb)).parameters)
-    assert keywords - {"notify", "tell", "progress", "command"} == options
+    assert keywords - {"notify", "tell", "on_line", "progress", "command"} == options
 
 
 def test_search_is_called_whatever_was_imported_before() -> None:

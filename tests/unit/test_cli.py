@@ -9,7 +9,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
+import tty
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,11 @@ import pytest
 from benchmarks.micronets import micronet
 from micronets_gen import __version__
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL
+from micronets_gen.emulate.run import run_elf
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.concat import ConcatenationOptions
 from tests.support.builder import ModelBuilder
-from tests.support.command import Cli
+from tests.support.command import Cli, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = "qemu_mps2_an386"
@@ -542,8 +546,8 @@ def test_run_fails_where_a_byte_differs(cli: Cli, copied: Path) -> None:
     assert done.json["vectors_passed"] == done.json["vector_count"] - 1
     report = json.loads((copied / "report.json").read_text())
     first = report["run"]["vectors"][0]
-    assert (first["passed"], first["mismatches"], first["first_offset"]) == (False, 1, 0)
-    assert (first["expected"], first["got"]) == (bad, good)
+    assert (first["passed"], first["mismatches"]) == (False, 1)
+    assert first["differences"] == [{"offset": 0, "expected": bad, "got": good}]
     text = cli("run", copied)
     assert text.status == 1
     assert re.search(r"^FAIL +31 of 32 golden vectors byte-exact", text.out, re.M)
@@ -583,8 +587,70 @@ def test_run_tells_that_the_firmware_hangs(cli: Cli, copied: Path) -> None:
     done = cli("run", copied, "--timeout", 2)
     assert (done.status, done.out) == (7, "")
     assert "still running after 2 s" in done.err
-    assert "what to do: src/main.c no longer calls selftest_run()" in done.err
-    assert "`pio test`" in done.err
+    assert "an application ends with board_exit(status)" in done.err
+
+
+@needs_compiler
+@needs_qemu
+def test_run_of_an_application_shows_it_and_ends_with_its_status(cli: Cli, copied: Path) -> None:
+    main_c = copied / "src/main.c"
+    text = main_c.read_text()
+    main_c.write_text(
+        text.replace("#define SELFTEST 1", "#define SELFTEST 0").replace("return 0;", "return 3;")
+    )
+    done = cli("run", copied)
+    assert done.status == 3, done.err
+    assert re.match(r"the largest of the outputs is number \d\n", done.out)
+    assert f"{BOARD}: the application ended with status 3 in QEMU" in done.out
+    said = cli("run", copied, "--json")
+    assert said.status == 3
+    assert (said.json["kind"], said.json["status"], said.json["passed"]) == ("application", 3, False)
+    report = json.loads((copied / "report.json").read_text())
+    assert (report["run"], report["application"]["status"]) == (None, 3)
+    assert "Not run" not in (copied / "report.html").read_text()
+
+
+def spoken(project: Path) -> bytes:
+    """What the project's release image writes."""
+    board = json.loads((project / "pio/micronets/tools/board.json").read_text())
+    return run_elf(project / f".pio/build/{BOARD}/firmware.elf", board, timeout=60).output.encode()
+
+
+def listen(cli: Cli, project: Path, said: bytes, *words: str) -> Outcome:
+    """Run the project against a board that says ``said`` over and over."""
+    device, port = os.openpty()
+    tty.setraw(port)
+    os.set_blocking(device, False)
+    stop = threading.Event()
+
+    def talk() -> None:
+        while not stop.wait(0.5):
+            with suppress(BlockingIOError):
+                os.write(device, said)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        return cli("run", project, "--port", os.ttyname(port), "--timeout", "20", *words)
+    finally:
+        stop.set()
+        talker.join()
+        os.close(device)
+        os.close(port)
+
+
+@needs_compiler
+@needs_qemu
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
+def test_run_on_a_port_takes_the_projects_own_firmware_alone(cli: Cli, copied: Path) -> None:
+    assert cli("run", copied).status == 0
+    said = spoken(copied)
+    assert listen(cli, copied, said).status == 0
+    older = re.sub(rb"MN,build,..", b"MN,build,zz", said)
+    done = listen(cli, copied, older)
+    assert done.status == 7
+    assert "this firmware is not the project's as it was built last" in done.err
+    assert "its build is 'zz" in done.err
 
 
 def test_run_on_a_port_that_is_not_there(cli: Cli, tmp_path: Path) -> None:

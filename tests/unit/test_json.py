@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from micronets_gen.boards.load import load_boards
 from micronets_gen.bundled.catalogue import bundled_models, resolve_model
+from micronets_gen.emulate.result import ApplicationRun, Difference, VectorResult
 from micronets_gen.jobs.check import check_on_boards
 from micronets_gen.operators import Problem
 from micronets_gen.operators.reading import read_model
@@ -19,6 +21,7 @@ from micronets_gen.plan.check import CheckResult
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.values import (
     BenchResult,
+    FirmwareApplication,
     FirmwareBuild,
     FirmwareRun,
     board_value,
@@ -76,13 +79,17 @@ METRICS = {
 def printed() -> dict[str, Any]:
     graph = read_model(resolve_model("digits").path)
     done = graph_report()
-    run = FirmwareRun.of(Path("p"), done)
+    assert done.run
+    wrong = VectorResult(0, False, 1, (Difference(0, 1, 2),), 3, 4)
+    run = FirmwareRun.of(Path("p"), replace(done, run=replace(done.run, vectors=(wrong,))))
+    application = FirmwareApplication.of(Path("p"), done, ApplicationRun("e", "b", 3, "hello"))
     pins = tuple(SourceSet.pinned())
     status = Status(pins[0], "ok", "as committed", Path("p"), "https", ("abc",))
     fit = check_on_boards(graph, load_boards()[:1])
     return {
         "build": FirmwareBuild.of(Path("p"), Path("p/e"), done).to_json(),
         "run": run.to_json(),
+        "run (application)": application.to_json(),
         "check": {
             **fit.to_json(),
             "problems": CheckResult("m", (Problem("a", "b", "c"),)).to_json()["problems"],
@@ -145,9 +152,11 @@ def test_every_documented_key_is_printed(objects: dict[str, Any]) -> None:
     assert set(documented()) == {key for value in objects.values() for key, _ in keys(value)} | elsewhere
 
 
-@pytest.mark.parametrize("verb", ["build", "run", "inspect", "bench"])
+@pytest.mark.parametrize("verb", ["build", "run", "run (application)", "inspect", "bench"])
 def test_the_page_lists_each_verbs_keys_in_order(objects: dict[str, Any], verb: str) -> None:
+    name, _, which = verb.partition(" ")
+    title = f"`{name}` {which}".strip()
     row = next(
-        line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{verb}` |")
+        line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {title} |")
     )
     assert re.findall(r"`(\w+)`", row)[1:] == list(objects[verb])

@@ -145,11 +145,11 @@ def test_emulator_package_stands_alone(tmp_path: Path) -> None:
     )
 
 
-def test_selftest_has_no_accuracy_without_labels() -> None:
+def test_selftest_has_no_classes_without_labels() -> None:
     unlabelled = dataclasses.replace(tiny_vectors(), labels=None)
     with_labels, without = (selftest_files(tiny_plan(), vectors) for vectors in (tiny_vectors(), unlabelled))
-    assert "MN,accuracy" in with_labels["selftest.c"]
-    assert "accuracy" not in without["selftest.c"]
+    assert "vectors_predicted" in with_labels["selftest.c"]
+    assert "vectors_predicted" not in without["selftest.c"]
     assert not any("label" in text or "predicted" in text for text in without.values())
 
 
@@ -196,8 +196,9 @@ def monitor() -> object:
 
 
 SPOKEN = (
-    "hello\r\nMN,begin,1\r\nMN,counter,cycles,40,1\r\nMN,invoke,25\r\n"
-    "MN,vector,0,FAIL,1,7,1,2\r\nMN,odd\r\nMN> "
+    "hello\r\nMN,begin,2\r\nMN,counter,cycles,40,1\r\nMN,invoke,25\r\n"
+    "MN,byte,7,1,2\r\nMN,vector,0,FAIL,1,3,4\r\nMN,result,FAIL,0,1\r\n"
+    "MN,fault,\x1b[2J,0\r\nMN,invoke," + "9" * 400 + "\r\nMN,odd\r\nMN> "
 )
 
 
@@ -207,5 +208,7 @@ def test_monitor_speaks_in_sentences(chunk: int) -> None:
     shown = "".join(view.rx(SPOKEN[i : i + chunk]) for i in range(0, len(SPOKEN), chunk))  # type: ignore[attr-defined]
     assert shown == (
         "hello\r\n--- self-test\r\ncounter   cycles, steps of 40\r\ninvoke    1,000 cycles\r\n"
-        "vector 0: FAIL, 1 bytes differ, first at byte 7: expected 1, got 2\r\nMN,odd\r\nMN> "
+        "  byte 7: expected 1, got 2\r\nvector 0: FAIL, 1 bytes differ, class 3 taken for 4\r\n"
+        "accuracy  0 of 1\nresult    FAIL, 0 of 1 vectors\r\n"
+        "'MN,fault,\\x1b[2J,0'\r\nMN,invoke," + "9" * 400 + "\r\nMN,odd\r\nMN> "
     )

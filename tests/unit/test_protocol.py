@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -9,25 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from micronets_gen.emulate.errors import EmulationError
-from micronets_gen.emulate.protocol import ProtocolReader
-from micronets_gen.emulate.result import LayerCount, RunResult, VectorResult
+from micronets_gen.emulate.lines import LINE_LIMIT, shown
+from micronets_gen.emulate.protocol import OUTPUT_LIMIT, ProtocolReader
+from micronets_gen.emulate.result import Difference, Identity, LayerCount, RunResult, VectorResult
 from micronets_gen.emulate.text import as_json, summary
 
 RUN = """\
-MN,begin,1
+MN,begin,2
 MN,board,nucleo_f746zg,216000000,ok
 MN,model,digits,aot
+MN,build,c0ffee
 MN,counter,cycles,1,1
 MN,startup,120
 MN,invoke,30000
 MN,layer,0,conv_0,CONV_2D,8000,20000
 MN,layer,1,softmax,SOFTMAX,0,9000
-MN,vector,0,PASS,0
-MN,vector,1,PASS,0
-MN,accuracy,1,2
+MN,vector,0,PASS,0,7,7
+MN,vector,1,PASS,0,7,1
 MN,result,PASS,2,2
 MN,end
 """
+VECTORS = (VectorResult(0, True, 0, (), 7, 7), VectorResult(1, True, 0, (), 7, 1))
 
 
 def read(text: str) -> ProtocolReader:
@@ -48,21 +51,25 @@ def test_a_complete_run() -> None:
         board="nucleo_f746zg",
         runtime="aot",
         model="digits",
+        build="c0ffee",
         unit="cycles",
         count=30000,
         startup=120,
         granularity=1.0,
         clock_hz=216_000_000,
         clock_note="",
-        vectors=(VectorResult(0, True, 0), VectorResult(1, True, 0)),
-        correct=1,
-        labelled=2,
+        vectors=VECTORS,
         layers=(
             LayerCount(0, "conv_0", "CONV_2D", 8000, 20000),
             LayerCount(1, "softmax", "SOFTMAX", 0, 9000),
         ),
         output=RUN,
     )
+
+
+FAILED = replaced("MN,vector,1,PASS,0,7,1", "MN,byte,17,250,12\nMN,vector,1,FAIL,3,7,1").replace(
+    "PASS,2,2", "FAIL,1,2"
+)
 
 
 @given(st.data())
@@ -95,7 +102,7 @@ def test_what_comes_before_the_beginning_is_ignored(noise: str) -> None:
 
 
 def test_what_comes_after_the_end_is_ignored() -> None:
-    assert read(RUN + "MN,begin,1\nMN,rubbish\n").result("").passed
+    assert read(RUN + "MN,begin,2\nMN,rubbish\n").result("").passed
 
 
 def test_the_last_line_needs_no_line_end() -> None:
@@ -124,19 +131,23 @@ def test_ticks_become_the_unit(
 
 
 def test_a_failed_vector_carries_its_first_difference() -> None:
-    text = replaced("MN,vector,1,PASS,0", "MN,vector,1,FAIL,3,17,250,12").replace("PASS,2,2", "FAIL,1,2")
-    result = read(text).result("")
+    result = read(FAILED).result("")
     assert not result.passed
-    assert result.vectors[1] == VectorResult(1, False, 3, 17, 250, 12)
+    assert result.vectors[1] == VectorResult(1, False, 3, (Difference(17, 250, 12),), 7, 1)
 
 
 def test_a_verdict_that_contradicts_the_vectors_is_no_pass() -> None:
-    assert not read(replaced("MN,vector,1,PASS,0", "MN,vector,1,FAIL,3,17,250,12")).result("").passed
+    assert (
+        not read(replaced("MN,vector,1,PASS,0,7,1", "MN,byte,17,250,12\nMN,vector,1,FAIL,3,7,1"))
+        .result("")
+        .passed
+    )
     assert not read(replaced("MN,result,PASS", "MN,result,FAIL")).result("").passed
 
 
 def test_no_profile_and_no_labels() -> None:
-    lines = [line for line in RUN.splitlines() if not line.startswith(("MN,layer", "MN,accuracy"))]
+    lines = [line.removesuffix(",7,7").removesuffix(",7,1") for line in RUN.splitlines()]
+    lines = [line for line in lines if not line.startswith("MN,layer")]
     result = read("\n".join(lines) + "\n").result("")
     assert (result.layers, result.correct, result.labelled) == ((), 0, 0)
 
@@ -164,34 +175,38 @@ def test_a_clock_that_fell_back_is_noted() -> None:
         ("MN,layer,5,a,B,1,2", "layer 0 was to come"),
         ("MN,layer,0,a,B,1", "5 fields were to come, not 4"),
         ("MN,vector,1,PASS,0", "vector 0 was to come"),
-        ("MN,vector,0,FAIL,1,2", "3 or 6 fields were to come, not 4"),
+        ("MN,vector,0,FAIL,1,2", "3 or 5 fields were to come, not 4"),
         ("MN,vector,0,PASS,4", "a vector passes where no byte differs, and only there"),
+        ("MN,vector,0,FAIL,4", "0 bytes that differ came before it"),
         ("MN,vector,0,OK,0", "'OK' is none of PASS, FAIL"),
-        ("MN,accuracy,3,2", "more correct than labelled vectors"),
+        ("MN,byte,1,2,256", "a byte is 256"),
+        ("MN,startup,4294967296", "ticks is '4294967296', more than 32 bits hold"),
         ("MN,result,PASS,3,2", "more vectors passed than there are"),
         ("MN,fault,hard,somewhere", "address is 'somewhere'"),
         ("MN,end,now", "0 fields were to come, not 1"),
-        ("MN,power,3", "version 1 of the protocol has no kind 'power'"),
-        ("MN,begin,1", "the firmware began twice: it was reset in between"),
-        ("MN,begin,2", "this program reads version 1 of the protocol"),
+        ("MN,fault,hard,0x1_0", "address is '0x1_0'"),
+        ("MN,power,3", "version 2 of the protocol has no kind 'power'"),
+        ("MN,begin,2", "the firmware began twice: it was reset in between"),
     ],
 )
 def test_a_malformed_line_is_named(line: str, why: str) -> None:
     with pytest.raises(EmulationError) as raised:
         read(replaced("MN,counter", f"{line}\nMN,counter"))
     assert raised.value.what == f"malformed line {line!r}: {why}"
-    assert "docs/protocol.md" in raised.value.remedy
+    assert "lib/selftest" in raised.value.remedy
 
 
 def test_another_version_is_refused_at_once() -> None:
-    with pytest.raises(EmulationError, match="this program reads version 1"):
-        read("MN,begin,2\n")
+    with pytest.raises(
+        EmulationError, match="speaks version 1 of the protocol, and this program reads version 2"
+    ):
+        read("MN,begin,1\n")
 
 
 def test_a_reset_begins_anew_on_a_real_board() -> None:
     reader = ProtocolReader(restartable=True)
     reader.feed(RUN.partition("MN,vector,1")[0].encode() + RUN.encode())
-    assert reader.result("").vectors == (VectorResult(0, True, 0), VectorResult(1, True, 0))
+    assert reader.result("").vectors == VECTORS
 
 
 @pytest.mark.parametrize(
@@ -199,7 +214,7 @@ def test_a_reset_begins_anew_on_a_real_board() -> None:
     [
         ("", "the firmware wrote nothing", ""),
         ("hello\n", "the firmware never wrote MN,begin", "the last line is 'hello'"),
-        ("MN,begin,1\nMN,sta", "the firmware did not reach MN,end", "the last line is 'MN,begin,1'"),
+        ("MN,begin,2\nMN,sta", "the firmware did not reach MN,end", "the last line is 'MN,begin,2'"),
         (
             RUN.removesuffix("MN,end\n"),
             "the firmware did not reach MN,end",
@@ -215,7 +230,7 @@ def test_an_unfinished_run(text: str, what: str, why: str) -> None:
     assert (raised.value.what, raised.value.why) == (what, why)
 
 
-@pytest.mark.parametrize("kind", ["board", "model", "counter", "startup", "invoke", "result"])
+@pytest.mark.parametrize("kind", ["board", "model", "build", "counter", "startup", "invoke", "result"])
 def test_a_line_that_was_left_out_is_named(kind: str) -> None:
     lines = [line for line in RUN.splitlines() if not line.startswith(f"MN,{kind}")]
     with pytest.raises(EmulationError, match=f"the firmware left out MN,{kind}"):
@@ -233,7 +248,7 @@ def test_vectors_that_were_announced_and_never_came() -> None:
         ("hard", "hard fault"),
         ("stack", "the stack overflowed"),
         ("interrupt", "an interrupt came that nobody handles"),
-        ("assertion", "assertion"),
+        ("assertion", "'assertion'"),
     ],
 )
 def test_a_fault_ends_the_run(what: str, sentence: str) -> None:
@@ -250,7 +265,7 @@ def test_no_noise_breaks_the_reader(noise: bytes) -> None:
     reader = ProtocolReader()
     reader.feed(noise)
     reader.close()
-    assert not reader.begun or b"MN,begin,1" in noise
+    assert not reader.begun or b"MN,begin,2" in noise
 
 
 @given(st.lists(st.sampled_from(RUN.splitlines()), max_size=20))
@@ -275,14 +290,15 @@ def test_the_summary_is_a_readable_table() -> None:
         "one inference: 1,200,000 instructions; start-up: 4,800\n"
         "(the counter advances by 40 instructions)\n"
         "accuracy: 1 of 2 labelled vectors\n"
+        "vector 1: class 7 taken for 1\n"
         "PASS: 2 of 2 vectors byte-exact"
     )
 
 
 def test_the_summary_of_a_failure_shows_the_first_difference() -> None:
-    text = replaced("MN,vector,1,PASS,0", "MN,vector,1,FAIL,3,17,250,12").replace("PASS,2,2", "FAIL,1,2")
-    assert summary(read(text).result("a desk")).endswith(
-        "vector 1: 3 bytes differ, the first at 17: expected 0xfa, got 0x0c\nFAIL: 1 of 2 vectors byte-exact"
+    assert summary(read(FAILED).result("a desk")).endswith(
+        "vector 1: 3 bytes differ, the first at 17: expected 0xfa, got 0x0c; class 7 taken for 1\n"
+        "FAIL: 1 of 2 vectors byte-exact"
     )
 
 
@@ -296,3 +312,90 @@ def test_json_names_the_unit() -> None:
         "macs": 8000,
         "cycles": 20000,
     }
+
+
+IDENTITY = Identity("nucleo_f746zg", "digits", "aot", 2, ("abba", "c0ffee"))
+
+
+def test_a_run_of_the_project_passes() -> None:
+    assert read(RUN).result("", identity=IDENTITY).passed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("MN,board,nucleo_f746zg", "MN,board,other", "its board is 'other', the project's nucleo_f746zg"),
+        ("MN,model,digits", "MN,model,kws", "its model is 'kws', the project's digits"),
+        ("digits,aot", "digits,tflm", "its runtime is 'tflm', the project's aot"),
+        ("MN,build,c0ffee", "MN,build,0ddba11", "its build is '0ddba11', the project's abba or c0ffee"),
+        ("MN,build,c0ffee", "MN,build,", "its build is '', the project's abba or c0ffee"),
+        (
+            "MN,vector,1,PASS,0,7,1\nMN,result,PASS,2,2",
+            "MN,result,PASS,1,1",
+            "its number of vectors is 1, the project's 2",
+        ),
+    ],
+)
+def test_another_firmware_is_no_pass(old: str, new: str, why: str) -> None:
+    reader = read(replaced(old, new))
+    with pytest.raises(EmulationError, match="this firmware is not the project's") as raised:
+        reader.result("", identity=IDENTITY)
+    assert raised.value.why == why
+
+
+def test_a_firmware_that_tries_its_arena_runs_one_vector() -> None:
+    one = replaced("MN,vector,1,PASS,0,7,1\nMN,result,PASS,2,2", "MN,result,PASS,1,1")
+    assert read("MN,arena,1,2,3,4,5\n" + one).result("", identity=IDENTITY).passed
+
+
+def test_no_vector_is_no_pass() -> None:
+    lines = [line for line in RUN.splitlines() if not line.startswith("MN,vector")]
+    none = "\n".join(lines).replace("PASS,2,2", "PASS,0,0") + "\n"
+    assert not read(none).result("").passed
+
+
+def test_a_line_has_a_limit() -> None:
+    lines: list[str] = []
+    reader = ProtocolReader(lines.append)
+    for _ in range(1000):
+        reader.feed(b"x" * 1000)
+    reader.feed(b"\n" + RUN.encode())
+    assert lines[0] == "x" * LINE_LIMIT + " [cut]"
+    assert reader.result("").passed
+
+
+def test_a_line_that_is_too_long_is_no_line_of_the_protocol() -> None:
+    with pytest.raises(EmulationError) as raised:
+        read(replaced("MN,counter", "MN,layer,0," + "a" * 5000 + ",B,1,2\nMN,counter"))
+    assert len(raised.value.what) < 300
+
+
+def test_what_is_kept_of_the_output_has_a_limit() -> None:
+    reader = ProtocolReader()
+    for _ in range(OUTPUT_LIMIT // 1000 + 100):
+        reader.feed(b"y" * 999 + b"\n")
+    reader.feed(RUN.encode())
+    output = reader.result("").output
+    assert len(output) < OUTPUT_LIMIT + 100
+    assert re.search(r"^\[\d+ more lines\]$", output.splitlines()[-1])
+
+
+def test_control_characters_are_escaped_in_messages() -> None:
+    reader = read("\x1b[2J" + "z" * 1000 + "\n")
+    with pytest.raises(EmulationError) as raised:
+        reader.result("")
+    assert raised.value.why == "the last line is '\\x1b[2J" + "z" * 156 + "…'"
+    with pytest.raises(EmulationError) as raised:
+        read("MN,fault,\x1b]0;owned\x07,0x0\n")
+    assert "\x1b" not in str(raised.value)
+
+
+@given(st.text())
+def test_a_shown_line_cannot_steer_a_terminal(line: str) -> None:
+    assert shown(line).replace("\t", "").isprintable()
+
+
+def test_layers_have_a_limit() -> None:
+    layers = "".join(f"MN,layer,{i},a,B,1,2\n" for i in range(70_000))
+    with pytest.raises(EmulationError, match="more than 65,536 layers"):
+        read("MN,begin,2\n" + layers)

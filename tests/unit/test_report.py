@@ -21,7 +21,7 @@ from rich.console import Console
 from micronets_gen.boards.board import Board, Region, Uart
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.common import numbers
-from micronets_gen.emulate.result import LayerCount, RunResult, VectorResult
+from micronets_gen.emulate.result import Difference, LayerCount, RunResult, VectorResult
 from micronets_gen.errors import MicronetsError
 from micronets_gen.image.elf import analyse_elf
 from micronets_gen.image.stack import Frame as StackFrame
@@ -87,15 +87,14 @@ def graph_report() -> Report:
         board="nucleo_f746zg",
         runtime="aot",
         model=graph.name,
+        build="5eed",
         unit="instructions",
         count=sum(layer.count for layer in counts) + 77,
         startup=88,
         granularity=1.0,
         clock_hz=216_000_000,
         clock_note="",
-        vectors=tuple(VectorResult(index, True, 0) for index in range(32)),
-        correct=31,
-        labelled=32,
+        vectors=tuple(VectorResult(index, True, 0, (), 3, 3 if index else 7) for index in range(32)),
         layers=counts,
         output="MN,begin,1\n",
     )
@@ -136,12 +135,13 @@ def variants(report: Report) -> Iterator[tuple[str, Report]]:
     """Yield the report in every state of knowledge that a project can be in."""
     assert report.run
     assert report.image
-    bad = tuple(VectorResult(index, index != 3, 2 * (index == 3), 5, -7, 8) for index in range(4))
+    good = tuple(VectorResult(index, True, 0) for index in range(3))
+    bad = (*good, VectorResult(3, False, 2, (Difference(5, 249, 8), Difference(6, 1, 2))))
     yield "whole", report
     yield "generated", replace(report, image=None, stack=None, run=None)
     yield "built", replace(report, run=None)
     yield "run", replace(report, run=replace(report.run, layers=()))
-    yield "failed", replace(report, run=replace(report.run, passed=False, vectors=bad, labelled=0, correct=0))
+    yield "failed", replace(report, run=replace(report.run, passed=False, vectors=bad))
     on_board = replace(report.run, unit="cycles", clock_note="Fell back to HSI.")
     yield "on a board", replace(report, run=on_board)
     yield "bare", replace(report, layers=(), memory=None, image=None, stack=None, run=None, lock=())
@@ -231,7 +231,7 @@ def test_json_round_trip_of_any_value_of_the_types(subject: Report) -> None:
 def test_json_totals(report: Report) -> None:
     document = json.loads(to_json(report))
     assert report.run
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["totals"] == {
         "macs": report.macs,
         "layers": 10,
@@ -240,6 +240,8 @@ def test_json_totals(report: Report) -> None:
         "arena_bytes": 3_104,
         "stack_bytes": 712,
         "passed": True,
+        "correct": 31,
+        "labelled": 32,
         "count": report.run.count,
         "unit": "instructions",
     }
@@ -266,10 +268,10 @@ def field_names(kind: Any) -> Iterator[str]:
     ("text", "message"),
     [
         ("{", "report.json: is not valid JSON"),
-        ("[]", "report.json: has schema None; this version reads 1"),
-        ('{"schema": 2}', "report.json: has schema 2; this version reads 1"),
-        ('{"schema": 1, "runtime": 3}', "report.json: is not a whole report"),
-        ('{"schema": 1}', "report.json: is not a whole report"),
+        ("[]", "report.json: has schema None; this version reads 2"),
+        ('{"schema": 1}', "report.json: has schema 1; this version reads 2"),
+        ('{"schema": 2, "runtime": 3}', "report.json: is not a whole report"),
+        ('{"schema": 2}', "report.json: is not a whole report"),
     ],
 )
 def test_json_that_is_no_report(text: str, message: str) -> None:
@@ -304,7 +306,7 @@ def test_page_shows_a_failure(report: Report) -> None:
     text = " ".join(" ".join(Page(page).text).split())
     assert 'class="verdict fail"' in page
     assert "3 of 4 golden vectors byte-exact." in text
-    assert "3 2 5 -7 8" in text
+    assert "3 2 5 249 8" in text
 
 
 def test_page_shows_what_does_not_fit(report: Report) -> None:

@@ -11,8 +11,9 @@ import pytest
 from micronets_gen.model.graph import Array, DType, Graph, Tensor
 from micronets_gen.plan.plan import MemoryPlan, Plan
 from micronets_gen.project.selftest import selftest_files
+from micronets_gen.project.soc_files import soc_files
 from micronets_gen.project.vectors import Vectors
-from tests.support.tiny_project import BOARD, BOARD_H
+from tests.support.tiny_project import BOARD
 
 pytestmark = pytest.mark.needs("gcc")
 
@@ -27,6 +28,7 @@ uint32_t board_counter(void) { return ticks += 7u; }
 uint32_t board_clock_hz(void) { return 216000000u; }
 bool board_clock_fallback(void) { return true; }
 void board_write(const char *data, size_t length) { fwrite(data, 1, length, stdout); }
+const uint8_t board_build_id[20] = {0x00, 0xa1, 0xff};
 int main(void) { return selftest_run(); }
 """
 
@@ -75,7 +77,7 @@ def run(folder: Path, graph: Graph, vectors: Vectors) -> tuple[int, list[str]]:
     header, source = identity_model(graph)
     files = selftest_files(plan, vectors)
     for name, text in {
-        "board.h": BOARD_H,
+        "board.h": soc_files(BOARD, arena_region="RAM", stack_bytes=2048)["board.h"],
         "model.h": header,
         "host.c": BOARD_C,
         "model.c": source,
@@ -99,9 +101,10 @@ def test_every_type_passes_with_its_extremes(tmp_path: Path) -> None:
     status, lines = run(tmp_path, graph, vectors)
     assert status == 0
     assert lines == [
-        "MN,begin,1",
+        "MN,begin,2",
         "MN,board,tiny_mps2,216000000,fallback",
         "MN,model,many,aot",
+        "MN,build,00a1ff" + 17 * "00",
         "MN,counter,cycles,4000000000,1",
         # The counter wraps between the two readings.
         "MN,startup,7",
@@ -125,11 +128,22 @@ def test_offsets_count_over_all_outputs(tmp_path: Path) -> None:
         tmp_path, graph, Vectors(vectors.inputs, (tuple(wrong), vectors.expected[1]), None, "wrong")
     )
     assert status == 1
-    assert f"MN,vector,0,FAIL,2,{offset},3,1" in lines
+    first = lines.index(f"MN,byte,{offset},3,1")
+    assert lines[first + 1].startswith("MN,byte,")
+    assert lines[first + 2] == "MN,vector,0,FAIL,2"
     assert "MN,result,FAIL,1,2" in lines
 
 
-def test_accuracy_counts_labelled_vectors_alone(tmp_path: Path) -> None:
+def test_no_more_than_the_first_eight_bytes_are_told(tmp_path: Path) -> None:
+    tensor = Tensor(0, "bytes", (1, 20), DType.INT8)
+    graph = Graph("bytes", (tensor,), (), (0,), (0,))
+    rows = ((np.arange(20, dtype=np.int8).reshape(1, 20),),)
+    _, lines = run(tmp_path, graph, Vectors(rows, ((rows[0][0] + np.int8(1),),), None, "wrong"))
+    told = [line for line in lines if line.startswith(("MN,byte", "MN,vector"))]
+    assert told == [*(f"MN,byte,{i},{i + 1},{i}" for i in range(8)), "MN,vector,0,FAIL,20"]
+
+
+def test_labelled_vectors_tell_label_and_prediction(tmp_path: Path) -> None:
     scores = Tensor(0, "scores", (1, 4), DType.INT8)
     graph = Graph("scores", (scores,), (), (0,), (0,))
     rows = tuple(
@@ -139,4 +153,9 @@ def test_accuracy_counts_labelled_vectors_alone(tmp_path: Path) -> None:
     # Ties go to the first; the second is unlabelled, the third is wrong.
     status, lines = run(tmp_path, graph, Vectors(rows, rows, (1, -1, 3, 1), "scores"))
     assert status == 0
-    assert "MN,accuracy,2,3" in lines
+    assert [line for line in lines if line.startswith("MN,vector")] == [
+        "MN,vector,0,PASS,0,1,1",
+        "MN,vector,1,PASS,0",
+        "MN,vector,2,PASS,0,3,0",
+        "MN,vector,3,PASS,0,1,1",
+    ]

@@ -38,7 +38,8 @@ def main():
     if problems:
         sys.exit("Error: the emulator lacks " + "\n  and ".join(problems))
     search = os.pathsep.join(filter(None, [str(TOOLS), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "emulate", "--board-json", str(description), *sys.argv[1:]]
+    facts = ["--board-json", str(description), "--identity-json", str(TOOLS / "identity.json")]
+    command = [sys.executable, "-m", "emulate", *facts, *sys.argv[1:]]
     return subprocess.call(command, env={**os.environ, "PYTHONPATH": search})
 
 

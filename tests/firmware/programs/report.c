@@ -42,10 +42,10 @@ int main(void)
     const uint32_t answer = work(2000);
     const uint32_t ticks = board_counter() - start - baseline;
 
-    put("an application's own line\r\nMN,begin,1\r\nMN,board,test,");
+    put("an application's own line\r\nMN,begin,2\r\nMN,board,test,");
     put_number(board_clock_hz());
     put(board_clock_fallback() ? ",fallback\r\n" : ",ok\r\n");
-    put("MN,model,none,aot\r\nMN,counter,");
+    put("MN,model,none,aot\r\nMN,build,\r\nMN,counter,");
     put(board_counter_unit);
     put(",");
     put_number(board_counter_numerator);
@@ -59,7 +59,7 @@ int main(void)
     put_number(answer);
     /* .bss must be clear and .data copied, though RAM is full of noise after power-up. */
     const bool passed = zero == 0 && table[0] + table[1] + table[2] + table[3] == 10 && WANTED;
-    put(passed ? "\r\nMN,vector,0,PASS,0\r\n" : "\r\nMN,vector,0,FAIL,1,7,1,2\r\n");
+    put(passed ? "\r\nMN,vector,0,PASS,0\r\n" : "\r\nMN,byte,7,1,2\r\nMN,vector,0,FAIL,1\r\n");
     put(passed ? "MN,result,PASS,1,1\r\nMN,end\r\n" : "MN,result,FAIL,0,1\r\nMN,end\r\n");
     board_exit(passed ? 0 : 1);
 }

@@ -51,7 +51,7 @@ extern "C" void many_models(void)
     /* In place: a static object would bring along what destroys it at exit. */
     alignas(Resolver) static uint8_t place[sizeof(Resolver)];
     Resolver &resolver = *new (place) Resolver;
-    static const char end[] = "MN,begin,1\r\nMN,end\r\n";
+    static const char end[] = "MN,begin,2\r\nMN,end\r\n";
 
     board_init();
     @OPERATORS@
