@@ -12,6 +12,7 @@ from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
 from micronets_gen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
 from micronets_gen.report.report import Report
+from micronets_gen.report.samples import samples, vector_confusion
 from micronets_gen.report.summary import circumstances, headline, key_figures
 
 
@@ -47,6 +48,8 @@ def to_html(report: Report) -> str:
             report=report,
             headline=headline(report),
             circumstances=circumstances(report.run) if report.run else "",
+            samples=samples(report.run, report.model.classes) if report.run else (),
+            confusion=vector_confusion(report.run, report.model.classes) if report.run else None,
             figures=key_figures(report),
             memory=memory_picture(report.memory, report.layers) if report.memory else None,
             bars=layer_bars(report),

@@ -306,7 +306,7 @@ def test_page_shows_a_failure(report: Report) -> None:
     text = " ".join(" ".join(Page(page).text).split())
     assert 'class="verdict fail"' in page
     assert "3 of 4 golden vectors byte-exact." in text
-    assert "3 2 5 249 8" in text
+    assert "3 2 bytes differ 5 249 8" in text
 
 
 def test_page_shows_what_does_not_fit(report: Report) -> None:
