@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from micronets_gen.errors import ToolError
 from micronets_gen.image.symbols import FUNCTION, OBJECT, Program, open_image, read_program, read_symbols
 
 PACKAGE = Path(__file__).resolve().parents[2] / "codegen"
-GCC = shutil.which("arm-none-eabi-gcc")
-needs_gcc = pytest.mark.skipif(GCC is None, reason="arm-none-eabi-gcc is not installed")
 
 SOURCE = """
     .file "one.c"
@@ -47,7 +44,7 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("symbols")
     (folder / "one.s").write_text(SOURCE)
     options = ("-mcpu=cortex-m4", "-nostdlib", "-Wl,-Ttext=0x8000,-Tdata=0x20000000,-e,seen")
-    subprocess.run([str(GCC), *options, "one.s", "-o", "one.elf"], cwd=folder, check=True)
+    subprocess.run(["arm-none-eabi-gcc", *options, "one.s", "-o", "one.elf"], cwd=folder, check=True)
     return folder / "one.elf"
 
 
@@ -56,7 +53,7 @@ def program(elf: Path) -> Program:
         return read_program(image, elf)
 
 
-@needs_gcc
+@pytest.mark.needs("compiler")
 def test_addresses_of_functions_have_no_thumb_bit(elf: Path) -> None:
     with open_image(elf) as image:
         symbols = {symbol.name: symbol for symbol in read_symbols(image)}
@@ -70,7 +67,7 @@ def test_addresses_of_functions_have_no_thumb_bit(elf: Path) -> None:
     assert (symbols["_absolute"].address, symbols["_absolute"].section) == (0x2000_1001, None)
 
 
-@needs_gcc
+@pytest.mark.needs("compiler")
 def test_names_of_an_address_are_one_function(elf: Path) -> None:
     found = program(elf)
     assert list(found.functions) == [0x8000]
@@ -79,7 +76,7 @@ def test_names_of_an_address_are_one_function(elf: Path) -> None:
     assert found.by_name["hidden"] is found.by_name["seen"] is function
 
 
-@needs_gcc
+@pytest.mark.needs("compiler")
 def test_code_knows_its_literals(elf: Path) -> None:
     found = program(elf)
     code = found.code_at(0x8002)
@@ -88,7 +85,7 @@ def test_code_knows_its_literals(elf: Path) -> None:
     assert found.code_at(0x2000_0000).data == b""
 
 
-@needs_gcc
+@pytest.mark.needs("compiler")
 def test_a_stripped_image_is_refused_by_name(elf: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "stripped.elf"
     subprocess.run(["arm-none-eabi-strip", "-o", str(stripped), str(elf)], check=True)
