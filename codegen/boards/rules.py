@@ -85,6 +85,15 @@ def _check_regions(board: Board, where: str) -> None:
             raise BoardError(f"two regions are called {region.name}", where=where)
         names.add(region.name)
         _check_region(region, where)
+    for span in board.ram_spans():
+        parts = span.name.split("+")
+        joined = {"_".join(parts[i:j]) for j in range(len(parts) + 1) for i in range(j - 1)}
+        if taken := sorted(joined & names):
+            raise BoardError(
+                f"the region {taken[0]} has the name that adjacent regions have together in the linker script",
+                where=where,
+                remedy="take another name",
+            )
     ordered = sorted(board.regions, key=lambda region: region.origin)
     for left, right in pairwise(ordered):
         if right.origin < left.end:

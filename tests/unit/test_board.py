@@ -569,6 +569,14 @@ def test_board_that_attacks(old: str, new: str, says: str) -> None:
     assert len(str(raised.value)) < 1000
 
 
+def test_name_of_adjacent_regions_together_is_taken() -> None:
+    text = GOOD.replace(
+        "[clock]", '[[regions]]\nname = "DTCM_SRAM"\nkind = "ram"\norigin = 0x3000_0000\nsize = 32\n\n[clock]'
+    )
+    with pytest.raises(BoardError, match="DTCM_SRAM has the name that adjacent regions have together"):
+        parse(text)
+
+
 def test_pins_where_they_are_fixed_are_refused() -> None:
     start, end = GOOD.index("[clock]"), GOOD.index("[uart]")
     text = (GOOD[:start] + GOOD[end:]).replace('stm32f7"', 'mps2"').replace("USART3", "UART0")
