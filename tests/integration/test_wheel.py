@@ -131,8 +131,7 @@ def test_it_is_used_without_the_clone(python: Path, tmp_path: Path) -> None:
     assert help_of_search.returncode == 0, help_of_search.stderr
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="needs arm-none-eabi-gcc")
-@pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="needs qemu-system-arm")
+@pytest.mark.needs("compiler", "qemu")
 def test_it_builds_and_runs_without_the_clone(python: Path, tmp_path: Path) -> None:
     words = [
         "micronets-gen",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
@@ -77,15 +76,18 @@ def test_every_attribute_of_a_result_is_told(kind: type) -> None:
         assert re.search(rf"\b{field.name}\b", text), field.name
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def marked(example: str) -> tuple[pytest.MarkDecorator, ...]:
+    return (pytest.mark.needs("compiler"),) if "micronets_gen.run(" in example else ()
+
+
+@pytest.mark.parametrize(
+    "example", [pytest.param(text, marks=marked(text), id=f"{i}") for i, text in enumerate(EXAMPLES)]
+)
 def test_an_example_of_the_documentation_runs(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    example = EXAMPLES[number]
-    if "micronets_gen.run(" in example and not shutil.which("arm-none-eabi-gcc"):
-        pytest.skip("needs arm-none-eabi-gcc")
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, f"{PAGE}, example {number}", "exec"), {})
+    exec(compile(example, str(PAGE), "exec"), {})
 
 
 def test_there_are_examples() -> None:
