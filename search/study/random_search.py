@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from micronets_gen.common.integers import ceil_div
 from micronets_gen.errors import FitError
 from micronets_gen.search.data.tasks.base import TaskData
 from micronets_gen.search.learn.dnas import excess
@@ -55,7 +56,7 @@ def halvings(candidates: int, epochs: int) -> list[tuple[int, int]]:
     """
     counts = [candidates]
     while counts[-1] > 2:
-        counts.append(-(-counts[-1] // 2))
+        counts.append(ceil_div(counts[-1], 2))
     each = [max(1, epochs // (len(counts) * count)) for count in counts[:-1]]
     spent = sum(count * share for count, share in zip(counts, each, strict=False))
     return list(zip(counts, [*each, max(1, (epochs - spent) // counts[-1])], strict=True))
