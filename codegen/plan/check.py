@@ -62,7 +62,7 @@ def in_words(alternatives: Sequence[Alternative]) -> str:
     """Return in one sentence what one runtime would give on some boards: the least and the most over them."""
     first = alternatives[0]
     if first.problem:
-        return f"with {first.runtime} instead: not known, {first.problem}"
+        return f"with {first.runtime} instead: no figures, {first.problem}"
     fitting, boards = sum(alternative.fits for alternative in alternatives), len(alternatives)
     verdict = "" if fitting else ", which may not fit"
     if boards > 1:

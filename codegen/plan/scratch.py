@@ -58,7 +58,7 @@ def place_scratch(graph: Graph, layers: Sequence[LayerCode]) -> tuple[list[Layer
 
 
 def _outgrown(plan: MemoryPlan, layers: Sequence[LayerCode]) -> set[int]:
-    """Return the layers with scratch on the stack for which no layout of the tensors leaves enough bytes."""
+    """Return the layers whose scratch is on the stack and too large for the arena beside what is live with it."""
     live = timeline(plan, len(layers))
     return {i for i, layer in enumerate(layers) if layer.stack_bytes > plan.size - live[i + 1]}
 

@@ -42,7 +42,7 @@ def test_nothing_is_fetched_to_know_of_another_runtime(
 ) -> None:
     monkeypatch.setenv("MICRONETS_CACHE", str(tmp_path))
     (other,) = OtherRuntimes(DIGITS, "aot").on(BOARD)
-    assert in_words([other]) == "with tflm instead: not known, its sources are not on this computer"
+    assert in_words([other]) == "with tflm instead: no figures, its sources are not on this computer"
     assert not list(tmp_path.iterdir())
 
 
