@@ -55,21 +55,23 @@ def unsigned(bits: int = 8) -> Levels:
     return around(-(2 ** (bits - 1)), bits)
 
 
-def fake_quantise(value: Any, step: Any, levels: Levels) -> Any:
-    """Return values rounded to whole steps, halves upwards, and clipped to the levels.
+def fake_quantise(value: Any, step: Any, levels: Levels, halves_up: bool = False) -> Any:
+    """Return values rounded to whole steps and clipped to the levels.
 
     Args:
         value: float32, any shape.
         step: float32, positive, a scalar or one for each place of the last axis.
+        halves_up: Round what lies half-way as :func:`micronets_gen.search.learn.int8.quantise_features` does: features
+            often do. Sums of products hardly ever do, and what is quicker rounds them.
     """
     axes = list(range(len(value.shape) - len(step.shape)))
     low, high = (tf.cast(level - levels.zero_point, tf.float32) for level in (levels.low, levels.high))
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def quantised(value: Any, step: Any) -> tuple[Any, Any]:
-        steps = value / step
+        steps = value / step if halves_up else value * (1.0 / step)
         held = tf.clip_by_value(steps, low, high)
-        result = tf.floor(held + 0.5) * step
+        result = (tf.floor(held + 0.5) if halves_up else tf.round(held)) * step
 
         def gradients(upstream: Any) -> tuple[Any, Any]:
             passed = upstream * tf.cast(steps == held, tf.float32)

@@ -140,7 +140,7 @@ class Network(tf.Module):  # type: ignore[misc]
             taps: Filled with the value of every tensor, by the name of its layer or ``input``.
         """
         gates = gates or Gates()
-        value = fake_quantise(features, *self._grid("input")) if quantise else features
+        value = fake_quantise(features, *self._grid("input"), halves_up=True) if quantise else features
         if taps is not None:
             taps["input"] = value
         values = [value]
