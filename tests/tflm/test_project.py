@@ -192,6 +192,18 @@ def test_too_small_an_arena_ends_in_a_sentence(built: Path, tmp_path: Path) -> N
 
 
 @needs_compiler
+def test_its_application_prints_without_a_heap(built: Path, tmp_path: Path) -> None:
+    project = tmp_path / "application"
+    shutil.copytree(built, project)
+    main = project / "src/main.c"
+    main.write_text(main.read_text().replace("#define SELFTEST 1", "#define SELFTEST 0"))
+    application = run_project(project).application
+    assert application is not None
+    assert application.passed
+    assert re.fullmatch(r"the largest of the outputs is number \d+\n", application.output)
+
+
+@needs_compiler
 def test_strict_kernels_refuse_a_reference_kernel(tmp_path: Path) -> None:
     b = ModelBuilder()
     x = b.tensor((1, 8), "int8", scale=0.0625)

@@ -598,6 +598,8 @@ def test_run_of_an_application_shows_it_and_ends_with_its_status(cli: Cli, copie
     main_c.write_text(
         text.replace("#define SELFTEST 1", "#define SELFTEST 0").replace("return 0;", "return 3;")
     )
+    settings = (copied / "user.ini").read_text()
+    (copied / "user.ini").write_text(settings.replace("custom_heap_bytes = 0", "custom_heap_bytes = 4096"))
     done = cli("run", copied)
     assert done.status == 3, done.err
     assert re.match(r"the largest of the outputs is number \d\n", done.out)
@@ -607,6 +609,8 @@ def test_run_of_an_application_shows_it_and_ends_with_its_status(cli: Cli, copie
     assert (said.json["kind"], said.json["status"], said.json["passed"]) == ("application", 3, False)
     report = json.loads((copied / "report.json").read_text())
     assert (report["run"], report["application"]["status"]) == (None, 3)
+    parts = [part for region in report["image"]["regions"] for part in region["parts"]]
+    assert {"category": "heap", "size": 4096 + 448} in parts  # newlib's files are in it, too
     assert "Not run" not in (copied / "report.html").read_text()
 
 
