@@ -462,6 +462,15 @@ def test_the_time_limit_holds_where_output_has_no_line_ends(tmp_path: Path) -> N
 
 @needs_compiler
 @needs_qemu
+def test_a_stack_overflow_that_locks_the_core_up_is_named(tmp_path: Path) -> None:
+    body = '__asm volatile("cpsid f\\n mov sp, %0\\n udf #0" ::"r"(16)); return 0;'
+    with pytest.raises(EmulationError, match="the stack overflowed") as raised:
+        run_elf(application(tmp_path, "qemu_mps2_an386", body), board_of("qemu_mps2_an386"), timeout=20)
+    assert "R13" not in str(raised.value)
+
+
+@needs_compiler
+@needs_qemu
 def test_a_core_that_locks_up_is_explained_without_its_registers(tmp_path: Path) -> None:
     elf = application(tmp_path, "qemu_mps2_an386", '__asm volatile("cpsid f\\n udf #0"); return 0;')
     with pytest.raises(EmulationError, match="the core stopped for good: Lockup") as raised:
