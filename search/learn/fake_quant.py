@@ -80,7 +80,8 @@ def fake_quantise(value: Any, step: Any, levels: Levels, halves_up: bool = False
 
         return result, gradients
 
-    return quantised(value, step)
+    # A variable of several replicas would count as one that the function holds, not one that it is given.
+    return quantised(tf.convert_to_tensor(value), tf.convert_to_tensor(step))
 
 
 def fake_quantise_mean(value: Any, step: Any, levels: Levels, counts: npt.NDArray[np.float32]) -> Any:

@@ -225,7 +225,9 @@ class Network(tf.Module):  # type: ignore[misc]
     def _grid(self, source: str) -> tuple[Any, Levels]:
         """Return step and levels of a layer's output, or of the ``input``."""
         if source == "input":
-            return self.input_step * tf.exp(_PACE * self.input_range), around(self.input_zero_point)
+            return self.input_step * tf.exp(_PACE * self.input_range), around(
+                tf.convert_to_tensor(self.input_zero_point)
+            )
         levels = unsigned() if source in self._rectified else symmetric()
         return tf.exp(self.ranges[source]) / levels.positive, levels
 

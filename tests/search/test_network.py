@@ -201,3 +201,12 @@ def test_draws_come_as_often_as_a_decision_says() -> None:
         steps = mask[::4] - np.append(mask[4::4], 0.0)
         drawn[int(np.argmax(steps))] += 1 / 400
     assert np.abs(drawn - expected).max() < 0.08
+
+
+def test_a_network_of_several_devices_is_exported_as_any_other() -> None:
+    from micronets_gen.search.learn.network import Network
+
+    alone = write_tflite(Network(lower(ARCHITECTURE), 3, (-0.5, 1.5)).quantised(ARCHITECTURE))
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        shared = Network(lower(ARCHITECTURE), 3, (-0.5, 1.5))
+        assert write_tflite(shared.quantised(ARCHITECTURE)) == alone
