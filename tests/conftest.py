@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -62,10 +63,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _isolated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
+def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     base = tmp_path_factory.getbasetemp()
     # The workers of one run share compiled objects.
-    home = (base if worker_id == "master" else base.parent) / "home"
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home"
     home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, home)

@@ -5,6 +5,8 @@ Source: System V ABI, chapter 4 (object files) and 5 (program loading).
 
 from __future__ import annotations
 
+import errno
+import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -84,7 +86,7 @@ def read_image(path: Path) -> Image:
         EmulationError: The file is missing, no ARM ELF, or cut short.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         raise EmulationError(
             f"cannot read the firmware image ({error.strerror})", where=str(path), remedy="build it: pio run"
@@ -102,6 +104,18 @@ def read_image(path: Path) -> Image:
         return Image(path, _segments(raw, header), functions, objects, _build(raw, sections))
     except (struct.error, IndexError):
         raise EmulationError("the ELF file is cut short", where=str(path), remedy="build it again") from None
+
+
+def read_regular(path: Path, *, most: int = -1) -> bytes:
+    """Reads a file, at most so many bytes of it; a pipe, at which one could wait for ever, is none.
+
+    Raises:
+        OSError: There is no such file, or it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is no regular file")
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def _segments(raw: bytes, header: tuple[int, ...]) -> tuple[Segment, ...]:

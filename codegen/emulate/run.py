@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from . import qemu, serial_port
 from .errors import EmulationError
+from .files import BOARD, EMULATOR, REGION, UART
 from .image import Image, read_image
 from .lines import OnLine
 from .protocol import ProtocolReader
 from .result import ApplicationRun, Identity, Run, RunResult
 from .virtual_board import Progress, VirtualBoard
 
-_BOARD = ("name", "title", "core", "fpu", "family", "clock_hz")
-_REGION = ("name", "origin", "size", "kind", "default", "vectors")
-_UART = ("instance", "baud", "tx", "rx", "alternate")
-_EMULATOR = ("kind", "machine", "instructions_numerator", "instructions_denominator")
-
 
 def describe(board: Any) -> dict[str, Any]:
     """A board (``micronets_gen.boards.board.Board``) as plain data that goes into JSON and into :func:`run_elf`."""
 
-    def pick(source: object, names: tuple[str, ...]) -> dict[str, Any]:
+    def pick(source: object, names: Iterable[str]) -> dict[str, Any]:
         return {name: getattr(source, name) for name in names}
 
     return {
-        **pick(board, _BOARD),
-        "regions": [pick(region, _REGION) for region in board.regions],
-        "uart": pick(board.uart, _UART),
-        "emulator": pick(board.emulator, _EMULATOR) if board.emulator is not None else None,
+        **pick(board, BOARD),
+        "regions": [pick(region, REGION) for region in board.regions],
+        "uart": pick(board.uart, UART),
+        "emulator": pick(board.emulator, EMULATOR) if board.emulator is not None else None,
     }
 
 

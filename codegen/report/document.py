@@ -66,10 +66,19 @@ def from_json(text: str, where: str = "report.json") -> Report:
         )
     try:
         report = _decode(Report, document)
+        _check_moments(report)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise MicronetsError("is not a whole report", where=where, why=str(error), remedy=remedy) from error
     assert isinstance(report, Report)
     return report
+
+
+def _check_moments(report: Report) -> None:
+    for buffer in report.memory.buffers if report.memory else ():
+        if not -1 <= buffer.first <= buffer.last <= len(report.layers):
+            raise ValueError(
+                f"a buffer lives from {buffer.first} to {buffer.last}, and there are {len(report.layers)} layers"
+            )
 
 
 def _decode(kind: Any, value: Any) -> Any:

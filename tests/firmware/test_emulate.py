@@ -748,7 +748,7 @@ def test_a_person_can_stop_a_run(tmp_path: Path) -> None:
         HEADER + 'movs r0, #4\n ldr r1, =text\n bkpt 0xab\n1: adds r0, #1\n b 1b\ntext: .asciz "spinning\\n"'
     )
     compile_with("-nostdlib", source, ld=BARE_LD, elf=elf)
-    board.write_text(json.dumps(BARE))
+    board.write_text(json.dumps(board_of("nucleo_f446re")))
     command = [sys.executable, "-m", "micronets_gen.emulate", "--board-json", str(board), str(elf)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -47,7 +47,7 @@ def get_task(which: str, **options: Any) -> Task:
     provider = _provider(which)
     with _of_the_task(which):
         task: Task = provider.make(**options)
-    _check(which, task)
+        _check(which, task)
     return task
 
 
@@ -130,11 +130,11 @@ def _of_the_task(where: str) -> Iterator[None]:
     """Turn what another's code raises into one message that names its line."""
     try:
         yield
-    except MicronetsError:
+    except (MicronetsError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # sys.exit() as well, which would end this program without a word
         *_, last = traceback.extract_tb(error.__traceback__)
-        if isinstance(error, SyntaxError):
+        if isinstance(error, SyntaxError) and error.filename:
             at = f"{error.filename}, line {error.lineno}"
         else:
             at = f"{last.filename}, line {last.lineno}"
