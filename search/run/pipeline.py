@@ -15,6 +15,7 @@ import numpy.typing as npt
 from micronets_gen import __version__
 from micronets_gen.common.files import write_json
 from micronets_gen.errors import UsageError
+from micronets_gen.search.data.tasks import load_data
 from micronets_gen.search.data.tasks.base import Task, TaskData
 from micronets_gen.search.learn.distribution import Workers, requested, require_even, start
 from micronets_gen.search.learn.native import start_tensorflow
@@ -102,7 +103,7 @@ def execute(request: SearchRequest, progress: Progress | None = None) -> Outcome
     workers.from_chief(lambda: run.require_own(wanted))
     _prepare_tensorflow(request.seed)
     progress.stage("loading the data")
-    data = workers.together(lambda: task.load(request.data, request.seed))
+    data = workers.together(lambda: load_data(request.task, task, request.data, request.seed))
     samples = {part: getattr(data, part).samples for part in ("train", "validation", "test")}
     _require_alike(workers, samples, "the same data")
     workers.from_chief(lambda: run.begin(wanted, request.command, _versions()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
@@ -13,7 +14,7 @@ import pytest
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data import tasks
-from micronets_gen.search.data.tasks import get_task, options_for, task_names
+from micronets_gen.search.data.tasks import get_task, load_data, options_for, task_names
 from micronets_gen.search.learn.recipe import load_recipe
 from micronets_gen.search.space.backbone import Space, load_backbone
 from tests.search.test_search import run_cli
@@ -55,8 +56,8 @@ def toy(folder: Path, text: str | None = None) -> Path:
     return path
 
 
+@pytest.mark.needs("tensorflow")
 def test_the_task_of_the_page_is_found_in_a_file(tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
     task = get_task(str(toy(tmp_path)), noise=0.5)
     assert (task.name, task.classes) == ("coins", ("penny", "pound"))
     data = task.load(None, 3)
@@ -106,6 +107,7 @@ def test_a_name_that_two_packages_take_is_nobody_s(monkeypatch: pytest.MonkeyPat
         ),
         ("\ndef make():\n    return 1 / 0\n", r"coins\.py, line 3: ZeroDivisionError"),
         ("def make():\n    return 1\n", "its task lacks name, title, input_shape"),
+        ("import sys\nsys.exit(3)\n", r"coins\.py, line 2: SystemExit: 3"),
     ],
 )
 def test_a_file_without_a_task_is_told_with_its_line(text: str, says: str, tmp_path: Path) -> None:
@@ -119,6 +121,7 @@ def test_a_file_without_a_task_is_told_with_its_line(text: str, says: str, tmp_p
     [
         ("= (4, 2, 1)", "= (4, 2)", "input_shape is"),
         ('("penny", "pound")', '("penny", "penny")', "classes are"),
+        ('("penny", "pound")', "2", "TypeError"),
     ],
 )
 def test_a_task_that_cannot_be_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
@@ -140,3 +143,15 @@ def test_what_is_no_task_is_told_what_there_is(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(UsageError) as caught:
             get_task(name)
         assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("body", "why"), [("return 1 / 0", r"coins\.py, line 3: ZeroDivisionError"), ("return []", "")]
+)
+def test_data_that_cannot_be_loaded_is_the_task_s(body: str, why: str, tmp_path: Path) -> None:
+    text = f"class Coins:\n    def load(self, data_dir, seed):\n        {body}\n"
+    task = runpy.run_path(str(toy(tmp_path, text)))["Coins"]()
+    with pytest.raises(UsageError) as caught:
+        load_data("coins.py", task, None, 0)
+    assert re.search(why, caught.value.why)
+    assert caught.value.where == "coins.py"

@@ -20,7 +20,7 @@ from typing import Any
 from micronets_gen.boards.board import Board
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.errors import MicronetsError, UsageError
-from micronets_gen.search.data.tasks.base import Task
+from micronets_gen.search.data.tasks.base import Task, TaskData
 
 GROUP = "micronets_gen.tasks"
 """Entry points of installed packages: the name of a task, and the module that provides it."""
@@ -49,6 +49,25 @@ def get_task(which: str, **options: Any) -> Task:
         task: Task = provider.make(**options)
         _check(which, task)
     return task
+
+
+def load_data(which: str, task: Task, folder: Path | None, seed: int) -> TaskData:
+    """Return the data of a task.
+
+    Args:
+        which: What :func:`get_task` was given, for messages.
+        folder: Where the data is or goes; None for the task's own choice.
+        seed: As :meth:`Task.load` takes it.
+
+    Raises:
+        MicronetsError: the data is not there or not whole, or the task's own code failed.
+        OSError: a file cannot be read or written.
+    """
+    with _of_the_task(which):
+        data = task.load(folder, seed)
+    if not isinstance(data, TaskData):
+        raise UsageError(f"load() returned a {type(data).__name__}", where=which, remedy="return a TaskData")
+    return data
 
 
 def options_for(
@@ -130,7 +149,7 @@ def _of_the_task(where: str) -> Iterator[None]:
     """Turn what another's code raises into one message that names its line."""
     try:
         yield
-    except (MicronetsError, KeyboardInterrupt, GeneratorExit):
+    except (MicronetsError, OSError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # sys.exit() as well, which would end this program without a word
         *_, last = traceback.extract_tb(error.__traceback__)
