@@ -5,10 +5,8 @@ Nothing is unpickled, and of an array no more is read than is asked for, whateve
 
 from __future__ import annotations
 
-import lzma
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from micronets_gen.common.arrays import DAMAGED
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import shown
 from micronets_gen.errors import UsageError
@@ -28,21 +27,6 @@ _LARGEST = 256 << 20
 _LONGEST_HEADER = 10_000
 _REMEDY = (
     "write it with numpy.savez(path, input_0=..., labels=...), or numpy.save(path, ...) for one input alone"
-)
-
-
-# RuntimeError: an encrypted archive, a header that is nested too deep, a compression that this Python does not have.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
 )
 
 
@@ -150,7 +134,7 @@ def _readable(where: str) -> Iterator[None]:
     """Make one error of all that numpy, zipfile and the system have to say of a damaged file."""
     try:
         yield
-    except _DAMAGED as error:
+    except DAMAGED as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UsageError(
             "cannot be read as golden vectors", where=where, why=shown(why, 200), remedy=_REMEDY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -13,15 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from micronets_gen.common.arrays import DAMAGED
 from micronets_gen.errors import UsageError
 
 _REMEDY = (
     "write it with numpy.savez(path, x=samples), samples first; beside class folders with y=classes, too"
 )
 _MOST_CLASSES = 1000
-
-
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 class ArrayError(Exception):
@@ -57,7 +54,7 @@ def inspect_arrays(path: Path) -> ArrayFile:
             shape, kind = _header(path, key)
             labels = np.asarray(archive["y"]) if "y" in archive.files else None
             names = tuple(map(str, archive["classes"].reshape(-1))) if "classes" in archive.files else ()
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         raise UsageError("cannot be read as .npz", where=str(path), why=str(error), remedy=_REMEDY) from None
     if kind not in "fiub" or not 2 <= len(shape) <= 4 or 0 in shape:
         what = f"'{key}' has shape {shape} and type {np.dtype(kind).name if kind in 'fiub' else kind!r}"
@@ -120,5 +117,5 @@ def read_arrays(path: Path, changed: int) -> npt.NDArray[np.float32]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return np.asarray(archive[_key(archive.files, path)], np.float32)
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         raise ArrayError(str(error) or type(error).__name__) from None

@@ -165,11 +165,11 @@ def test_pictures_of_every_depth_are_read(tmp_path: Path) -> None:
         read_picture(b"no", (8, 8), 1)
 
 
-def absurd(path: Path) -> None:
-    """Write an array whose header promises more than there is."""
+def absurd(path: Path, shape: str = "(1000000000000, 8)") -> None:
+    """Write an array whose header promises more than there is, or is no header."""
     import zipfile
 
-    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 8), }\n"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
@@ -229,6 +229,11 @@ WRONG: list[tuple[str, Callable[[Path], Any], str]] = [
         r"0\.npz: cannot be read as \.npz",
     ),
     ("an absurd npz", lambda root: absurd(make_arrays(root) / "left" / "0.npz"), "holds 64 bytes"),
+    (
+        "an open header",
+        lambda root: absurd(make_arrays(root) / "left" / "0.npz", "(" * 3000),
+        r"0\.npz: cannot be read as \.npz",
+    ),
     (
         "other shapes",
         lambda root: np.savez(make_arrays(root) / "right" / "0.npz", x=np.zeros((9, 8, 3))),

@@ -146,6 +146,8 @@ ATTACKS: dict[str, tuple[bytes, str]] = {
     "huge number": (zeros(f"({'9' * 4000}, 8)"), "it ends after 0"),
     "huger number": (zeros(f"({'9' * 9000}, 8)"), "cannot be read as golden vectors"),
     "deep header": (zeros("(" * 4000 + ")" * 4000), "cannot be read as golden vectors"),
+    "open header": (zeros("(" * 4000), "cannot be read as golden vectors"),
+    "indented header": (zeros("1,\n    2\n  3"), "cannot be read as golden vectors"),
     "long header": (zeros("(3, 8)" + " " * 20_000), "cannot be read as golden vectors"),
     "pickle": (zeros("(3, 8)", "'|O'", content=b"cos\nsystem\n(S'false'\ntR."), "holds Python objects"),
     "pickled labels": (
