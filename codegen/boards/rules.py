@@ -6,9 +6,17 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
-from micronets_gen.boards.board import Board, Region
+from micronets_gen.boards.board import Board, Clock, Region
 from micronets_gen.boards.cores import CORES
-from micronets_gen.boards.family import AHB_FIELDS, APB_FIELDS, family_names, frequencies, load_family
+from micronets_gen.boards.family import (
+    AHB_FIELDS,
+    APB_FIELDS,
+    ClockLimits,
+    Family,
+    family_names,
+    frequencies,
+    load_family,
+)
 from micronets_gen.common.numbers import frequency as megahertz
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import shown
@@ -169,7 +177,11 @@ def _check_clock(board: Board, where: str) -> None:
     _one_of("ahb_div", clock.ahb_div, tuple(AHB_FIELDS), place)
     _one_of("apb1_div", clock.apb1_div, tuple(APB_FIELDS), place)
     _one_of("apb2_div", clock.apb2_div, tuple(APB_FIELDS), place)
+    _check_frequencies(board, clock, family, limits, place)
 
+
+def _check_frequencies(board: Board, clock: Clock, family: Family, limits: ClockLimits, place: str) -> None:
+    """Check what the clock tree gives against the data sheet, and the flash against it."""
     made = frequencies(clock, core_before_ahb=limits.core_before_ahb)
     _frequency("the source", clock.source_hz, limits.source_hz, family.title, place)
     _frequency("the PLL's input", made.pll_input, limits.pll_input_hz, family.title, place)

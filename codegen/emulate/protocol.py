@@ -253,25 +253,10 @@ class ProtocolReader:
             self._raise_fault(self.fault, locate or "0x{:08x}".format)
         if not self._ended:
             raise self.unfinished()
-        missing = [
-            kind
-            for kind in ("board", "model", "build", "counter", "startup", "invoke", "result")
-            if kind not in self._single
-        ]
-        if missing:
-            raise EmulationError(
-                f"the firmware left out {', '.join('MN,' + kind for kind in missing)}",
-                where="protocol",
-                remedy="call selftest_run() once from main(); it writes every line",
-            )
-        verdict, _, announced = self._single["result"]
-        if int(announced) != len(self._vectors):
-            raise EmulationError(
-                f"the firmware announced {announced} vectors and reported {len(self._vectors)}",
-                where="protocol",
-            )
+        self._require_whole()
         if identity is not None:
             self._require(identity)
+        verdict = self._single["result"][0]
         name, clock_hz, clock = self._single["board"]
         counter, numerator, denominator = self._single["counter"]
         unit, ratio = counter, Fraction(int(numerator), int(denominator))
@@ -301,6 +286,26 @@ class ProtocolReader:
             ),
             output=self.output,
         )
+
+    def _require_whole(self) -> None:
+        """Checks that no line is missing."""
+        missing = [
+            kind
+            for kind in ("board", "model", "build", "counter", "startup", "invoke", "result")
+            if kind not in self._single
+        ]
+        if missing:
+            raise EmulationError(
+                f"the firmware left out {', '.join('MN,' + kind for kind in missing)}",
+                where="protocol",
+                remedy="call selftest_run() once from main(); it writes every line",
+            )
+        announced = self._single["result"][2]
+        if int(announced) != len(self._vectors):
+            raise EmulationError(
+                f"the firmware announced {announced} vectors and reported {len(self._vectors)}",
+                where="protocol",
+            )
 
     def _require(self, identity: Identity) -> None:
         """Checks that the firmware is the project's: over a cable comes what someone uploaded some time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,8 @@ from .lines import OnLine
 from .protocol import ProtocolReader
 from .result import ApplicationRun, Identity, Run, RunResult
 from .virtual_board import Progress, VirtualBoard
+
+_LONGEST_WAIT = threading.TIMEOUT_MAX / 2
 
 
 def describe(board: Any) -> dict[str, Any]:
@@ -65,6 +68,7 @@ def run_elf(
             where=board["name"],
             remedy="run it on the board: --port /dev/ttyACM0",
         )
+    timeout = _waitable(timeout)
     image, reader = read_image(elf), ProtocolReader(on_line)
     match emulator["kind"]:
         case "qemu":
@@ -84,6 +88,15 @@ def run_elf(
     if status is not None:
         return _application(name, board["name"], status, reader)
     return reader.result(name, cycle=cycle, locate=image.locate, identity=identity)
+
+
+def _waitable(timeout: float) -> float:
+    """The time, or the longest that a thread can wait where it is more: without end, say."""
+    if not timeout >= 0:
+        raise EmulationError(
+            f"{timeout:g} s is no time to wait", remedy="give seconds, 0 or more (--timeout)"
+        )
+    return min(timeout, _LONGEST_WAIT)
 
 
 def _application(emulator: str, board: str, status: int, reader: ProtocolReader) -> ApplicationRun:
@@ -119,5 +132,5 @@ def run_port(
         EmulationError: The port cannot be read, the firmware did not run to its end, or is not the expected one.
     """
     reader = ProtocolReader(on_line, restartable=True)
-    serial_port.read_port(port, reader, baud=baud, timeout=timeout, notice=notice)
+    serial_port.read_port(port, reader, baud=baud, timeout=_waitable(timeout), notice=notice)
     return reader.result(port, locate=image.locate if image is not None else None, identity=identity)

@@ -784,3 +784,12 @@ def test_the_copy_in_a_project_runs_alone(folder: Path, tmp_path: Path) -> None:
     slow = _command_line(tmp_path, "--board-json", board, good, "--timeout", "0")
     assert slow.returncode == 2
     assert "still running after 0 s" in slow.stderr
+
+
+@needs_compiler
+@needs_qemu
+def test_any_time_can_be_waited(folder: Path) -> None:
+    elf, board = _build_report(folder, "qemu_mps2_an386", 1), board_of("qemu_mps2_an386")
+    assert run_elf(elf, board, timeout=float("inf")).passed
+    with pytest.raises(EmulationError, match="nan s is no time to wait"):
+        run_elf(elf, board, timeout=float("nan"))
