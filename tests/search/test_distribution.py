@@ -245,9 +245,10 @@ def test_workers_end_with_a_lost_one_and_go_on_exactly(both: tuple[Path, Path], 
     with workers(arguments) as (chief, other):
         wait_for(out / "checkpoints" / "teacher.npz", chief)
         chief.send_signal(signal.SIGKILL)
-        _, stderr = other.communicate(timeout=120)
+        stdout, stderr = other.communicate(timeout=120)
         assert other.returncode == RunError.exit_code, stderr
-        assert "error: --strategy multi-worker: another worker was lost" in stderr
+        error = json.loads(stdout)["error"]
+        assert (error["where"], error["what"]) == ("--strategy multi-worker", "another worker was lost")
         assert "Traceback" not in stderr
     assert not (out / "metrics.json").exists(), "killed too late to prove anything"
     for code, _, stderr in finish(arguments):
@@ -261,8 +262,10 @@ def test_workers_end_with_a_lost_one_and_go_on_exactly(both: tuple[Path, Path], 
 def test_another_command_on_one_worker_ends_all_before_there_is_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "digits"
     for code, stdout, stderr in finish(command(tmp_path, out), ["--seed", "6"]):
-        assert (code, stdout) == (UsageError.exit_code, "")
-        assert "error: worker 1: not the same command as on the chief\n  why: seed differ" in stderr
+        assert code == UsageError.exit_code, stderr
+        error = json.loads(stdout)["error"]
+        assert (error["where"], error["what"]) == ("worker 1", "not the same command as on the chief")
+        assert error["why"].startswith("seed differ")
     assert not out.exists()
 
 
