@@ -57,6 +57,7 @@ def test_a_damaged_board_is_one_error(tmp_path: Path, place: tuple[Any, ...], va
         read_board(written(tmp_path, data))
 
 
+@pytest.mark.needs("unix")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -771,6 +771,14 @@ class TestModified:
         with pytest.raises(SourcesModified, match="the cache was changed"):
             found.read("src/tflm.h")
 
+    @pytest.mark.needs("unix")
+    def test_a_pipe_is_not_waited_for(self, world: World) -> None:
+        tree = fetch_set(world.sources)
+        (tree.tflm / "src/tflm.h").unlink()
+        os.mkfifo(tree.tflm / "src/tflm.h")
+        with pytest.raises(SourcesModified, match="it is no regular file"):
+            locate_set(world.sources).checkouts["tflm"].read("src/tflm.h")
+
     def test_licences_are_recorded(self, world: World) -> None:
         tree = fetch_set(world.sources)
         (tree.ruy / "LICENSE").write_text("mine\n")

@@ -48,8 +48,11 @@ class Checkout:
         Raises:
             SourcesModified: it is not what was stored, or not there.
         """
+        file = self.folder / path
+        if file.exists() and not file.is_file():  # a pipe could be waited at for ever
+            raise self._modified(path, "it is no regular file")
         try:
-            content = (self.folder / path).read_bytes()
+            content = file.read_bytes()
         except OSError as error:
             raise self._modified(path, error.strerror or str(error)) from error
         if content_hash(content) != self.hashes[path]:
