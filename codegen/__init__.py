@@ -7,10 +7,12 @@ The verbs of the command line are functions here (docs/python.md)::
     built = micronets_gen.build(board="nucleo_f746zg", model="model.tflite", runtime="aot")
     print(micronets_gen.run(built.project).count)
 
-Nothing of the package is imported before one of them is asked for.
+Nothing else of the package is imported before one of them is asked for.
 """
 
 from __future__ import annotations
+
+from micronets_gen.common.version import VERSION
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all of this
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from micronets_gen.api import bench, build, check, inspect, run, search, sweep, train
     from micronets_gen.errors import MicronetsError
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["MicronetsError", "bench", "build", "check", "inspect", "run", "search", "sweep", "train"]
 

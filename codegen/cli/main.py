@@ -12,9 +12,9 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from micronets_gen import __version__
 from micronets_gen.cli import firmware, listing, model, search, sources
 from micronets_gen.cli.output import show_json
+from micronets_gen.common.version import VERSION
 from micronets_gen.errors import InterruptError, MicronetsError, UsageError
 
 # What typer raises for a mistake on the command line.
@@ -65,7 +65,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        print(f"micronets-gen {__version__}")
+        print(f"micronets-gen {VERSION}")
         raise typer.Exit
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from micronets_gen import __version__
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import ModelSource, resolve_model
 from micronets_gen.common.files import write_atomically
+from micronets_gen.common.version import VERSION
 from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.jobs.fitting import OtherRuntimes
 from micronets_gen.model.graph import Graph
@@ -194,7 +194,7 @@ def _write(job: _Job, planned: _Planned, others: OtherRuntimes) -> Report:
         board=describe_board(plan.board),
         runtime=plan.runtime,
         runtime_reason=planned.choice.reason,
-        generator=f"micronets-gen {__version__}",
+        generator=f"micronets-gen {VERSION}",
         layers=describe_layers(plan),
         memory=plan.memory,
         lock=(("vectors", planned.vectors.source),),

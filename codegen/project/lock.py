@@ -13,8 +13,8 @@ from typing import Any
 
 import tomli_w
 
-from micronets_gen import __version__
 from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, parse_toml, read_text
+from micronets_gen.common.version import VERSION
 from micronets_gen.errors import UsageError
 
 LOCK_FILE = "micronets.lock"
@@ -52,7 +52,7 @@ class Inputs:
     runtime: str
     pins: Mapping[str, str] = field(default_factory=dict)
     vectors: str = ""
-    generator: str = __version__
+    generator: str = VERSION
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Lock:
     def _of_table(cls, table: dict[str, Any]) -> Lock:
         if table["version"] != LOCK_VERSION:
             raise ValueError(
-                f"it is of format {table['version']}; this micronets-gen {__version__} knows format {LOCK_VERSION}"
+                f"it is of format {table['version']}; this micronets-gen {VERSION} knows format {LOCK_VERSION}"
             )
         inputs = Inputs(
             model=table["model"]["name"],

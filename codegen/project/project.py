@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from micronets_gen import __version__
 from micronets_gen.boards.board import Board
 from micronets_gen.common.resources import data_dir, package_dir
 from micronets_gen.common.templates import render, template_text
+from micronets_gen.common.version import VERSION
 from micronets_gen.emulate.files import BOARD_JSON, IDENTITY_JSON
 from micronets_gen.emulate.run import describe
 from micronets_gen.model.graph import Tensor
@@ -233,7 +233,7 @@ def _values(plan: Plan, vectors: Vectors, sources: Sources) -> dict[str, object]
         "board": board.name,
         "board_title": board.title,
         "runtime": runtime_kind(plan.runtime).title,
-        "version": __version__,
+        "version": VERSION,
         "baud": board.uart.baud,
         "flash_bytes": board.flash_bytes,
         "ram_bytes": board.ram_bytes,

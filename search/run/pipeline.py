@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen import __version__
 from micronets_gen.common.files import write_json
+from micronets_gen.common.version import VERSION
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.tasks import load_data
 from micronets_gen.search.data.tasks.base import Task, TaskData
@@ -164,7 +164,7 @@ def _require_alike(workers: Workers, values: Mapping[str, Any], what: str) -> No
 
 
 def _versions() -> dict[str, str]:
-    found = {"micronets-gen": __version__, "python": platform.python_version()}
+    found = {"micronets-gen": VERSION, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
