@@ -206,7 +206,7 @@ def epochs_in(checkpoint: Path) -> int:
 
 
 def wait_for(path: Path, process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert path.exists()
@@ -234,10 +234,10 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"task": "digits", "seed": 1}), encoding="utf-8")
     result = run_cli(*command(tmp_path))
     assert result.returncode == UsageError.exit_code
-    assert "the folder holds another run" in result.stderr
+    assert json.loads(result.stdout)["error"]["what"] == "the folder holds another run"
     (tmp_path / "run.json").unlink()
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    assert "not empty" in run_cli(*command(tmp_path)).stderr
+    assert "not empty" in json.loads(run_cli(*command(tmp_path)).stdout)["error"]["what"]
 
 
 def test_without_tensorflow_there_is_one_clear_error(tmp_path: Path) -> None:
