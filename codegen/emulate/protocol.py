@@ -231,7 +231,7 @@ class ProtocolReader:
 
     def result(
         self,
-        emulator: str,
+        ran_on: str,
         *,
         cycle: Fraction | None = None,
         locate: Callable[[int], str] | None = None,
@@ -240,7 +240,7 @@ class ProtocolReader:
         """What the finished run said.
 
         Args:
-            emulator: What ran the firmware.
+            ran_on: What ran the firmware: an emulator, or a serial port.
             cycle: Instructions in what the firmware calls a cycle; None on a board, where a cycle is one.
             locate: Gives an address of the firmware a name.
             identity: What it must be.
@@ -266,7 +266,7 @@ class ProtocolReader:
             passed=verdict == "PASS"
             and bool(self._vectors)
             and all(vector.passed for vector in self._vectors),
-            emulator=emulator,
+            ran_on=ran_on,
             board=name,
             runtime=self._single["model"][1],
             model=self._single["model"][0],

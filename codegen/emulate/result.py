@@ -56,6 +56,7 @@ class RunResult:
 
     Attributes:
         passed: There were vectors, every one passed and the firmware said so.
+        ran_on: The emulator, or the serial port of a board.
         build: Identity of the build, a hash; empty where the firmware has none.
         unit: ``instructions`` (emulators) or ``cycles`` (boards).
         count: For one invoke, in ``unit``.
@@ -67,7 +68,7 @@ class RunResult:
     """
 
     passed: bool
-    emulator: str
+    ran_on: str
     board: str
     runtime: str
     model: str
@@ -98,11 +99,12 @@ class ApplicationRun:
     """One run of a firmware that left through ``board_exit()`` without a word of the protocol: an application.
 
     Attributes:
+        ran_on: The emulator.
         status: What it gave to ``board_exit()``, as an exit status of 0 to 255.
         output: What it wrote.
     """
 
-    emulator: str
+    ran_on: str
     board: str
     status: int
     output: str

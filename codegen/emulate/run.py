@@ -99,12 +99,12 @@ def _waitable(timeout: float) -> float:
     return min(timeout, _LONGEST_WAIT)
 
 
-def _application(emulator: str, board: str, status: int, reader: ProtocolReader) -> ApplicationRun:
+def _application(ran_on: str, board: str, status: int, reader: ProtocolReader) -> ApplicationRun:
     if reader.begun:
         raise EmulationError(
             f"the firmware left with status {status} before MN,end", why=reader.unfinished().why
         )
-    return ApplicationRun(emulator, board, status, reader.output)
+    return ApplicationRun(ran_on, board, status, reader.output)
 
 
 def run_port(

@@ -11,12 +11,12 @@ from .result import ApplicationRun, Run, RunResult, VectorResult
 def summary(result: Run) -> str:
     """What a person wants to know of a run, the layers as a table where the build was profiled."""
     if isinstance(result, ApplicationRun):
-        return f"{result.board}: the application ended with status {result.status} in {result.emulator}"
+        return f"{result.board}: the application ended with status {result.status} in {result.ran_on}"
     return _self_test(result)
 
 
 def _self_test(result: RunResult) -> str:
-    lines = [f"{result.board}: {result.model} ({result.runtime}) in {result.emulator}"]
+    lines = [f"{result.board}: {result.model} ({result.runtime}) in {result.ran_on}"]
     if result.clock_note:
         lines.append(f"clock: {result.clock_note}")
     if result.layers:
@@ -78,30 +78,14 @@ def _table(result: RunResult) -> list[str]:
 
 
 def as_json(result: Run) -> dict[str, Any]:
-    """The run as data; counts are under the name of their unit (``instructions`` or ``cycles``)."""
+    """The run as data, under the names that ``micronets-gen run --json`` has for the same things."""
     if isinstance(result, ApplicationRun):
         return {"kind": "application", "passed": result.passed, **dataclasses.asdict(result)}
-    unit = result.unit
     return {
         "kind": "self-test",
-        "passed": result.passed,
-        unit: result.count,
-        f"startup_{unit}": result.startup,
-        "unit": unit,
-        "granularity": result.granularity,
-        "emulator": result.emulator,
-        "board": result.board,
-        "runtime": result.runtime,
-        "model": result.model,
-        "build": result.build,
-        "clock_hz": result.clock_hz,
-        "clock_note": result.clock_note,
-        "correct": result.correct,
+        **dataclasses.asdict(result),
+        "vector_count": len(result.vectors),
+        "vectors_passed": sum(vector.passed for vector in result.vectors),
         "labelled": result.labelled,
-        "vectors": [dataclasses.asdict(vector) for vector in result.vectors],
-        "layers": [
-            {"index": layer.index, "name": layer.name, "op": layer.op, "macs": layer.macs, unit: layer.count}
-            for layer in result.layers
-        ],
-        "output": result.output,
+        "correct": result.correct,
     }

@@ -33,7 +33,7 @@ def headline(report: Report) -> Headline:
     run, application = report.run, report.application
     if application is not None:
         text = (
-            f"It ended with status {application.status} in {application.emulator}; the self-test did not run."
+            f"It ended with status {application.status} in {application.ran_on}; the self-test did not run."
         )
         return Headline("open", "Application", text)
     if run is None:
@@ -50,7 +50,7 @@ def circumstances(run: RunResult) -> str:
     """Return where the run took place and what its numbers are."""
     unit = run.unit if run.granularity != 1 else run.unit.removesuffix("s")
     sentences = [
-        f"Run on {run.emulator}.",
+        f"Run on {run.ran_on}.",
         f"Initialising the model takes {grouped(run.startup)} {run.unit}.",
         f"The counter resolves {run.granularity:g} {unit}.",
         f"{run.clock_note[0].upper()}{run.clock_note[1:].removesuffix('.')}." if run.clock_note else "",

@@ -689,7 +689,7 @@ def test_a_board_on_a_serial_port_is_read(folder: Path) -> None:
         os.close(port)
     assert result.passed
     assert (result.unit, result.count, result.startup, result.board) == ("cycles", 1000, 12, "nucleo_f746zg")
-    assert notices == [f"nothing from {result.emulator} yet: press the board's reset button"]
+    assert notices == [f"nothing from {result.ran_on} yet: press the board's reset button"]
 
 
 @pytest.mark.needs("unix")
@@ -774,7 +774,7 @@ def test_the_copy_in_a_project_runs_alone(folder: Path, tmp_path: Path) -> None:
     data = json.loads(failed.stdout)
     assert data["passed"] is False
     assert data["layers"] == [
-        {"index": 0, "name": "work", "op": "WORK", "macs": 2000, "instructions": data["instructions"]}
+        {"index": 0, "name": "work", "op": "WORK", "macs": 2000, "count": data["count"]}
     ]
 
     stopped = _command_line(tmp_path, "--board-json", board, tmp_path / "none.elf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from fractions import Fraction
 
@@ -14,6 +15,7 @@ from micronets_gen.emulate.lines import LINE_LIMIT, shown
 from micronets_gen.emulate.protocol import OUTPUT_LIMIT, ProtocolReader
 from micronets_gen.emulate.result import Difference, Identity, LayerCount, RunResult, VectorResult
 from micronets_gen.emulate.text import as_json, summary
+from micronets_gen.report.values import FirmwareRun
 
 RUN = """\
 MN,begin,2
@@ -47,7 +49,7 @@ def replaced(old: str, new: str) -> str:
 def test_a_complete_run() -> None:
     assert read(RUN).result("somewhere") == RunResult(
         passed=True,
-        emulator="somewhere",
+        ran_on="somewhere",
         board="nucleo_f746zg",
         runtime="aot",
         model="digits",
@@ -302,15 +304,17 @@ def test_the_summary_of_a_failure_shows_the_first_difference() -> None:
     )
 
 
-def test_json_names_the_unit() -> None:
+def test_json_has_the_names_that_the_verb_has() -> None:
     data = as_json(read(RUN).result("a desk"))
-    assert (data["cycles"], data["startup_cycles"], data["passed"]) == (30000, 120, True)
+    assert (data["count"], data["startup"], data["unit"], data["passed"]) == (30000, 120, "cycles", True)
+    assert (data["ran_on"], data["vector_count"], data["vectors_passed"]) == ("a desk", 2, 2)
+    assert set(data) - {field.name for field in dataclasses.fields(FirmwareRun)} == {"output"}
     assert data["layers"][0] == {
         "index": 0,
         "name": "conv_0",
         "op": "CONV_2D",
         "macs": 8000,
-        "cycles": 20000,
+        "count": 20000,
     }
 
 

@@ -83,7 +83,7 @@ def graph_report() -> Report:
     counts = tuple(LayerCount(x.index, x.name, x.op, x.macs, 2 * x.macs + 1234) for x in layers)
     run = RunResult(
         passed=True,
-        emulator="virtual board",
+        ran_on="virtual board",
         board="nucleo_f746zg",
         runtime="aot",
         model=graph.name,
@@ -357,7 +357,7 @@ def test_page_escapes_names(report: Report) -> None:
         memory=replace(report.memory, buffers=buffers),
         image=replace(report.image, regions=regions, symbols=(Symbol(NASTY, NASTY, NASTY, 1),)),
         stack=StackInfo(1, None, (Frame(NASTY, 1),), notes=(NASTY,)),
-        run=replace(report.run, emulator=NASTY, clock_note=NASTY),
+        run=replace(report.run, ran_on=NASTY, clock_note=NASTY),
         lock=((NASTY, NASTY),),
     )
     page = Page(to_html(nasty))
