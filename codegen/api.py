@@ -178,6 +178,7 @@ def bench(
     runtimes: str | Sequence[str] | None = None,
     out: PathLike = Path("build/bench"),
     notify: Notify = _silent,
+    tell: Notify = _silent,
 ) -> BenchResult:
     """Build and run models with several runtimes, and write a page that puts them side by side.
 
@@ -187,6 +188,7 @@ def bench(
         runtimes: Names, or one text with commas between them; ratios are to the first. None for all there are.
         out: Folder of the projects and of ``bench.html``.
         notify: Told what is done next.
+        tell: Told what a person must see: what is overwritten, what is waited for.
 
     Raises:
         MicronetsError: a model or the board cannot be read, or an image cannot be built or run. That a runtime
@@ -208,6 +210,7 @@ def bench(
         [name.strip() for name in names if name.strip()],
         Path(out),
         notify,
+        tell,
     )
     page = Path(out) / "bench.html"
     write_if_changed(page, comparison_page(results).encode())

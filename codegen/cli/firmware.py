@@ -177,7 +177,7 @@ def bench(
     from micronets_gen.report.comparison import comparison_tables
 
     with status(as_json) as notify:
-        done = api.bench(board=board, model=model, runtimes=runtimes, out=out, notify=notify)
+        done = api.bench(board=board, model=model, runtimes=runtimes, out=out, notify=notify, tell=tell)
     if as_json:
         show_json(done.to_json())
     else:

@@ -26,6 +26,7 @@ def measure(
     folder: Path,
     *,
     notify: Notify = lambda _step: None,
+    tell: Notify = lambda _sentence: None,
     timeout: float = 900,
 ) -> Result:
     """Build and run one model; the project is left in ``folder``.
@@ -40,13 +41,14 @@ def measure(
 
     request = BuildRequest(board, model, runtime, folder, force=True, vector_count=1)
     try:
-        build(request, say)
+        build(request, say, tell)
     except FitError as error:
         return Result(Path(model).stem, board, runtime, problem=error.what)
     report = run_project(
         folder,
         timeout=timeout,
         progress=lambda *done: say(progress_text(*done)),
+        tell=tell,
     )
     self_test_of(report, folder)
     graph = read_model(resolve_model(model).path)
@@ -100,6 +102,7 @@ def measure_all(
     runtimes: Sequence[str],
     folder: Path,
     notify: Notify = lambda _step: None,
+    tell: Notify = lambda _sentence: None,
 ) -> tuple[Result, ...]:
     """Measure every model with every runtime, model by model.
 
@@ -118,16 +121,18 @@ def measure_all(
     for model in models:
         for runtime in runtimes:
             place = folder / f"{Path(model).stem}-{runtime}"
-            results.append(_measure_or_tell(model, board, runtime, place, notify))
+            results.append(_measure_or_tell(model, board, runtime, place, notify, tell))
     return tuple(results)
 
 
-def _measure_or_tell(model: str, board: str, runtime: str, folder: Path, notify: Notify) -> Result:
+def _measure_or_tell(
+    model: str, board: str, runtime: str, folder: Path, notify: Notify, tell: Notify
+) -> Result:
     lacking = runtime_kind(runtime).lacking()
     if lacking:
         return Result(Path(model).stem, board, runtime, problem=lacking)
     try:
-        return measure(model, board, runtime, folder, notify=notify)
+        return measure(model, board, runtime, folder, notify=notify, tell=tell)
     except SourcesError as error:
         problem = error.what
     except ModelError as error:

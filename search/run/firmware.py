@@ -117,13 +117,13 @@ def _prove(
         vector_count=work.samples,
     )
     progress.stage("building the firmware")
-    build(request)
+    build(request, tell=progress.stage)
     progress.stage(f"running the firmware in the emulator with {work.samples:,} samples")
 
     def watch(image: str, _instructions: int, done: int) -> None:
         if done:
             progress.step(image, 0, 1, done - 1, work.samples)
 
-    report = run_project(project, timeout=work.timeout, progress=watch)
+    report = run_project(project, timeout=work.timeout, progress=watch, tell=progress.stage)
     self_test_of(report, project)
     return FirmwareRun.of(project, report).to_json()

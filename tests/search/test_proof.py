@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -15,8 +16,10 @@ from rich.console import Console
 
 from micronets_gen.api import SearchResult
 from micronets_gen.cli.search import _hand_out
+from micronets_gen.errors import UsageError
 from micronets_gen.jobs.execute import progress_text
 from micronets_gen.search.learn.progress import EpochLines, Silent
+from micronets_gen.search.run import firmware
 from micronets_gen.search.run.firmware import prove, workload
 from micronets_gen.search.run.pipeline import Outcome, execute
 from micronets_gen.search.run.request import TargetRequest
@@ -148,3 +151,15 @@ def test_the_report_shows_what_the_firmware_did(done: Outcome) -> None:
     assert f"{proof['correct']:,} of {proof['labelled']:,} samples right" in shown.text
     assert "firmware/report.html" in shown.addresses
     assert (done.run.path / "firmware" / "report.html").is_file()
+
+
+def test_a_proof_says_that_it_waits_for_a_busy_folder(
+    done: Outcome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(_request: object, tell: Callable[[str], None]) -> None:
+        tell("waiting for another process")
+        raise UsageError("and that is enough", where="here")
+
+    monkeypatch.setattr(firmware, "build", build)
+    prove(done.run, done.metrics, "nucleo_f446re", "aot", EpochLines(Console(stderr=True)))
+    assert "waiting for another process\n" in capsys.readouterr().err

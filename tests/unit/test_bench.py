@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from micronets_gen.errors import ModelError, UsageError
+from micronets_gen.errors import FitError, ModelError, UsageError
 from micronets_gen.jobs import bench
 from micronets_gen.jobs.bench import measure_all
 from micronets_gen.jobs.execute import load_report
@@ -114,6 +114,17 @@ def text_of(results: tuple[Result, ...]) -> str:
     out = io.StringIO()
     Console(file=out, width=160).print(comparison_tables(results))
     return out.getvalue()
+
+
+def test_what_a_build_waits_for_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def build(_request: object, _notify: object, tell: Callable[[str], None]) -> None:
+        tell("waiting for another process")
+        raise FitError("does not fit")
+
+    monkeypatch.setattr(bench, "build", build)
+    told: list[str] = []
+    measure_all(["digits"], BOARD, ["aot"], tmp_path, tell=told.append)
+    assert told == ["waiting for another process"]
 
 
 # --- side by side -----------------------------------------------------------------------------------------
@@ -259,7 +270,7 @@ def test_without_sources_the_other_runtime_is_measured(
     assert aot["other_ram_bytes"] == aot["ram_bytes"] - aot["arena_bytes"]
     page = Page(Path(done.json["report"]).read_text())
     assert tflm["problem"] in page.text
-    assert f"{aot['instructions']:,}" in page.text
+    assert f"{aot['count']:,}" in page.text
 
 
 def test_nothing_to_measure_is_a_failure(cli: Cli, model: Path, tmp_path: Path, no_sources: None) -> None:
