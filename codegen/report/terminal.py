@@ -10,12 +10,15 @@ from micronets_gen.common.numbers import frequency, grouped, percent, plural, ra
 from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
+from micronets_gen.report.samples import samples
 from micronets_gen.report.summary import circumstances, headline
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable, Row
 
 BAR_CELLS = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STATE_STYLES = {"pass": "bold green", "fail": "bold red", "open": "bold"}
+_WRONG_SAMPLES = 5
+"""How many the terminal names; the page has all of them."""
 
 
 def bar(share: float, cells: int = BAR_CELLS) -> str:
@@ -138,5 +141,16 @@ def run_summary(report: Report) -> RenderableType:
     parts: list[RenderableType] = [run_table(report), Text()]
     if not report.profiled:
         parts.append(Text(f"{run.count:,} {run.unit} an inference"))
-    parts += [verdict(report), Text(circumstances(run), style="dim")]
+    parts += [verdict(report), *_wrong_samples(report), Text(circumstances(run), style="dim")]
     return Group(*parts)
+
+
+def _wrong_samples(report: Report) -> list[RenderableType]:
+    """Return a line for each of the first golden vectors that went wrong, those with wrong bytes first."""
+    assert report.run is not None
+    wrong = [sample for sample in samples(report.run, report.model.classes) if sample.state != "pass"]
+    wrong.sort(key=lambda sample: sample.state)
+    lines: list[RenderableType] = [Text(f"      {sample.title}") for sample in wrong[:_WRONG_SAMPLES]]
+    if len(wrong) > _WRONG_SAMPLES:
+        lines.append(Text(f"      and {len(wrong) - _WRONG_SAMPLES:,} more"))
+    return lines

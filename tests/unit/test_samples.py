@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
+
+from rich.console import Console
 
 from micronets_gen.emulate.result import Difference, RunResult, VectorResult
 from micronets_gen.report.html import to_html
 from micronets_gen.report.report import Report
 from micronets_gen.report.samples import samples, vector_confusion
+from micronets_gen.report.terminal import run_summary
 from tests.unit.test_report import graph_report
 
 CLASSES = ("cat", "dog", "<b>")
@@ -71,3 +75,14 @@ def test_the_page_shows_which_samples_went_wrong_and_as_what() -> None:
     assert "Confusion matrix" in page
     assert "Taken for" not in to_html(report((VectorResult(0, False, 1, (Difference(0, 1, 2),)),), ()))
     assert "Confusion matrix" not in to_html(report(VECTORS[3:], CLASSES))
+
+
+def test_the_terminal_names_a_few_of_those_that_went_wrong() -> None:
+    many = (*(replace(VECTORS[1], index=index) for index in range(7)), replace(VECTORS[2], index=7))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(run_summary(report(many, CLASSES)))
+    told = [line.strip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    first = told.index("vector 7: an output differs; <b> taken for dog")
+    assert told[first - 1].startswith("FAIL")
+    assert told[first + 1] == "vector 0: byte-exact; cat taken for dog"
+    assert told[first + 5] == "and 3 more"
