@@ -173,7 +173,7 @@ def self_test_of(report: Report, project: Path) -> RunResult:
         raise RunError(
             "the firmware ran its application, and what is measured here is the self-test",
             where=str(project),
-            remedy="set SELFTEST to 1 at the top of src/main.* (and not to 0 in user.ini)",
+            remedy="set SELFTEST to 1 at the top of src/main.c (and not to 0 in user.ini)",
         )
     return report.run
 

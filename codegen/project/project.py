@@ -119,7 +119,7 @@ def project_files(
         **sources.documents,
     }
     user_files: dict[str, str | bytes] = {
-        f"src/main.{sources.language}": render("project/main.c.j2", **values),
+        "src/main.c": render("project/main.c.j2", **values),
         "user.ini": render("project/user.ini.j2", **values),
     }
     return Project(_encode(files), _encode(user_files), _inputs(plan, vectors, sources))
@@ -244,7 +244,7 @@ def _values(plan: Plan, vectors: Vectors, sources: Sources) -> dict[str, object]
             for name, version in TOOLS.items()
             if name != "unicorn" or (board.emulator and board.emulator.kind == "virtual")
         ],
-        "language": sources.language,
+        "libraries": bool(sources.libraries),
         "environments": [_environment_values(e, board) for e in sources.environments],
         "vectors": vectors.count,
         "input": _tensor_values(graph.tensor(graph.inputs[0])),

@@ -68,7 +68,6 @@ class Sources:
     Attributes:
         files: By name.
         flags: Compiler flags of the library.
-        language: Suffix of the user's ``src/main.*``.
         pins: Versions of what the runtime brings along.
         dependencies: Libraries that ``lib/model`` includes headers of; empty: PlatformIO looks for them.
         libraries: What lies beside ``lib/model``.
@@ -78,7 +77,6 @@ class Sources:
 
     files: Mapping[str, str]
     flags: tuple[str, ...]
-    language: str = "c"
     pins: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     libraries: tuple[LibrarySources, ...] = ()

@@ -21,7 +21,7 @@ from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import ModelError
 from micronets_gen.project.project import TOOLS, environments, project_files
 from micronets_gen.project.selftest import literals, protocol_field, selftest_files
-from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, Sources
+from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, LibrarySources, Sources
 from tests.support.tiny_project import BOARD, tiny_plan, tiny_project, tiny_vectors
 
 
@@ -125,6 +125,16 @@ def test_readme_and_workflow_name_the_emulator_that_is_needed(emulator: object) 
     assert ("unicorn" in workflow) == (kind == "virtual") == ("unicorn" in readme)
     assert ("pio test" in workflow) == bool(kind) == ("-t emulate" in readme)
     assert not re.search(r"\n{3,}|[ \t]\n", readme + workflow)
+
+
+def test_readme_says_what_the_model_needs() -> None:
+    alone, beside = Sources({}, ()), Sources({}, (), libraries=(LibrarySources("tflm", "x", {}, ()),))
+    for sources, needs in (
+        (alone, "nothing: any C11 compiler"),
+        (beside, "the libraries of TensorFlow Lite Micro"),
+    ):
+        readme = project_files(tiny_plan(), tiny_vectors(), sources, {}).files["README.md"].decode()
+        assert f"| `lib/model/` | the model: `model.h` is its C API | {needs}" in readme
 
 
 def test_workflow_keeps_the_images_of_a_hidden_folder() -> None:
