@@ -118,6 +118,27 @@ def test_compiler_of_the_registry_serves_where_the_system_has_none(
     assert (root / image).read_bytes() == (built / image).read_bytes()
 
 
+def test_what_was_compiled_with_other_settings_is_not_compiled_again(tmp_path: Path) -> None:
+    root = write(tmp_path / "project")
+    objects = tmp_path / "objects"
+    run_pio(root, ["run"], environment={"MICRONETS_OBJECTS": str(objects)})
+    plain = {key: value for key, value in os.environ.items() if key != "MICRONETS_OBJECTS"}
+    shutil.rmtree(root / ".pio/build")
+    done = subprocess.run(
+        [sys.executable, "-m", "platformio", "run"],
+        cwd=root,
+        env=plain,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Retrieved" in done.stdout
+    assert [
+        line for line in done.stdout.splitlines() if line.startswith("Compiling") and "/lib" in line
+    ] == []
+    assert not (root / ".pio/objects").exists()
+
+
 def test_offline_script_prepares_scons(tmp_path: Path) -> None:
     root = write(tmp_path / "project")
     environment = {**os.environ, "PLATFORMIO_CORE_DIR": str(tmp_path / "core")}

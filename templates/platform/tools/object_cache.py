@@ -15,6 +15,7 @@ from SCons.Util import hash_collect
 
 SUFFIX = ".o"
 STACK_USAGE = ".su"
+RECORD = "objects-folder"
 
 
 def keeps(node):
@@ -58,9 +59,28 @@ class ObjectCache(CacheDir):
         return super().copy_to_cache(env, src, dst)
 
 
+def folder_of(workspace):
+    """Return where objects are kept: where ``MICRONETS_OBJECTS`` says or last said, else in the project.
+
+    PlatformIO empties the build folder where it was last run with other settings of its own, as micronets-gen runs
+    it: the objects that were compiled then are found again here.
+    """
+    record = workspace / RECORD
+    chosen = os.environ.get("MICRONETS_OBJECTS")
+    if chosen:
+        workspace.mkdir(parents=True, exist_ok=True)
+        record.write_text(chosen, encoding="utf-8")
+        return Path(chosen)
+    if record.is_file():
+        last = Path(record.read_text(encoding="utf-8"))
+        if last.is_dir() and os.access(last, os.W_OK):
+            return last
+    return workspace / "objects"
+
+
 def use(env):
-    """Let an environment keep its objects: where ``MICRONETS_OBJECTS`` says, else in the project."""
-    folder = Path(os.environ.get("MICRONETS_OBJECTS") or env.subst("$PROJECT_WORKSPACE_DIR/objects"))
+    """Let an environment keep its objects."""
+    folder = folder_of(Path(env.subst("$PROJECT_WORKSPACE_DIR")))
     # SCons makes the folder, but not those above it.
     folder.parent.mkdir(parents=True, exist_ok=True)
     env.CacheDir(str(folder), ObjectCache)
