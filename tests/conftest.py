@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,9 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # The workers of one run share compiled objects.
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home"
     home.mkdir(exist_ok=True)
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would the processes that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, home)
         yield
