@@ -31,7 +31,7 @@ SAMPLE = Measurement(
         runtime="aot",
         passed=True,
         macs=1000,
-        instructions=1500,
+        count=1500,
         arena_bytes=640,
         peak_live_bytes=640,
         stack_bytes=300,
@@ -85,7 +85,7 @@ def test_what_failed_says_so() -> None:
 
 def results(tflm: Result) -> Callable[..., tuple[Result, ...]]:
     """Stand in for measuring: ``tflm`` and the same with half the instructions for ``aot``."""
-    aot = Result("kws_ref_model", tflm.board, "aot", passed=True, macs=1000, instructions=3500)
+    aot = Result("kws_ref_model", tflm.board, "aot", passed=True, macs=1000, count=3500)
     return lambda *_: (tflm, aot)
 
 
@@ -94,7 +94,7 @@ def test_tflm_of_the_same_run_replaces_the_recorded_baseline(
 ) -> None:
     file, board = tmp_path / "kws_ref_model.tflite", "qemu_mps2_an386"
     recorded = baseline()["kws_ref_model"]["instructions"]["cortex-m4"]
-    measured = Result("kws_ref_model", board, "tflm", passed=True, macs=1000, instructions=7000)
+    measured = Result("kws_ref_model", board, "tflm", passed=True, macs=1000, count=7000)
     monkeypatch.setattr(bench, "measure_all", results(measured))
     tflm, aot = measure(file, board, tmp_path, ("tflm", "aot"))
     assert (tflm.baseline, tflm.baseline_measured) == (recorded, False)
