@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     base = tmp_path_factory.getbasetemp()
-    # The workers of one run share compiled objects.
+    # The workers of one run share what PlatformIO and the caches keep.
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home"
     home.mkdir(exist_ok=True)
     # A shell lets what it starts in the background ignore Ctrl-C, and so would the processes that tests interrupt.

@@ -35,7 +35,8 @@ def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
     """Give this process, and those that it starts, a home of their own.
 
     Git has no configuration but one that leads every server nowhere; proxies lead nowhere; caches are empty but for
-    the sources of the tflm runtime where the user's cache has them, which is how tests find them.
+    the sources of the tflm runtime where the user's cache has them, which is how tests find them, and for compiled
+    objects, which runs of the suite hand on.
 
     Args:
         patch: Undoes it.
