@@ -51,6 +51,11 @@ def read_picture(encoded: bytes, size: tuple[int, int], channels: int) -> Bytes:
     return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
 
 
+def centred(rows: Bytes) -> npt.NDArray[np.float32]:
+    """Return pictures with values in -1..1."""
+    return rows.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
 def _values(image: Image.Image) -> npt.NDArray[np.float32]:
     """Return (height, width, 1 or 3) in 0..255."""
     if image.mode in _GREY:

@@ -10,12 +10,12 @@ import numpy as np
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.features.sound import Pcm
+from micronets_gen.search.data.parts import PARTS
 from micronets_gen.search.data.wav import WavError, read_wav
 
 RATE = 16000
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 CLASSES = ("silence", "unknown", *KEYWORDS)
-PARTS = ("train", "validation", "test")
 
 NOISE_FOLDER = "_background_noise_"
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}

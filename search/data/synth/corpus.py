@@ -20,6 +20,7 @@ import numpy as np
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.drafts import draft_of
+from micronets_gen.search.data.parts import PARTS
 from micronets_gen.search.data.progress import progress
 from micronets_gen.search.data.synth import acoustics
 from micronets_gen.search.data.synth.espeak import Utterance, espeak
@@ -34,7 +35,6 @@ FORMAT = 1
 
 _NOISE_S = 60
 _LONGEST = 15000
-_PARTS = ("train", "validation", "test")
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 _ENDINGS = ("", ".", "!", "?", ",")
 
@@ -101,15 +101,15 @@ def _read_index(root: Path) -> dict[str, Any] | None:
 def _make(root: Path, settings: CorpusSettings) -> None:
     version = espeak_version()
     began = time.monotonic()
-    everybody = {part: speakers(part, settings.seed, settings.accents, settings.voices) for part in _PARTS}
+    everybody = {part: speakers(part, settings.seed, settings.accents, settings.voices) for part in PARTS}
     for word in (*KEYWORDS, *PUBLISHED, *OTHER, *HELD_OUT, "_background_noise_"):
         (root / word).mkdir()
-    jobs = [(root, speaker, settings.takes) for part in _PARTS for speaker in everybody[part]]
-    names: dict[str, list[str]] = {part: [] for part in _PARTS}
+    jobs = [(root, speaker, settings.takes) for part in PARTS for speaker in everybody[part]]
+    names: dict[str, list[str]] = {part: [] for part in PARTS}
     with _pool() as pool:
         for part, files in progress(pool.imap(_speak, jobs), len(jobs), "speech: speakers"):
             names[part] += files
-        talkers = {part: everybody[part][:: max(1, len(everybody[part]) // 24)] for part in _PARTS}
+        talkers = {part: everybody[part][:: max(1, len(everybody[part]) // 24)] for part in PARTS}
         babble = pool.apply(_babble, (talkers, settings.seed))
     _write_noises(root / "_background_noise_", settings.seed, babble)
     for part, name in _LISTS.items():
@@ -120,10 +120,10 @@ def _make(root: Path, settings: CorpusSettings) -> None:
     index = {
         "settings": {"format": FORMAT, **asdict(settings)},
         "espeak_ng": version,
-        "clips": {part: len(names[part]) for part in _PARTS},
-        "speakers": {part: len(everybody[part]) for part in _PARTS},
+        "clips": {part: len(names[part]) for part in PARTS},
+        "speakers": {part: len(everybody[part]) for part in PARTS},
         "voices": {
-            part: list(dict.fromkeys(speaker.variant for speaker in everybody[part])) for part in _PARTS
+            part: list(dict.fromkeys(speaker.variant for speaker in everybody[part])) for part in PARTS
         },
         "accents": [accent.split("/")[1] for accent in ACCENTS[: settings.accents]],
         "seconds": round(time.monotonic() - began, 1),
@@ -209,7 +209,7 @@ def _babble(talkers: dict[str, tuple[Speaker, ...]], seed: int) -> acoustics.Dou
     rng = np.random.default_rng([seed, 99])
     words = (*PUBLISHED, *OTHER)
     pieces = []
-    for part, share in zip(_PARTS, (0.8, 0.1, 0.1), strict=True):
+    for part, share in zip(PARTS, (0.8, 0.1, 0.1), strict=True):
         length = int(share * _NOISE_S * RATE)
         total = np.zeros(length)
         for speaker in talkers[part]:

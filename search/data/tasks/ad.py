@@ -13,21 +13,21 @@ import numpy.typing as npt
 from micronets_gen.search.data.features.augment import SpecAugment, spec_augment
 from micronets_gen.search.data.features.graph import log_mel_function
 from micronets_gen.search.data.features.sound import LogMelSettings
-from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
+from micronets_gen.search.data.parts import PARTS
+from micronets_gen.search.data.store import Part, Plan, RowError, Rows, Store, fingerprint, open_store
 from micronets_gen.search.data.tasks.ad_layouts import DEFAULT_MACHINES, Clip, Sounds, find_sounds
-from micronets_gen.search.data.tasks.base import Dataset, Floats, Judgement, Labels, TaskData, accuracy_judge
+from micronets_gen.search.data.tasks.base import Floats, Judge, Judgement, Labels, TaskData
 from micronets_gen.search.data.tasks.options import parse_options
-from micronets_gen.search.data.tasks.sampling import (
-    Indices,
-    evenly,
-    limited,
-    shuffled_epoch,
-    split_of,
-    usable,
+from micronets_gen.search.data.tasks.sampling import Indices, evenly, usable
+from micronets_gen.search.data.tasks.stored import (
+    About,
+    Selection,
+    epochs_of_pool,
+    judge_of,
+    select,
+    task_data,
 )
 from micronets_gen.search.data.wav import WavError, read_wav
-
-PARTS = ("train", "validation", "test")
 
 Scores = npt.NDArray[np.float64]
 
@@ -121,10 +121,28 @@ def roc(
 def _load(sounds: Sounds, options: AdOptions, seed: int) -> TaskData:
     settings = LogMelSettings()
     length = int(options.clip_s * settings.rate)
-    files = [clip.file for part in PARTS for clip in sounds.parts[part]]
+    each = settings.pictures(length)
+    store = _store(sounds, settings, length)
+    mean, inverse = np.float32(store.extra["mean"]), np.float32(1.0 / store.extra["std"])
+
+    def prepare(rows: npt.NDArray[Any]) -> Floats:
+        pictures = rows.reshape(-1, *settings.shape)
+        return np.asarray((pictures - mean) * inverse, np.float32)
+
+    chosen = select({part: _by_picture(store.parts[part], each) for part in PARTS}, options.epoch_samples)
+    spread = _spread(chosen.rows["test"], each, sounds.parts["test"], len(options.ids))
+    chosen = chosen.ordered("test", spread)
+    masks = options.spec_augment
+    epochs = epochs_of_pool(chosen, (lambda x, s: spec_augment(x, masks, s)) if masks else None)
+    about = _about(sounds, chosen, each, settings, store, options)
+    return task_data(store, chosen, prepare, epochs, _judge(sounds, chosen, each, options), about, seed)
+
+
+def _store(sounds: Sounds, settings: LogMelSettings, length: int) -> Store:
+    clips = [(clip, part) for part in PARTS for clip in sounds.parts[part]]
     key = {
-        "files": fingerprint(sounds.root, files),
-        "clips": [[clip.file, clip.machine, part] for part in PARTS for clip in sounds.parts[part]],
+        "files": fingerprint(sounds.root, [clip.file for clip, _ in clips]),
+        "clips": [[clip.file, clip.machine, part] for clip, part in clips],
         "features": asdict(settings),
         "samples": length,
     }
@@ -132,74 +150,39 @@ def _load(sounds: Sounds, options: AdOptions, seed: int) -> TaskData:
     def make_plans() -> Mapping[str, Plan]:
         return {part: _plan(sounds, part, settings, length) for part in PARTS}
 
-    store = open_store("ad", sounds.root, len(files), key, make_plans, _normalisation)
-    mean, inverse = np.float32(store.extra["mean"]), np.float32(1.0 / store.extra["std"])
+    return open_store("ad", sounds.root, len(clips), key, make_plans, _normalisation)
 
-    def prepare(rows: npt.NDArray[Any]) -> Floats:
-        pictures = rows.reshape(-1, *settings.shape)
-        return np.asarray((pictures - mean) * inverse, np.float32)
 
-    each = settings.pictures(length)
-    flat = {part: _by_picture(store.parts[part], each) for part in PARTS}
-    rows = {part: usable(flat[part]) for part in PARTS}
-    for part in ("train", "validation"):
-        rows[part] = rows[part][evenly(flat[part].labels[rows[part]])]
-    rows["test"] = rows["test"][_spread(rows["test"], each, sounds.parts["test"], len(options.ids))]
-    pool = rows["train"]
-    rows["train"] = limited(pool, options.epoch_samples)
-    splits = {part: split_of(flat[part], rows[part], prepare) for part in PARTS}
-
-    def epoch(index: int) -> Dataset:
-        masks = options.spec_augment
-        return shuffled_epoch(
-            flat["train"],
-            pool,
-            prepare,
-            (lambda x, s: spec_augment(x, masks, s)) if masks else None,
-            seed,
-            index,
-            splits["train"][0].samples,
-        )
-
-    of_validation = accuracy_judge({"validation": splits["validation"][1]}, len(options.ids))
-    of_test = anomaly_judge(
-        splits["test"][1],
-        rows["test"] // each,
-        np.asarray([clip.anomalous for clip in sounds.parts["test"]]),
-    )
-
-    def judge(part: str, outputs: Floats) -> Judgement:
-        return of_test(outputs) if part == "test" else of_validation(part, outputs)
-
-    clips = {part: len(np.unique(rows[part] // each)) for part in PARTS}
-    heard = np.unique(rows["test"] // each)
-    provenance = {
-        "source": {
+def _about(
+    sounds: Sounds, chosen: Selection, each: int, settings: LogMelSettings, store: Store, options: AdOptions
+) -> About:
+    clips = {part: np.unique(chosen.rows[part] // each) for part in PARTS}
+    return About(
+        source={
             "name": f"MIMII slide rail, read as {sounds.layout}",
             "citation": "H. Purohit et al. (2019), MIMII Dataset, arXiv:1909.09347; Y. Koizumi et al. (2020), "
             "DCASE 2020 challenge task 2, arXiv:2006.05822",
             "licence": "CC BY-SA 4.0 (MIMII), CC BY-NC-SA 4.0 (DCASE 2020 task 2)",
         },
-        "split": {part: splits[part][0].samples for part in PARTS},
-        "clips": clips,
-        "anomalous_test_clips": sum(sounds.parts["test"][clip].anomalous for clip in heard),
-        "left_out": dict(store.unusable),
-        "features": {
+        counts={
+            "clips": {part: len(clips[part]) for part in PARTS},
+            "anomalous_test_clips": sum(sounds.parts["test"][clip].anomalous for clip in clips["test"]),
+        },
+        features={
             "kind": "log-mel pictures",
             **asdict(settings),
             "normalisation": {"mean": store.extra["mean"], "std": store.extra["std"]},
         },
-        "options": asdict(options),
-        "seed": seed,
-    }
-    return TaskData(
-        train=splits["train"][0],
-        validation=splits["validation"][0],
-        test=splits["test"][0],
-        epoch=epoch,
-        judge=judge,
-        provenance=provenance,
+        options=options,
     )
+
+
+def _judge(sounds: Sounds, chosen: Selection, each: int, options: AdOptions) -> Judge:
+    """Return a judge of the machine on validation, of the anomaly on test."""
+    of_validation = judge_of(chosen, len(options.ids))
+    anomalous = np.asarray([clip.anomalous for clip in sounds.parts["test"]])
+    of_test = anomaly_judge(chosen.labels("test"), chosen.rows["test"] // each, anomalous)
+    return lambda part, outputs: of_test(outputs) if part == "test" else of_validation(part, outputs)
 
 
 def anomaly_judge(machines: Labels, clips: npt.NDArray[np.int64], anomalous: npt.NDArray[np.bool_]) -> Any:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from micronets_gen.errors import UsageError
+from micronets_gen.search.data.parts import PARTS
 from micronets_gen.search.data.tasks.sampling import held_back
 
-PARTS = ("train", "validation", "test")
 DEFAULT_MACHINES = "00,02,04,06"
 
 _DCASE_NAME = re.compile(r"(normal|anomaly)_id_(\d+)_(\d+)\.wav")

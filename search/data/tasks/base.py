@@ -52,6 +52,10 @@ class Judgement:
     curve: tuple[tuple[float, float], ...] = ()
 
 
+Judge = Callable[[str, Floats], Judgement]
+"""Judges softmax outputs (samples, classes) of a part; see :attr:`TaskData.judge`."""
+
+
 @dataclass(frozen=True, eq=False)
 class TaskData:
     """A task's data, loaded.
@@ -73,7 +77,7 @@ class TaskData:
     validation: Split
     test: Split
     epoch: Callable[[int], Dataset]
-    judge: Callable[[str, Floats], Judgement]
+    judge: Judge
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def representative(self, count: int = 256) -> Floats:
@@ -125,7 +129,7 @@ class Task(Protocol):
         ...
 
 
-def accuracy_judge(labels: Mapping[str, Labels], classes: int) -> Callable[[str, Floats], Judgement]:
+def accuracy_judge(labels: Mapping[str, Labels], classes: int) -> Judge:
     """Return a judge of top-1 accuracy with a confusion matrix.
 
     Args:

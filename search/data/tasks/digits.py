@@ -10,11 +10,10 @@ import numpy as np
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.digits import load_split
+from micronets_gen.search.data.parts import PARTS
 from micronets_gen.search.data.tasks.base import Dataset, Floats, Labels, Split, TaskData, accuracy_judge
 from micronets_gen.search.data.tasks.options import parse_options
 from micronets_gen.search.data.tasks.sampling import evenly
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from micronets_gen.boards.board import Board
 from micronets_gen.errors import UsageError
@@ -25,27 +24,26 @@ from micronets_gen.search.data.features.augment import (
 )
 from micronets_gen.search.data.features.graph import mfcc_function
 from micronets_gen.search.data.features.sound import MfccSettings
-from micronets_gen.search.data.pictures import PictureError, read_picture, shape_of
-from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
-from micronets_gen.search.data.tasks.base import Dataset, Floats, TaskData, accuracy_judge
+from micronets_gen.search.data.parts import PARTS
+from micronets_gen.search.data.pictures import PictureError, centred, read_picture, shape_of
+from micronets_gen.search.data.store import Part, Plan, RowError, Rows, Store, fingerprint, open_store
+from micronets_gen.search.data.tasks.base import TaskData
 from micronets_gen.search.data.tasks.folder_files import Sample, Samples, find_samples
 from micronets_gen.search.data.tasks.kws import normalisation
 from micronets_gen.search.data.tasks.options import parse_options
-from micronets_gen.search.data.tasks.sampling import (
-    PARTS,
-    Augment,
-    Prepare,
-    evenly,
-    limited,
-    shuffled_epoch,
-    split_of,
-    usable,
+from micronets_gen.search.data.tasks.sampling import Augment, Prepare, usable
+from micronets_gen.search.data.tasks.stored import (
+    AUGMENTED,
+    About,
+    epochs_of_copies,
+    judge_of,
+    select,
+    task_data,
 )
 from micronets_gen.search.data.wav import WavError, fitted, read_wav
 
 _LARGEST = 64
 _SMALL = 24
-_AUGMENTED = "augmented"
 _STORE_SEED = 1
 _RESAMPLE = "convert them to 16 bits at 16 kHz: sox in.wav -b 16 -r 16000 out.wav"
 
@@ -266,9 +264,6 @@ def _pictures(root: Path, options: PictureOptions) -> Features:
         except (OSError, PictureError) as error:
             raise RowError(sample.file, str(error)) from None
 
-    def prepare(rows: npt.NDArray[Any]) -> Floats:
-        return rows.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-
     shape = (*size, options.channels)
     return Features(
         shape=shape,
@@ -278,7 +273,7 @@ def _pictures(root: Path, options: PictureOptions) -> Features:
         read=read,
         compute=lambda: _unchanged,
         statistics=lambda _parts: {},
-        prepare=lambda _extra: prepare,
+        prepare=lambda _extra: centred,
         augment=lambda pictures, seed: augmented_pictures(pictures, changes, seed),
     )
 
@@ -382,69 +377,38 @@ def _plans(samples: Samples, features: Features) -> Mapping[str, Plan]:
 
     plans = {part: plan(samples.parts[part], False) for part in PARTS}
     if features.copies:
-        plans[_AUGMENTED] = plan(samples.parts["train"] * features.copies, True)
+        plans[AUGMENTED] = plan(samples.parts["train"] * features.copies, True)
     return plans
 
 
 def _load(samples: Samples, options: Options, features: Features, seed: int) -> TaskData:
+    store = _store(samples, features)
+    chosen = select(store.parts, options.epoch_samples)
+    changed = store.parts[AUGMENTED if features.copies else "train"]
+    about = About(
+        source={"name": f"{samples.kind} in {samples.root}", "licence": "of the samples that were given"},
+        counts={"per_class": chosen.per_class(samples.classes)},
+        features={**features.about, "normalisation": dict(store.extra)},
+        options=options,
+    )
+    epochs = epochs_of_copies(changed, features.copies or 1, features.augment)
+    judge = judge_of(chosen, len(samples.classes))
+    return task_data(store, chosen, features.prepare(store.extra), epochs, judge, about, seed)
+
+
+def _store(samples: Samples, features: Features) -> Store:
+    listing = [[s.file, s.row, s.label] for part in PARTS for s in samples.parts[part]]
     key = {
         "files": fingerprint(samples.root, samples.files),
-        "samples": [[s.file, s.row, s.label] for part in PARTS for s in samples.parts[part]],
+        "samples": listing,
         "parts": [len(samples.parts[part]) for part in PARTS],
         "kind": samples.kind,
         **features.stored,
     }
-    total = sum(len(samples.parts[part]) for part in PARTS)
-    store = open_store(
-        "folder", samples.root, total, key, lambda: _plans(samples, features), features.statistics
-    )
+
+    def make_plans() -> Mapping[str, Plan]:
+        return _plans(samples, features)
+
+    store = open_store("folder", samples.root, len(listing), key, make_plans, features.statistics)
     read_arrays.cache_clear()
-    prepare = features.prepare(store.extra)
-    rows = {part: usable(store.parts[part]) for part in PARTS}
-    for part in PARTS:
-        rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
-    pool = rows["train"]
-    rows["train"] = limited(pool, options.epoch_samples)
-    splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
-    changed = store.parts[_AUGMENTED] if features.copies else store.parts["train"]
-    length = len(store.parts["train"].labels)
-
-    def epoch(index: int) -> Dataset:
-        first = index % (features.copies or 1) * length
-        return shuffled_epoch(
-            changed,
-            usable(changed, np.arange(first, first + length)),
-            prepare,
-            features.augment,
-            seed,
-            index,
-            splits["train"][0].samples,
-        )
-
-    provenance = {
-        "source": {"name": f"{samples.kind} in {samples.root}", "licence": "of the samples that were given"},
-        "split": {part: splits[part][0].samples for part in PARTS},
-        "per_class": {
-            part: dict(
-                zip(
-                    samples.classes,
-                    np.bincount(splits[part][1], minlength=len(samples.classes)).tolist(),
-                    strict=True,
-                )
-            )
-            for part in PARTS
-        },
-        "left_out": dict(store.unusable),
-        "features": {**features.about, "normalisation": dict(store.extra)},
-        "options": asdict(options),
-        "seed": seed,
-    }
-    judge = accuracy_judge({part: splits[part][1] for part in ("validation", "test")}, len(samples.classes))
-    return TaskData(
-        train=splits["train"][0],
-        validation=splits["validation"][0],
-        test=splits["test"][0],
-        epoch=epoch,
-        judge=judge,
-        provenance=provenance,
-    )
+    return store

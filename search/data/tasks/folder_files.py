@@ -8,8 +8,9 @@ from pathlib import Path
 
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.arrays import ArrayFile, inspect_arrays
+from micronets_gen.search.data.parts import PART_FOLDERS, PARTS
 from micronets_gen.search.data.pictures import SUFFIXES
-from micronets_gen.search.data.tasks.sampling import PART_FOLDERS, PARTS, three_parts
+from micronets_gen.search.data.tasks.sampling import three_parts
 
 KINDS = {
     "pictures": SUFFIXES,

@@ -20,15 +20,24 @@ from micronets_gen.search.data.features.augment import (
 )
 from micronets_gen.search.data.features.graph import mfcc_function
 from micronets_gen.search.data.features.sound import FULL_SCALE, MfccSettings, Pcm
-from micronets_gen.search.data.speech_commands import CLASSES, PARTS, RATE, Listing, list_files, read_noises
-from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
-from micronets_gen.search.data.tasks.base import Dataset, Floats, TaskData, accuracy_judge
+from micronets_gen.search.data.parts import PARTS
+from micronets_gen.search.data.speech_commands import CLASSES, RATE, Listing, list_files, read_noises
+from micronets_gen.search.data.store import Part, Plan, RowError, Rows, Store, fingerprint, open_store
+from micronets_gen.search.data.tasks.base import Floats, TaskData
 from micronets_gen.search.data.tasks.options import parse_options
-from micronets_gen.search.data.tasks.sampling import evenly, limited, shuffled_epoch, split_of, usable
+from micronets_gen.search.data.tasks.sampling import usable
+from micronets_gen.search.data.tasks.stored import (
+    AUGMENTED,
+    About,
+    epochs_of_copies,
+    judge_of,
+    select,
+    task_data,
+)
 from micronets_gen.search.data.wav import WavError, fitted, read_wav
 
 _SILENCE, _UNKNOWN = CLASSES.index("silence"), CLASSES.index("unknown")
-_AUGMENTED = "augmented"
+_NOT_STORED = {"time_masks", "time_width", "band_masks", "band_width", "epoch_samples"}
 # Of what is stored: which unknown words and silences, which shifts and noises. The same for all seeds of a training,
 # so that their figures are of the same test clips and the features are computed once.
 _STORE_SEED = 1
@@ -172,7 +181,7 @@ def _plans(listing: Listing, options: KwsOptions) -> Mapping[str, Plan]:
         tuple(name for clips in copies for name in clips.files),
         np.concatenate([clips.labels for clips in copies]),
     )
-    return {**plans, _AUGMENTED: plan(every, "train", options.noise_and_shift, len(PARTS))}
+    return {**plans, AUGMENTED: plan(every, "train", options.noise_and_shift, len(PARTS))}
 
 
 def normalisation(parts: Mapping[str, Part]) -> dict[str, list[float]]:
@@ -196,71 +205,36 @@ def load_keywords(
     """
     if options.copies < 1:
         options = parse_options(KwsOptions, task, {**asdict(options), "copies": 1})
-    files = listing.files()
-    stored = {"time_masks", "time_width", "band_masks", "band_width", "epoch_samples"}
-    key = {
-        "files": fingerprint(listing.root, files),
-        "options": {name: value for name, value in asdict(options).items() if name not in stored},
-        "mfcc": asdict(options.mfcc),
-    }
-    store = open_store(
-        task,
-        listing.root,
-        len(files),
-        key,
-        lambda: _plans(listing, options),
-        normalisation,
-    )
+    store = _store(task, listing, options)
     mean = np.asarray(store.extra["mean"], np.float32)[:, np.newaxis]
     inverse = 1.0 / np.asarray(store.extra["std"], np.float32)[:, np.newaxis]
 
     def prepare(rows: npt.NDArray[Any]) -> Floats:
         return np.asarray((rows - mean) * inverse, np.float32)
 
-    rows = {part: usable(store.parts[part]) for part in PARTS}
-    for part in PARTS:
-        rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
-    rows["train"] = limited(rows["train"], options.epoch_samples)
-    splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
-    augmented = store.parts[_AUGMENTED]
-    length = len(augmented.labels) // options.copies
-
-    def epoch(index: int) -> Dataset:
-        first = index % options.copies * length
-        return shuffled_epoch(
-            augmented,
-            usable(augmented, np.arange(first, first + length)),
-            prepare,
-            (lambda x, s: spec_augment(x, options.spec_augment, s)) if options.spec_augment else None,
-            seed,
-            index,
-            splits["train"][0].samples,
-        )
-
-    provenance = {
-        "source": dict(source),
-        "split": {part: splits[part][0].samples for part in PARTS},
-        "per_class": {
-            part: dict(
-                zip(CLASSES, np.bincount(splits[part][1], minlength=len(CLASSES)).tolist(), strict=True)
-            )
-            for part in PARTS
-        },
-        "left_out": dict(store.unusable),
-        "features": {
+    chosen = select(store.parts, options.epoch_samples)
+    masks = options.spec_augment
+    epochs = epochs_of_copies(
+        store.parts[AUGMENTED], options.copies, (lambda x, s: spec_augment(x, masks, s)) if masks else None
+    )
+    about = About(
+        source=source,
+        counts={"per_class": chosen.per_class(CLASSES)},
+        features={
             "kind": "mfcc",
             **asdict(options.mfcc),
             "normalisation": {"mean": store.extra["mean"], "std": store.extra["std"]},
         },
-        "options": asdict(options),
-        "seed": seed,
-    }
-    judge = accuracy_judge({part: splits[part][1] for part in ("validation", "test")}, len(CLASSES))
-    return TaskData(
-        train=splits["train"][0],
-        validation=splits["validation"][0],
-        test=splits["test"][0],
-        epoch=epoch,
-        judge=judge,
-        provenance=provenance,
+        options=options,
     )
+    return task_data(store, chosen, prepare, epochs, judge_of(chosen, len(CLASSES)), about, seed)
+
+
+def _store(task: str, listing: Listing, options: KwsOptions) -> Store:
+    files = listing.files()
+    key = {
+        "files": fingerprint(listing.root, files),
+        "options": {name: value for name, value in asdict(options).items() if name not in _NOT_STORED},
+        "mfcc": asdict(options.mfcc),
+    }
+    return open_store(task, listing.root, len(files), key, lambda: _plans(listing, options), normalisation)

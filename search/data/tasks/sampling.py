@@ -10,13 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.common.integers import ceil_div
+from micronets_gen.search.data.parts import PARTS
 from micronets_gen.search.data.store import Part
-from micronets_gen.search.data.tasks.base import Dataset, Labels, Split
-
-PARTS = ("train", "validation", "test")
-
-PART_FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
-"""What people call the parts of a data set."""
+from micronets_gen.search.data.tasks.base import Dataset, Split
 
 _BATCH = 256
 
@@ -105,9 +101,9 @@ def read_rows(part: Part, rows: Indices, prepare: Prepare, augment: Augment | No
     return loaded.unbatch().apply(tf.data.experimental.assert_cardinality(len(rows)))
 
 
-def split_of(part: Part, rows: Indices, prepare: Prepare) -> tuple[Split, Labels]:
-    """Return ``rows`` as a split, and their labels."""
-    return Split(read_rows(part, rows, prepare), len(rows)), part.labels[rows].astype(np.int64)
+def split_of(part: Part, rows: Indices, prepare: Prepare) -> Split:
+    """Return ``rows`` as a split."""
+    return Split(read_rows(part, rows, prepare), len(rows))
 
 
 def shuffled_epoch(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from micronets_gen.boards.board import Board
 from micronets_gen.errors import UsageError
 from micronets_gen.search.data.features.augment import PictureAugment, augmented_pictures
-from micronets_gen.search.data.pictures import PictureError, read_picture
-from micronets_gen.search.data.store import Part, Plan, RowError, Rows, fingerprint, open_store
-from micronets_gen.search.data.tasks.base import Dataset, Floats, TaskData, accuracy_judge
+from micronets_gen.search.data.parts import PARTS
+from micronets_gen.search.data.pictures import PictureError, centred, read_picture
+from micronets_gen.search.data.store import Plan, RowError, Rows, Store, fingerprint, open_store
+from micronets_gen.search.data.tasks.base import TaskData
 from micronets_gen.search.data.tasks.options import parse_options
-from micronets_gen.search.data.tasks.sampling import PARTS, evenly, limited, shuffled_epoch, split_of, usable
+from micronets_gen.search.data.tasks.stored import About, epochs_of_pool, judge_of, select, task_data
 from micronets_gen.search.data.tasks.vww_layouts import Picture, find_pictures
 
 CLASSES = ("no person", "person")
@@ -120,64 +120,35 @@ def find_and_check(data_dir: Path | None, options: VwwOptions) -> Found:
 
 
 def _load(found: Found, options: VwwOptions, seed: int) -> TaskData:
-    files = sorted({picture.file for part in PARTS for picture in found.pictures[part]})
-    listing = [
-        [picture.file, picture.offset, picture.label] for part in PARTS for picture in found.pictures[part]
-    ]
-    key = {"files": fingerprint(found.root, files), "pictures": listing, "size": options.size}
-
-    def make_plans() -> Mapping[str, Plan]:
-        return {part: _plan(found.root, found.pictures[part], options.size) for part in PARTS}
-
-    store = open_store("vww", found.root, len(listing), key, make_plans)
-
-    def prepare(rows: npt.NDArray[Any]) -> Floats:
-        return rows.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-
-    rows = {part: usable(store.parts[part]) for part in PARTS}
-    for part in PARTS:
-        rows[part] = rows[part][evenly(store.parts[part].labels[rows[part]])]
-    pool = rows["train"]
-    rows["train"] = limited(pool, options.epoch_samples)
-    splits = {part: split_of(store.parts[part], rows[part], prepare) for part in PARTS}
-    train: Part = store.parts["train"]
-
-    def epoch(index: int) -> Dataset:
-        return shuffled_epoch(
-            train,
-            pool,
-            prepare,
-            lambda pictures, number: augmented_pictures(pictures, options.augment, number),
-            seed,
-            index,
-            splits["train"][0].samples,
-        )
-
-    provenance = {
-        "source": {
+    store = _store(found, options.size)
+    chosen = select(store.parts, options.epoch_samples)
+    epochs = epochs_of_pool(
+        chosen, lambda pictures, number: augmented_pictures(pictures, options.augment, number)
+    )
+    about = About(
+        source={
             "name": f"visual wake words, read as {found.layout}",
             "citation": "A. Chowdhery et al. (2019), Visual Wake Words Dataset, arXiv:1906.05721",
             "licence": "of the pictures that were given; COCO's annotations are CC BY 4.0",
         },
-        "split": {part: splits[part][0].samples for part in PARTS},
-        "per_class": {
-            part: dict(zip(CLASSES, np.bincount(splits[part][1], minlength=2).tolist(), strict=True))
-            for part in PARTS
-        },
-        "left_out": dict(store.unusable),
-        "features": {"kind": "grey image", "resize": "area", "range": [-1.0, 1.0]},
-        "options": asdict(options),
-        "seed": seed,
-    }
-    judge = accuracy_judge({part: splits[part][1] for part in ("validation", "test")}, 2)
-    return TaskData(
-        train=splits["train"][0],
-        validation=splits["validation"][0],
-        test=splits["test"][0],
-        epoch=epoch,
-        judge=judge,
-        provenance=provenance,
+        counts={"per_class": chosen.per_class(CLASSES)},
+        features={"kind": "grey image", "resize": "area", "range": [-1.0, 1.0]},
+        options=options,
     )
+    return task_data(store, chosen, centred, epochs, judge_of(chosen, len(CLASSES)), about, seed)
+
+
+def _store(found: Found, size: int) -> Store:
+    files = sorted({picture.file for part in PARTS for picture in found.pictures[part]})
+    listing = [
+        [picture.file, picture.offset, picture.label] for part in PARTS for picture in found.pictures[part]
+    ]
+    key = {"files": fingerprint(found.root, files), "pictures": listing, "size": size}
+
+    def make_plans() -> Mapping[str, Plan]:
+        return {part: _plan(found.root, found.pictures[part], size) for part in PARTS}
+
+    return open_store("vww", found.root, len(listing), key, make_plans)
 
 
 def _plan(root: Path, pictures: tuple[Picture, ...], size: int) -> Plan:

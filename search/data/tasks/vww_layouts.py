@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.errors import UsageError
-from micronets_gen.search.data.tasks.sampling import PART_FOLDERS, three_parts
+from micronets_gen.search.data.parts import PART_FOLDERS
+from micronets_gen.search.data.tasks.sampling import three_parts
 
 _PERSON = 1  # COCO's category
 _NAMES = {"person": 1, "no_person": 0, "non_person": 0, "not_person": 0, "no-person": 0}
