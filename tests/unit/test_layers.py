@@ -14,6 +14,7 @@ LAYERS: tuple[str | tuple[str, ...], ...] = (
     "errors",
     "common",
     "emulate",
+    "timing",
     "model",
     "operators",
     "boards",
