@@ -82,6 +82,15 @@ class VirtualBoard:
         self._hook()
 
     @property
+    def engine(self) -> Any:
+        """``unicorn.Uc``, to be hooked into before :meth:`run`."""
+        return self._engine
+
+    def register(self, address: int) -> int:
+        """What was last written to a register, or its reset value."""
+        return self._peripherals.word(address)
+
+    @property
     def instructions(self) -> int:
         """Executed since reset."""
         return self._counter.entered

@@ -52,6 +52,7 @@ struct row {
 
 typedef int32_t (*learn_block)(uint32_t address, uint32_t size);
 typedef int32_t (*learn_row)(int32_t block, int32_t state);
+typedef void (*marked)(void);
 typedef int (*registers_read)(void *, int, void *);
 typedef int (*registers_write)(void *, int, const void *);
 
@@ -65,6 +66,8 @@ struct trace {
     struct lines lines[CACHES];
     learn_block learn_block;
     learn_row learn_row;
+    marked marked;
+    uint32_t mark; /* address of the block whose entry is reported; odd: none */
     registers_read read;
     registers_write write;
     int xpsr;
@@ -360,6 +363,9 @@ void trace_block(void *engine, uint64_t address, uint32_t size, void *data)
     }
     t->row = NONE;
     t->access = 0;
+    if ((uint32_t)address == t->mark) {
+        t->marked();
+    }
     const int32_t block = find_block(t, (uint32_t)address, size);
     if (block == NONE) {
         t->broken = true;
@@ -430,6 +436,7 @@ struct trace *trace_new(learn_block learn_block, learn_row learn_row, registers_
     t->read = read;
     t->write = write;
     t->xpsr = xpsr;
+    t->mark = 1u;
     t->row = NONE;
     t->block_room = t->row_room = 512u;
     if (!grow((void **)&t->blocks, sizeof *t->blocks, &t->block_room, &t->by_address) ||
@@ -455,6 +462,12 @@ bool trace_configure(struct trace *t, const struct settings *settings)
         }
     }
     return !t->broken;
+}
+
+void trace_mark(struct trace *t, uint32_t address, marked marked)
+{
+    t->mark = address;
+    t->marked = marked;
 }
 
 /* Instructions, cycles by cause, accesses to data and misses of each cache, of all blocks that are complete. */

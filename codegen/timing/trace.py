@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from micronets_gen.timing.native import (
     Counts,
     LearnBlock,
     LearnRow,
+    Marked,
     RegionData,
     RowData,
     Settings,
@@ -81,6 +82,7 @@ class Trace:
         from unicorn.unicorn_py3.unicorn import uclib
 
         self.error: BaseException | None = None
+        self._marked: Any = None
         self._engine = engine
         self._core = core
         self._blocks: list[tuple[Instruction, ...]] = []
@@ -110,6 +112,18 @@ class Trace:
             raise ValueError("too many caches or spans for one memory")
         if not self._lib.trace_configure(self._trace, ctypes.byref(_settings(self._core, memory))):
             raise MemoryError
+
+    def mark(self, address: int, reached: Callable[[], None]) -> None:
+        """Calls a function each time execution reaches an address, which must begin a block: a function's entry."""
+
+        def guarded() -> None:
+            try:
+                reached()
+            except BaseException as error:
+                self._fail(error)
+
+        self._marked = Marked(guarded)
+        self._lib.trace_mark(self._trace, address & ~1, self._marked)
 
     def read(self) -> Cycles:
         """Return what was spent so far, up to the last block that is complete.
