@@ -295,7 +295,7 @@ def search(
     """
     from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
-    _require_run(run, timeout)
+    require_run(run, timeout, board)
     request = SearchRequest(
         task=task,
         out=default_out(task) if out is None else Path(out),
@@ -396,13 +396,10 @@ def train(
     """
     from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
-    _require_run(run, timeout)
+    require_run(run, timeout, board)
     memory = _memory(flash, ram)
-    remedy = "name one: see micronets-gen boards"
-    if run and board is None:
-        raise UsageError("--run needs a board", where="--board", remedy=remedy)
-    if memory and board is None:
-        raise UsageError(f"--{next(iter(memory))} needs a board", where="--board", remedy=remedy)
+    if memory:
+        _require_board(board, f"--{next(iter(memory))}")
     request = SearchRequest(
         task=task or _task_of(str(model)),
         out=Path("runs") / Path(model).stem if out is None else Path(out),
@@ -455,6 +452,18 @@ def require_tensorflow() -> None:
         )
 
 
+def require_run(run: bool, timeout: float | None, board: PathLike | None) -> None:
+    """Raise one clear error where what goes with ``run`` does not fit it.
+
+    Raises:
+        UsageError: a time-out without it, or no board to run on.
+    """
+    if timeout is not None and not run:
+        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+    if run:
+        _require_board(board, "--run")
+
+
 def default_out(task: str) -> Path:
     """Return a folder named after a task, or after the file or the folder that holds it."""
     folder = Path(task.removeprefix("folder:")).resolve().name
@@ -472,9 +481,11 @@ def _executed(request: Any, run: bool, timeout: float | None, progress: Progress
     return prove(result, timeout, progress) if run and outcome.finished else result
 
 
-def _require_run(run: bool, timeout: float | None) -> None:
-    if timeout is not None and not run:
-        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+def _require_board(board: PathLike | None, option: str) -> None:
+    if board is None:
+        raise UsageError(
+            f"{option} needs a board", where="--board", remedy="name one: see micronets-gen boards"
+        )
 
 
 def _task_of(model: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOp
 from micronets_gen.cli.output import argument, show, show_json, status, tell
 from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmCommit
 from micronets_gen.runtimes.registry import runtime_names
+
+if TYPE_CHECKING:
+    from micronets_gen.report.values import FirmwareBuild
 
 
 def register(app: typer.Typer) -> None:
@@ -20,43 +23,52 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A .tflite file, a bundled or published model's name, or a search's folder.",
+        show_default="the bundled keyword spotter, kws-s",
+        autocompletion=complete_model,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The project's folder.", show_default="build/<board>-<model>"),
+]
+NoCompile = Annotated[bool, typer.Option("--no-compile", help="Write the project only.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite generated files that were edited; use any folder.")
+]
+Vectors = Annotated[
+    Path | None,
+    typer.Option(
+        help="Golden inputs, integer or real: a .npy, or a .npz with input_0, ..., labels, classes.",
+        show_default="the model's, or random",
+    ),
+]
+VectorCount = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many golden vectors to embed, at most.", show_default="32 samples or 8 random"
+    ),
+]
+StrictKernels = Annotated[
+    bool, typer.Option("--strict-kernels", help="Fail where a layer runs on a reference kernel.")
+]
+
+
 def build(
     board: BoardOption,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A .tflite file, a bundled or published model's name, or a search's folder.",
-            show_default="the bundled keyword spotter, kws-s",
-            autocompletion=complete_model,
-        ),
-    ] = None,
+    model: Model = None,
     runtime: RuntimeOption = AUTO_RUNTIME,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The project's folder.", show_default="build/<board>-<model>"),
-    ] = None,
-    no_compile: Annotated[bool, typer.Option("--no-compile", help="Write the project only.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite generated files that were edited; use any folder.")
-    ] = False,
-    vectors: Annotated[
-        Path | None,
-        typer.Option(
-            help="Golden inputs, integer or real: a .npy, or a .npz with input_0, ..., labels, classes.",
-            show_default="the model's, or random",
-        ),
-    ] = None,
-    vector_count: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="How many golden vectors to embed, at most.", show_default="32 samples or 8 random"
-        ),
-    ] = None,
-    strict_kernels: Annotated[
-        bool, typer.Option("--strict-kernels", help="Fail where a layer runs on a reference kernel.")
-    ] = False,
+    out: Out = None,
+    no_compile: NoCompile = False,
+    force: Force = False,
+    vectors: Vectors = None,
+    vector_count: VectorCount = None,
+    strict_kernels: StrictKernels = False,
     tflm_commit: TflmCommit = None,
     cmsis_nn_commit: CmsisNnCommit = None,
     flatbuffers_commit: FlatbuffersCommit = None,
@@ -84,7 +96,11 @@ def build(
         )
     if as_json:
         show_json(built.to_json())
-        return
+    else:
+        _show_build(built)
+
+
+def _show_build(built: FirmwareBuild) -> None:
     from micronets_gen.report.terminal import build_summary
 
     show(build_summary(built.details))

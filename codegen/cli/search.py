@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micronets_gen.cli.options import AUTO_RUNTIME, Json, RuntimeOption, complete_board
+from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOption, complete_board
 from micronets_gen.cli.output import show_json
 from micronets_gen.errors import UsageError
 
@@ -45,12 +45,6 @@ def _complete_recipe(incomplete: str) -> list[str]:
     return [name for name in recipe_names() if name.startswith(incomplete)]
 
 
-Board = Annotated[
-    str,
-    typer.Option(
-        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
-    ),
-]
 _LIMITS = "Limits"
 Fps = Annotated[
     float | None,
@@ -130,18 +124,68 @@ Timeout = Annotated[
 ]
 
 
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        "-t",
+        help="What the model is for: ad, digits, kws, kws-tts or vww; a .py file; or folder:DIR, samples in a "
+        "folder a class.",
+        autocompletion=_complete_task,
+    ),
+]
+TaskOfModel = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        "-t",
+        help="What the model is for.",
+        show_default="the published model's",
+        autocompletion=_complete_task,
+    ),
+]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="A backbone's name or file.",
+        show_default="the task's",
+        autocompletion=_complete_backbone,
+    ),
+]
+Sweep = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Compare = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--compare",
+        help="Folder of a finished run to draw beside a sweep's, such as a hand-made network's. Repeatable.",
+    ),
+]
+Published = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A published architecture, or an architecture.json.",
+        autocompletion=_complete_model,
+    ),
+]
+BoardToCheck = Annotated[
+    str | None,
+    typer.Option("--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board),
+]
+
+
 def search(
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task",
-            "-t",
-            help="What the model is for: ad, digits, kws, kws-tts or vww; a .py file; or folder:DIR, samples in a "
-            "folder a class.",
-            autocompletion=_complete_task,
-        ),
-    ],
-    board: Board,
+    task: Task,
+    board: BoardOption,
     runtime: RuntimeOption = AUTO_RUNTIME,
     fps: Fps = None,
     latency_ms: Latency = None,
@@ -149,30 +193,9 @@ def search(
     flash: Flash = None,
     ram: Ram = None,
     data: Data = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            help="A backbone's name or file.",
-            show_default="the task's",
-            autocompletion=_complete_backbone,
-        ),
-    ] = None,
-    sweep: Annotated[
-        str | None,
-        typer.Option(
-            "--sweep",
-            help="Several limits in MOps, 0.03,0.1,0.3: one run each, compared.",
-            rich_help_panel=_LIMITS,
-        ),
-    ] = None,
-    compare: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--compare",
-            help="Folder of a finished run to draw beside a sweep's, such as a hand-made network's. Repeatable.",
-        ),
-    ] = None,
+    backbone: Backbone = None,
+    sweep: Sweep = None,
+    compare: Compare = None,
     recipe: RecipeOption = None,
     settings: Settings = None,
     seed: Seed = 0,
@@ -188,82 +211,29 @@ def search(
     folder = out or api.default_out(task)
     if sweep is None and compare:
         raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
-    if timeout is not None and not run:
-        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
-    with _progress(folder, as_json) as progress:
-        if sweep is None:
-            result = api.search(
-                task=task,
-                board=board,
-                runtime=runtime.value,
-                fps=fps,
-                latency_ms=latency_ms,
-                mops=mops,
-                flash=flash,
-                ram=ram,
-                data=data,
-                backbone=backbone,
-                recipe=recipe,
-                settings=settings or (),
-                seed=seed,
-                strategy=strategy,
-                out=folder,
-                progress=progress,
-                command=_command(),
-            )
-        else:
-            if run or (fps, latency_ms, mops) != (None, None, None):
-                raise UsageError("does not go with another limit or --run", where="--sweep")
-            points = api.sweep(
-                task=task,
-                board=board,
-                sweep=_numbers(sweep),
-                compare=compare or (),
-                runtime=runtime.value,
-                flash=flash,
-                ram=ram,
-                data=data,
-                backbone=backbone,
-                recipe=recipe,
-                settings=settings or (),
-                seed=seed,
-                strategy=strategy,
-                out=folder,
-                progress=progress,
-                command=_command(),
-            )
+    api.require_run(run, timeout, board)
+    one: dict[str, Any] = {"fps": fps, "latency_ms": latency_ms, "mops": mops}
+    both: dict[str, Any] = {
+        **{"task": task, "board": board, "runtime": runtime.value, "flash": flash, "ram": ram, "data": data},
+        **{"backbone": backbone, "recipe": recipe, "settings": settings or (), "seed": seed},
+        **{"strategy": strategy, "out": folder, "command": _command()},
+    }
     if sweep is None:
+        with _progress(folder, as_json) as progress:
+            result = api.search(**both, **one, progress=progress)
         _hand_out(result, run, timeout, board, as_json)
-    else:
-        _print_sweep(folder, strategy, points, as_json)
+        return
+    if run or any(limit is not None for limit in one.values()):
+        raise UsageError("does not go with another limit or --run", where="--sweep")
+    with _progress(folder, as_json) as progress:
+        points = api.sweep(**both, sweep=_numbers(sweep), compare=compare or (), progress=progress)
+    _print_sweep(folder, strategy, points, as_json)
 
 
 def train(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A published architecture, or an architecture.json.",
-            autocompletion=_complete_model,
-        ),
-    ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            "-t",
-            help="What the model is for.",
-            show_default="the published model's",
-            autocompletion=_complete_task,
-        ),
-    ] = None,
-    board: Annotated[
-        str | None,
-        typer.Option(
-            "--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board
-        ),
-    ] = None,
+    model: Published,
+    task: TaskOfModel = None,
+    board: BoardToCheck = None,
     runtime: RuntimeOption = AUTO_RUNTIME,
     flash: Flash = None,
     ram: Ram = None,
@@ -281,10 +251,7 @@ def train(
     from micronets_gen import api
 
     folder = out or Path("runs") / Path(model).stem
-    if run and board is None:
-        raise UsageError("--run needs a board", where="--board", remedy="name one: see micronets-gen boards")
-    if timeout is not None and not run:
-        raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
+    api.require_run(run, timeout, board)
     with _progress(folder, as_json) as progress:
         result = api.train(
             model=model,

@@ -83,59 +83,17 @@ def search(
     """
     require_feasible(space, target)
     supernet = supernet_of(space, seed, input_range)
-    steps = steps_per_epoch(data, recipe.batch)
-    learner = Learner(supernet, recipe, steps)
-    limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in _limits(supernet, target).items()}
-    warm_up = min(recipe.warm_up, recipe.epochs - 1)
-    expected = ExpectedCost(space)
-    undecided = {k: float(v) for k, v in expected(supernet.decisions(recipe.temperature)).items()}
-    bounds = {name: tf.Variable(limit.numpy(), trainable=False) for name, limit in limits.items()}
-    warm_step, full_step = learner.step(None, {}), learner.step(expected, bounds)
-    deciding = False
-
-    def start_epoch(epoch: int) -> None:
-        nonlocal deciding
-        deciding = epoch >= warm_up
-        learner.temperature.assign(_temperature(recipe, epoch, warm_up))
-        ease = _ease(recipe, epoch, warm_up)
-        for name, bound in bounds.items():
-            limit = float(limits[name].numpy())
-            bound.assign(limit * max(1.0, undecided[name] / limit) ** ease if limit > 0 else limit)
-        if epoch == warm_up:
-            gates = supernet.sample(tf.constant(0, tf.int64), learner.temperature)
-            supernet.network.calibrate(data.representative(recipe.batch * 4), gates)
-
-    def take_step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
-        return (full_step if deciding else warm_step)(features, labels, number)
-
-    def finish_epoch(epoch: int) -> Record:
-        for name, value in current().from_chief(lambda: _limits(supernet, target)).items():
-            limits[name].assign(value)
-        decisions = supernet.decisions(learner.temperature)
-        costs = expected(decisions)
-        return {
-            "temperature": float(learner.temperature.numpy()),
-            "expected": {name: float(value) for name, value in costs.items()},
-            "central": asdict(cost_of(space.architecture(supernet.central()))),
-            "limits": {name: float(value.numpy()) for name, value in limits.items()},
-            "widths": {
-                key: [round(float(p), 4) for p in decisions.widths[key]] for key in supernet.width_parameters
-            },
-            "kept": {str(block): round(float(p), 4) for block, p in decisions.kept.items()},
-        }
-
-    variables = supernet.named_variables() | learner.named_variables()
-    variables |= {f"limit/{name}": value for name, value in limits.items()}
+    run = _Run(supernet, data, target, recipe)
     history = run_phase(
         Phase(
             "search",
             recipe.epochs,
             recipe.batch,
             seed,
-            take_step,
-            finish_epoch,
-            Checkpoint(checkpoint, variables),
-            start_epoch=start_epoch,
+            run.step,
+            run.finish_epoch,
+            Checkpoint(checkpoint, run.named_variables()),
+            start_epoch=run.start_epoch,
         ),
         data,
         space.classes,
@@ -143,6 +101,65 @@ def search(
     )
     choice, verdict = current().from_chief(lambda: settle(space, supernet, target, recipe.final_temperature))
     return Found(space.architecture(choice), choice, verdict, history, supernet)
+
+
+class _Run:
+    """The steps of a search, and what happens between its epochs.
+
+    The limits are variables because the steps read them; the bounds are what they are eased to.
+    """
+
+    def __init__(self, supernet: Supernet, data: TaskData, target: Target, recipe: SearchRecipe) -> None:
+        self._supernet, self._data, self._target, self._recipe = supernet, data, target, recipe
+        self._learner = Learner(supernet, recipe, steps_per_epoch(data, recipe.batch))
+        limits = _limits(supernet, target)
+        self._limits = {name: tf.Variable(value, dtype=tf.float64) for name, value in limits.items()}
+        self._bounds = {
+            name: tf.Variable(limit.numpy(), trainable=False) for name, limit in self._limits.items()
+        }
+        self._warm_up = min(recipe.warm_up, recipe.epochs - 1)
+        self._expected = ExpectedCost(supernet.space)
+        costs = self._expected(supernet.decisions(recipe.temperature))
+        self._undecided = {name: float(cost) for name, cost in costs.items()}
+        self._warm_step = self._learner.step(None, {})
+        self._full_step = self._learner.step(self._expected, self._bounds)
+        self._deciding = False
+
+    def named_variables(self) -> dict[str, Any]:
+        variables = self._supernet.named_variables() | self._learner.named_variables()
+        return variables | {f"limit/{name}": value for name, value in self._limits.items()}
+
+    def start_epoch(self, epoch: int) -> None:
+        learner, recipe = self._learner, self._recipe
+        self._deciding = epoch >= self._warm_up
+        learner.temperature.assign(_temperature(recipe, epoch, self._warm_up))
+        ease = _ease(recipe, epoch, self._warm_up)
+        for name, bound in self._bounds.items():
+            limit = float(self._limits[name].numpy())
+            bound.assign(limit * max(1.0, self._undecided[name] / limit) ** ease if limit > 0 else limit)
+        if epoch == self._warm_up:
+            gates = self._supernet.sample(tf.constant(0, tf.int64), learner.temperature)
+            self._supernet.network.calibrate(self._data.representative(recipe.batch * 4), gates)
+
+    def step(self, features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+        return (self._full_step if self._deciding else self._warm_step)(features, labels, number)
+
+    def finish_epoch(self, _epoch: int) -> Record:
+        supernet, temperature = self._supernet, self._learner.temperature
+        for name, value in current().from_chief(lambda: _limits(supernet, self._target)).items():
+            self._limits[name].assign(value)
+        decisions = supernet.decisions(temperature)
+        costs = self._expected(decisions)
+        return {
+            "temperature": float(temperature.numpy()),
+            "expected": {name: float(value) for name, value in costs.items()},
+            "central": asdict(cost_of(supernet.space.architecture(supernet.central()))),
+            "limits": {name: float(value.numpy()) for name, value in self._limits.items()},
+            "widths": {
+                key: [round(float(p), 4) for p in decisions.widths[key]] for key in supernet.width_parameters
+            },
+            "kept": {str(block): round(float(p), 4) for block, p in decisions.kept.items()},
+        }
 
 
 class Learner:

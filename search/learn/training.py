@@ -294,6 +294,74 @@ def accuracy(labels: Any, logits: Any) -> Any:
     return tf.reduce_mean(tf.cast(tf.argmax(labels, -1) == tf.argmax(logits, -1), tf.float32))
 
 
+class _Training:
+    """A network's optimizer and steps, and what happens between epochs.
+
+    Args:
+        network: Learns.
+        data: Of the task.
+        recipe: Of the training.
+        teacher: Distilled from where the recipe says so; None for nobody.
+    """
+
+    def __init__(
+        self, network: Network, data: TaskData, recipe: TrainRecipe, teacher: Network | None
+    ) -> None:
+        self._network, self._data, self._recipe, self._teacher = network, data, recipe, teacher
+        self._steps = steps_per_epoch(data, recipe.batch)
+        self._schedule = cosine(recipe.learning_rate, recipe.final_learning_rate, recipe.epochs * self._steps)
+        self._variables = list(network.trainable_variables)
+        decayed = {id(v) for v in network.decayed}
+        undecayed = [v for v in self._variables if id(v) not in decayed]
+        self._optimizer = optimizer_of(
+            recipe.optimizer, self._schedule, recipe.weight_decay, self._variables, undecayed
+        )
+        self._quantise_from = min(recipe.float_epochs, recipe.epochs - 1)
+        self._quantised = False
+        self._float_step, self._quantised_step = self._step(False), self._step(True)
+
+    def named_variables(self) -> dict[str, Any]:
+        return {**self._network.named_variables(), **optimizer_variables(self._optimizer)}
+
+    def _step(self, quantise: bool) -> Step:
+        network, recipe, teacher, variables = self._network, self._recipe, self._teacher, self._variables
+
+        def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+            # Outside the tape, which would follow it, and a GPU has no deterministic gradient of a fixed normalisation.
+            answers = teacher(features) if teacher is not None and recipe.distillation else None
+            with tf.GradientTape() as tape:
+                logits = network(features, training=True, quantise=quantise)
+                loss = cross_entropy(labels, logits, recipe.label_smoothing)
+                if answers is not None:
+                    soft = distillation_loss(answers, logits, recipe.distillation_temperature)
+                    loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
+                share = share_of(loss)
+            gradients = tape.gradient(share, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return {"loss": loss, "accuracy": accuracy(labels, logits)}
+
+        return replicated(step)
+
+    def step(self, features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
+        return (self._quantised_step if self._quantised else self._float_step)(features, labels, number)
+
+    def eligible(self, epoch: int) -> bool:
+        return epoch >= self._quantise_from
+
+    def start_epoch(self, epoch: int) -> None:
+        self._quantised = self.eligible(epoch)
+        if epoch == self._quantise_from:
+            self._network.calibrate(self._data.representative(self._recipe.batch * 4))
+
+    def finish_epoch(self, epoch: int) -> Record:
+        data, quantise = self._data, self.eligible(epoch)
+        judged = current().from_chief(
+            lambda: data.judge("validation", outputs_of(self._network, data.validation, quantise))
+        )
+        rate = float(self._schedule((epoch + 1) * self._steps))
+        return {"validation": judged.value, "metric": judged.metric, "learning_rate": rate}
+
+
 def train_network(
     network: Network,
     data: TaskData,
@@ -317,65 +385,21 @@ def train_network(
     Returns:
         One record an epoch: loss, accuracy, validation figure, learning rate, seconds.
     """
-    steps = steps_per_epoch(data, recipe.batch)
-    schedule = cosine(recipe.learning_rate, recipe.final_learning_rate, recipe.epochs * steps)
-    variables = list(network.trainable_variables)
-    decayed = {id(v) for v in network.decayed}
-    undecayed = [v for v in variables if id(v) not in decayed]
-    optimizer = optimizer_of(recipe.optimizer, schedule, recipe.weight_decay, variables, undecayed)
-    quantise_from = min(recipe.float_epochs, recipe.epochs - 1)
-
-    def make_step(quantise: bool) -> Step:
-        def step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
-            # Outside the tape, which would follow it, and a GPU has no deterministic gradient of a fixed normalisation.
-            answers = teacher(features) if teacher is not None and recipe.distillation else None
-            with tf.GradientTape() as tape:
-                logits = network(features, training=True, quantise=quantise)
-                loss = cross_entropy(labels, logits, recipe.label_smoothing)
-                if answers is not None:
-                    soft = distillation_loss(answers, logits, recipe.distillation_temperature)
-                    loss = (1 - recipe.distillation) * loss + recipe.distillation * soft
-                share = share_of(loss)
-            gradients = tape.gradient(share, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            return {"loss": loss, "accuracy": accuracy(labels, logits)}
-
-        return replicated(step)
-
-    float_step, quantised_step = make_step(False), make_step(True)
-    quantised = False
-
-    def take_step(features: Any, labels: Any, number: Any) -> Mapping[str, Any]:
-        return (quantised_step if quantised else float_step)(features, labels, number)
-
-    def start_epoch(epoch: int) -> None:
-        nonlocal quantised
-        quantised = epoch >= quantise_from
-        if epoch == quantise_from:
-            network.calibrate(data.representative(recipe.batch * 4))
-
-    def finish_epoch(epoch: int) -> Record:
-        quantise = epoch >= quantise_from
-        judged = current().from_chief(
-            lambda: data.judge("validation", outputs_of(network, data.validation, quantise))
-        )
-        rate = float(schedule((epoch + 1) * steps))
-        return {"validation": judged.value, "metric": judged.metric, "learning_rate": rate}
-
+    training = _Training(network, data, recipe, teacher)
     return run_phase(
         Phase(
             phase,
             recipe.epochs,
             recipe.batch,
             seed,
-            take_step,
-            finish_epoch,
-            Checkpoint(checkpoint, {**network.named_variables(), **optimizer_variables(optimizer)}),
+            training.step,
+            training.finish_epoch,
+            Checkpoint(checkpoint, training.named_variables()),
             mixup=recipe.mixup,
             score="validation",
             best_of=network.named_variables(),
-            start_epoch=start_epoch,
-            eligible=lambda epoch: epoch >= quantise_from,
+            start_epoch=training.start_epoch,
+            eligible=training.eligible,
         ),
         data,
         classes,

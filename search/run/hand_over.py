@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from micronets_gen.common.files import write_atomically, write_json
 from micronets_gen.search.data.tasks.base import Floats, Judgement, Task, TaskData
@@ -48,21 +49,9 @@ def hand_over(
     """
     progress.stage("quantising and measuring")
     flatbuffer = write_tflite(network.quantised(architecture))
-
-    def watch(part: str) -> Callable[[int, int], None]:
-        return lambda chunk, chunks: progress.step(f"int8 {part}", 0, 1, chunk, chunks)
-
-    results: dict[str, Judgement] = {}
-    agreement = 0.0
-    for part, split in (("validation", data.validation), ("test", data.test)):
-        outputs = outputs_of(network, split)
-        inputs, quantised, labels = run_int8(flatbuffer, split, watch(part))
-        probabilities: Floats = ((quantised.astype(np.float32) + 128) / 256).astype(np.float32)
-        results[part] = data.judge(part, probabilities)
-        results[f"{part}_fake_quantised"] = data.judge(part, outputs)
-        results[f"{part}_float"] = data.judge(part, outputs_of(network, split, quantise=False))
-        agreement = float(np.mean(probabilities.argmax(-1) == outputs.argmax(-1)))
-    metrics = _metrics(task, data, target, architecture, results, finished) | {"agreement": agreement}
+    measured = _measured(data, network, flatbuffer, progress)
+    metrics = _metrics(task, data, target, architecture, measured.judgements, finished)
+    metrics["agreement"] = measured.agreement
     run.tflite.unlink(missing_ok=True)
     run.firmware.unlink(missing_ok=True)
     weights = {name: variable.numpy() for name, variable in network.named_variables().items()}
@@ -70,21 +59,44 @@ def hand_over(
     half = run.path / f".{run.keras.name}"  # Keras wants a path
     keras_model(network, architecture.input_shape).save(half)
     half.replace(run.keras)
-    kept = slice(_VECTORS)
-    write_atomically(
-        run.vectors,
-        lambda file: np.savez_compressed(
-            file,
-            input_0=inputs[kept],
-            output_0=quantised[kept],
-            labels=labels[kept],
-            classes=np.array(task.classes, dtype=str),
-        ),
-    )
+    vectors: dict[str, Any] = {name: values[:_VECTORS] for name, values in measured.test.items()}
+    vectors["classes"] = np.array(task.classes, dtype=str)
+    write_atomically(run.vectors, lambda file: np.savez_compressed(file, **vectors))
     write_json(run.metrics, metrics)
     write_report(run)
     write_atomically(run.tflite, flatbuffer)
     return metrics
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What a network and its int8 model make of validation and test.
+
+    Attributes:
+        judgements: Of ``validation`` and ``test`` in int8, and of each with ``_fake_quantised`` and ``_float``.
+        agreement: Share of the test samples that int8 and fake quantisation take for the same class.
+        test: The test as golden vectors: ``input_0``, ``output_0`` and ``labels``, a row a sample.
+    """
+
+    judgements: Mapping[str, Judgement]
+    agreement: float
+    test: Mapping[str, npt.NDArray[Any]]
+
+
+def _measured(data: TaskData, network: Network, flatbuffer: bytes, progress: Progress) -> _Measured:
+    def watch(part: str) -> Callable[[int, int], None]:
+        return lambda chunk, chunks: progress.step(f"int8 {part}", 0, 1, chunk, chunks)
+
+    judgements: dict[str, Judgement] = {}
+    for part, split in (("validation", data.validation), ("test", data.test)):
+        outputs = outputs_of(network, split)
+        inputs, quantised, labels = run_int8(flatbuffer, split, watch(part))
+        probabilities: Floats = ((quantised.astype(np.float32) + 128) / 256).astype(np.float32)
+        judgements[part] = data.judge(part, probabilities)
+        judgements[f"{part}_fake_quantised"] = data.judge(part, outputs)
+        judgements[f"{part}_float"] = data.judge(part, outputs_of(network, split, quantise=False))
+    agreement = float(np.mean(probabilities.argmax(-1) == outputs.argmax(-1)))
+    return _Measured(judgements, agreement, {"input_0": inputs, "output_0": quantised, "labels": labels})
 
 
 def _metrics(

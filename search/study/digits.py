@@ -184,8 +184,37 @@ def run_reference(model: bytes, images: Floats) -> tuple[Int8, Int8]:
     return inputs, np.stack(outputs)
 
 
-def _accuracy(outputs: npt.NDArray[Any], labels: Labels) -> tuple[int, int]:
-    return int(np.count_nonzero(outputs.argmax(axis=-1) == labels)), len(labels)
+def _measured(result: npt.NDArray[Any], labels: Labels) -> dict[str, Any]:
+    correct = int(np.count_nonzero(result.argmax(axis=-1) == labels))
+    return {"correct": correct, "samples": len(labels), "accuracy": round(correct / len(labels), 4)}
+
+
+def _data(split: Split) -> dict[str, Any]:
+    return {
+        "source": "sklearn.datasets.load_digits: Optical Recognition of Handwritten Digits, test part",
+        "citation": "E. Alpaydin, C. Kaynak (1998), UCI Machine Learning Repository, doi:10.24432/C50P49",
+        "licence": "CC BY 4.0",
+        "split": {
+            "train": len(split.train.labels),
+            "validation": len(split.validation.labels),
+            "test": len(split.test.labels),
+        },
+        "changes": "scaled to 0..1, split; the test split quantised to int8",
+    }
+
+
+def _training(model: Any) -> dict[str, Any]:
+    return {
+        "command": "python -m micronets_gen.search.study.digits --out codegen/bundled/models",
+        "seed": SEED,
+        "epochs": EPOCHS,
+        "parameters": int(model.count_params()),
+        "quantization": "post-training int8, calibrated on the training split",
+        "python": platform.python_version(),
+        "versions": {
+            name: version(name) for name in ("ai-edge-litert", "keras", "numpy", "scikit-learn", "tensorflow")
+        },
+    }
 
 
 def export(out: Path) -> dict[str, Any]:
@@ -200,45 +229,19 @@ def export(out: Path) -> dict[str, Any]:
     flatbuffer = quantize(model, split.train.images)
     inputs, outputs = run_reference(flatbuffer, split.test.images)
     _, validation = run_reference(flatbuffer, split.validation.images)
-
-    def measured(result: npt.NDArray[Any], labels: Labels) -> dict[str, Any]:
-        correct, samples = _accuracy(result, labels)
-        return {"correct": correct, "samples": samples, "accuracy": round(correct / samples, 4)}
-
     provenance = {
         "name": "digits",
         "title": "Handwritten digits",
         "task": "image classification, 10 classes, 8x8 grey",
         "metric": "top-1 accuracy of the int8 model on the test split, LiteRT reference kernels",
-        "test": measured(outputs, split.test.labels),
-        "validation": measured(validation, split.validation.labels),
-        "test_float": measured(float_outputs, split.test.labels),
-        "data": {
-            "source": "sklearn.datasets.load_digits: Optical Recognition of Handwritten Digits, test part",
-            "citation": "E. Alpaydin, C. Kaynak (1998), UCI Machine Learning Repository, doi:10.24432/C50P49",
-            "licence": "CC BY 4.0",
-            "split": {
-                "train": len(split.train.labels),
-                "validation": len(split.validation.labels),
-                "test": len(split.test.labels),
-            },
-            "changes": "scaled to 0..1, split; the test split quantised to int8",
-        },
-        "training": {
-            "command": "python -m micronets_gen.search.study.digits --out codegen/bundled/models",
-            "seed": SEED,
-            "epochs": EPOCHS,
-            "parameters": int(model.count_params()),
-            "quantization": "post-training int8, calibrated on the training split",
-            "python": platform.python_version(),
-            "versions": {
-                name: version(name)
-                for name in ("ai-edge-litert", "keras", "numpy", "scikit-learn", "tensorflow")
-            },
-        },
+        "test": _measured(outputs, split.test.labels),
+        "validation": _measured(validation, split.validation.labels),
+        "test_float": _measured(float_outputs, split.test.labels),
+        "data": _data(split),
+        "training": _training(model),
         "licence": "Apache-2.0",
         "vectors": len(split.test.labels),
-        "vectors_correct": _accuracy(outputs, split.test.labels)[0],
+        "vectors_correct": _measured(outputs, split.test.labels)["correct"],
         "sha256": hashlib.sha256(flatbuffer).hexdigest(),
     }
     out.mkdir(parents=True, exist_ok=True)
