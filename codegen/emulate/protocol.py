@@ -44,18 +44,10 @@ class ProtocolReader:
     Args:
         on_line: Called with each line as it is complete, without its line end.
         restartable: A second ``MN,begin`` begins anew (someone reset the board) instead of being an error.
-        enough_vectors: Finished after so many golden vectors; None: after ``MN,end``.
     """
 
-    def __init__(
-        self,
-        on_line: OnLine | None = None,
-        *,
-        restartable: bool = False,
-        enough_vectors: int | None = None,
-    ) -> None:
+    def __init__(self, on_line: OnLine | None = None, *, restartable: bool = False) -> None:
         self._on_line = on_line
-        self._enough = enough_vectors
         self._restartable = restartable
         self._splitter = LineSplitter(self._line)
         self._kept: list[str] = []
@@ -82,13 +74,7 @@ class ProtocolReader:
     @property
     def finished(self) -> bool:
         """Nothing of interest can follow: the firmware said ``MN,end`` or reported a fault."""
-        enough = self._enough is not None and len(self._vectors) >= self._enough
-        return self._ended or enough or self.fault is not None
-
-    @property
-    def layer_ticks(self) -> tuple[int, ...]:
-        """What the counter counted over each layer so far."""
-        return tuple(ticks for _, _, _, ticks in self._layers)
+        return self._ended or self.fault is not None
 
     @property
     def silent(self) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from micronets_gen.emulate.errors import EmulationError
-from micronets_gen.emulate.image import read_image
+from micronets_gen.emulate.image import Image, read_image
 from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.timing.bands import band_of
 from micronets_gen.timing.core import Core
 from micronets_gen.timing.cortex_m4 import CortexM4
 from micronets_gen.timing.families import memory_of
+from micronets_gen.timing.memory import IDEAL, Memory
 from micronets_gen.timing.result import LayerTime, Spent, Timing
 from micronets_gen.timing.trace import Cycles, Trace
 
@@ -27,7 +27,9 @@ CORES: Mapping[str, Callable[[], Core]] = {
 """The cores that time is modelled of, by GCC's name."""
 
 _COUNTER = "board_counter"  # templates/soc/common/board.h
-_INITIALISATION = 2
+_AFTERWARDS = "vectors_compare"  # templates/selftest: the outputs of the first inference are looked at
+_BEFORE = 2
+"""Readings of the counter before the one at which the first inference begins: around the initialisation."""
 
 
 def can_model(board: Mapping[str, Any]) -> str:
@@ -44,6 +46,7 @@ def time_firmware(
     profiled: Path | None,
     board: Mapping[str, Any],
     *,
+    layer_counts: Sequence[int] = (),
     timeout: float = 300.0,
     progress: Progress | None = None,
 ) -> Timing:
@@ -53,6 +56,7 @@ def time_firmware(
         release: The image whose time is asked for.
         profiled: The image with counters around layers; None: no layers.
         board: What :func:`micronets_gen.emulate.run.describe` gives.
+        layer_counts: Instructions of each layer, as the profiled image reports them.
         timeout: Seconds of the host's time for each image.
         progress: Told the instructions executed so far.
 
@@ -60,81 +64,92 @@ def time_firmware(
         EmulationError: the image does not run to its first result.
         ToolError: no compiler of the host, or no capstone.
     """
-    first = _trace(release, board, timeout, progress)
+    memory, readings = _trace(release, board, timeout, progress)
     layers: tuple[LayerTime, ...] = ()
     if profiled is not None:
-        layers = _layers(_trace(profiled, board, timeout, progress))
+        layers = _layers(_trace(profiled, board, timeout, progress)[1], layer_counts)
     return Timing(
         core=board["core"],
-        memory=first.memory,
+        memory=memory.description,
         clock_hz=board["clock_hz"],
         band=band_of(board["core"], board.get("family", "")),
-        total=spent(first.inference),
+        total=spent(readings[-1] - readings[0]),
         layers=layers,
     )
 
 
-class _Traced:
-    """Readings at each entry of the firmware's counter, and what it reported."""
+class _Enough(ProtocolReader):
+    """Is finished once it is told so."""
 
-    def __init__(self, memory: str, readings: Sequence[Cycles], reader: ProtocolReader) -> None:
-        self.memory = memory
-        self.readings = readings
-        self.ticks = reader.layer_ticks
+    enough = False
 
     @property
-    def inference(self) -> Cycles:
-        """The first one: the reading after it is the last before the report, the one before it the third."""
-        return self.readings[-1] - self.readings[_INITIALISATION]
+    def finished(self) -> bool:
+        return self.enough or super().finished
 
 
-def _trace(elf: Path, board: Mapping[str, Any], timeout: float, progress: Progress | None) -> _Traced:
-    image = read_image(elf)
-    counter = next((address for address, name in image.functions if name == _COUNTER), None)
-    if counter is None:
-        raise EmulationError(
-            f"the image has no function {_COUNTER}",
-            where=str(elf),
-            remedy="time is modelled of images that micronets-gen's projects build",
-        )
-    reader = ProtocolReader(enough_vectors=1)
+def _trace(
+    elf: Path, board: Mapping[str, Any], timeout: float, progress: Progress | None
+) -> tuple[Memory, list[Cycles]]:
+    """Run an image up to its first result: the memory as it was set up, and a reading at each read of the counter."""
+    image, reader = read_image(elf), _Enough()
+    counter, afterwards = (_entry(image, name) for name in (_COUNTER, _AFTERWARDS))
     machine = VirtualBoard(image, board, reader)
     trace = Trace(machine.engine, CORES[board["core"]]())
+    memory = IDEAL
     readings: list[Cycles] = []
-    described = []
 
-    def reached() -> None:
+    def reached(address: int) -> None:
+        nonlocal memory
+        if address != counter:
+            reader.enough = True
+            machine.engine.emu_stop()
+            return
         if not readings:
             memory = memory_of(board.get("family", ""), machine.register)
             trace.configure(memory)
-            described.append(memory.description)
         readings.append(trace.read())
 
-    trace.mark(counter, reached)
+    trace.mark((counter, afterwards), reached)
     try:
         machine.run(timeout=timeout, progress=progress)
     finally:
         if trace.error is not None:
             raise trace.error
-    if len(readings) <= _INITIALISATION + 1:
+    if len(readings) < _BEFORE + 2:
         raise EmulationError(
             "the firmware did not measure an inference",
             where=str(elf),
             remedy="set SELFTEST to 1 in src/main.c",
         )
-    return _Traced(described[0], readings, reader)
+    return memory, readings[_BEFORE:]
 
 
-def _layers(traced: _Traced) -> tuple[LayerTime, ...]:
-    """Find each layer between two readings: the layer's own count says which they are."""
-    spans = [after - before for before, after in pairwise(traced.readings[_INITIALISATION:])]
+def _entry(image: Image, function: str) -> int:
+    for address, name in image.functions:
+        if name == function:
+            return address
+    raise EmulationError(
+        f"the image has no function {function}()",
+        where=str(image.path),
+        remedy="time is modelled of images that a project's own build makes, without link-time optimisation",
+    )
+
+
+def _layers(readings: Sequence[Cycles], counts: Sequence[int]) -> tuple[LayerTime, ...]:
+    """Return the time of each layer: two readings an operator, and one operator or more a layer."""
+    starts, ends = readings[1:-1:2], readings[2:-1:2]
+    operators = [after - before for before, after in zip(starts, ends, strict=False)]
+    if len(operators) == len(counts):
+        return tuple(LayerTime(index, spent(cycles)) for index, cycles in enumerate(operators))
     layers: list[LayerTime] = []
-    for index, ticks in enumerate(traced.ticks):
-        while spans and spans[0].instructions != ticks:
-            spans.pop(0)
-        if not spans:
+    for index, count in enumerate(counts):
+        total = operators.pop(0) if operators else None
+        while operators and total is not None and total.instructions < count:
+            total += operators.pop(0)
+        if total is None or total.instructions != count:
             return ()
-        layers.append(LayerTime(index, spent(spans.pop(0))))
+        layers.append(LayerTime(index, spent(total)))
     return tuple(layers)
 
 

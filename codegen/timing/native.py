@@ -83,7 +83,8 @@ Counts = ctypes.c_uint64 * (1 + len(Cause) + 1 + MOST_CACHES)
 """Instructions, cycles by cause, accesses to data, misses by cache."""
 
 LearnBlock = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint32, ctypes.c_uint32)
-Marked = ctypes.CFUNCTYPE(None)
+Marked = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
+Marks = ctypes.c_uint32 * 2
 LearnRow = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_int32)
 
 
@@ -143,7 +144,7 @@ def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:
     lib.trace_read.restype = ctypes.c_bool
     lib.trace_read.argtypes = [pointer, ctypes.POINTER(ctypes.c_uint64)]
     lib.trace_mark.restype = None
-    lib.trace_mark.argtypes = [pointer, ctypes.c_uint32, Marked]
+    lib.trace_mark.argtypes = [pointer, ctypes.POINTER(ctypes.c_uint32), Marked]
     lib.trace_add_block.restype = ctypes.c_int32
     lib.trace_add_block.argtypes = [pointer, ctypes.POINTER(BlockData)]
     lib.trace_add_row.restype = ctypes.c_int32

@@ -12,7 +12,7 @@
 
 enum cause { ISSUE, DEPENDENCIES, LOADS, BRANCHES, ALIGNMENT, FETCH, DATA, CAUSES };
 enum leaving { FALLS, ALWAYS, CONDITIONAL, CALL, RETURN, INDIRECT };
-enum { READ_ACCESS = 16, REGIONS = 16, CACHES = 4, RETURNS = 8, NONE = -1 };
+enum { READ_ACCESS = 16, REGIONS = 16, CACHES = 4, RETURNS = 8, MARKS = 2, NONE = -1 };
 
 #define IT_BITS 0x0600FC00u
 
@@ -52,7 +52,7 @@ struct row {
 
 typedef int32_t (*learn_block)(uint32_t address, uint32_t size);
 typedef int32_t (*learn_row)(int32_t block, int32_t state);
-typedef void (*marked)(void);
+typedef void (*marked)(uint32_t address);
 typedef int (*registers_read)(void *, int, void *);
 typedef int (*registers_write)(void *, int, const void *);
 
@@ -67,7 +67,7 @@ struct trace {
     learn_block learn_block;
     learn_row learn_row;
     marked marked;
-    uint32_t mark; /* address of the block whose entry is reported; odd: none */
+    uint32_t marks[MARKS]; /* addresses of blocks whose entry is reported; odd: none */
     registers_read read;
     registers_write write;
     int xpsr;
@@ -363,8 +363,10 @@ void trace_block(void *engine, uint64_t address, uint32_t size, void *data)
     }
     t->row = NONE;
     t->access = 0;
-    if ((uint32_t)address == t->mark) {
-        t->marked();
+    for (int i = 0; i < MARKS; i++) {
+        if ((uint32_t)address == t->marks[i]) {
+            t->marked((uint32_t)address);
+        }
     }
     const int32_t block = find_block(t, (uint32_t)address, size);
     if (block == NONE) {
@@ -436,7 +438,9 @@ struct trace *trace_new(learn_block learn_block, learn_row learn_row, registers_
     t->read = read;
     t->write = write;
     t->xpsr = xpsr;
-    t->mark = 1u;
+    for (int i = 0; i < MARKS; i++) {
+        t->marks[i] = 1u;
+    }
     t->row = NONE;
     t->block_room = t->row_room = 512u;
     if (!grow((void **)&t->blocks, sizeof *t->blocks, &t->block_room, &t->by_address) ||
@@ -464,9 +468,9 @@ bool trace_configure(struct trace *t, const struct settings *settings)
     return !t->broken;
 }
 
-void trace_mark(struct trace *t, uint32_t address, marked marked)
+void trace_mark(struct trace *t, const uint32_t addresses[MARKS], marked marked)
 {
-    t->mark = address;
+    memcpy(t->marks, addresses, sizeof t->marks);
     t->marked = marked;
 }
 

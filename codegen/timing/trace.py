@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from operator import add, sub
 from typing import Any
 
 from micronets_gen.timing.core import Cause, Core, Step
@@ -20,6 +21,7 @@ from micronets_gen.timing.native import (
     LearnBlock,
     LearnRow,
     Marked,
+    Marks,
     RegionData,
     RowData,
     Settings,
@@ -53,14 +55,17 @@ class Cycles:
         return self.by_cause[cause]
 
     def __sub__(self, before: Cycles) -> Cycles:
-        def minus(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-            return tuple(a - b for a, b in zip(left, right, strict=True))
+        return self._with(before, sub)
 
+    def __add__(self, more: Cycles) -> Cycles:
+        return self._with(more, add)
+
+    def _with(self, other: Cycles, combine: Callable[[int, int], int]) -> Cycles:
         return Cycles(
-            self.instructions - before.instructions,
-            minus(self.by_cause, before.by_cause),
-            self.accesses - before.accesses,
-            minus(self.misses, before.misses),
+            combine(self.instructions, other.instructions),
+            tuple(map(combine, self.by_cause, other.by_cause)),
+            combine(self.accesses, other.accesses),
+            tuple(map(combine, self.misses, other.misses)),
         )
 
 
@@ -113,17 +118,17 @@ class Trace:
         if not self._lib.trace_configure(self._trace, ctypes.byref(_settings(self._core, memory))):
             raise MemoryError
 
-    def mark(self, address: int, reached: Callable[[], None]) -> None:
-        """Calls a function each time execution reaches an address, which must begin a block: a function's entry."""
+    def mark(self, addresses: tuple[int, int], reached: Callable[[int], None]) -> None:
+        """Calls a function with each of two addresses that execution reaches: entries of functions."""
 
-        def guarded() -> None:
+        def guarded(address: int) -> None:
             try:
-                reached()
+                reached(address)
             except BaseException as error:
                 self._fail(error)
 
         self._marked = Marked(guarded)
-        self._lib.trace_mark(self._trace, address & ~1, self._marked)
+        self._lib.trace_mark(self._trace, Marks(*(address & ~1 for address in addresses)), self._marked)
 
     def read(self) -> Cycles:
         """Return what was spent so far, up to the last block that is complete.
