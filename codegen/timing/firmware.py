@@ -12,7 +12,9 @@ from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.timing.bands import band_of
 from micronets_gen.timing.core import Core
+from micronets_gen.timing.cortex_m0plus import CortexM0Plus
 from micronets_gen.timing.cortex_m4 import CortexM4
+from micronets_gen.timing.cortex_m33 import CortexM33
 from micronets_gen.timing.families import memory_of
 from micronets_gen.timing.memory import IDEAL, Memory
 from micronets_gen.timing.result import LayerTime, Spent, Timing
@@ -21,8 +23,10 @@ from micronets_gen.timing.trace import Cycles, Trace
 Progress = Callable[[int], None]
 
 CORES: Mapping[str, Callable[[], Core]] = {
+    "cortex-m0plus": CortexM0Plus,
     "cortex-m3": lambda: CortexM4("cortex-m3"),
     "cortex-m4": CortexM4,
+    "cortex-m33": CortexM33,
 }
 """The cores that time is modelled of, by GCC's name."""
 
