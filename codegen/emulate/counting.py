@@ -42,7 +42,7 @@ class BlockCounter:
 
         self._state = state
         self._measure = measure
-        self._callback = _add_block_hook(engine, enter)
+        self._callback = add_block_hook(engine, enter)
 
     @property
     def entered(self) -> int:
@@ -70,7 +70,7 @@ class _Lengths(dict[tuple[int, int], int]):
         return length
 
 
-def _add_block_hook(engine: Any, enter: Callable[[Any, int, int, Any], None]) -> object:
+def add_block_hook(engine: Any, enter: Callable[[Any, int, int, Any], None]) -> object:
     """Adds a block hook and returns what must outlive it.
 
     The binding wraps each callback twice, which costs twice as much as the callback itself; where its C

@@ -10,15 +10,18 @@ from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.image import Image, read_image
 from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.emulate.virtual_board import VirtualBoard
-from micronets_gen.timing.bands import band_of
+from micronets_gen.timing.bands import INDICATIVE, band_of
 from micronets_gen.timing.core import Core
+from micronets_gen.timing.core_trace import UNKNOWN, CoreTrace
 from micronets_gen.timing.cortex_m0plus import CortexM0Plus
 from micronets_gen.timing.cortex_m4 import CortexM4
 from micronets_gen.timing.cortex_m33 import CortexM33
+from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.families import memory_of
-from micronets_gen.timing.memory import IDEAL, Memory
+from micronets_gen.timing.memory import Memory
+from micronets_gen.timing.native import has_compiler
 from micronets_gen.timing.result import LayerTime, Spent, Timing
-from micronets_gen.timing.trace import Cycles, Trace
+from micronets_gen.timing.trace import Trace
 
 Progress = Callable[[int], None]
 
@@ -66,7 +69,7 @@ def time_firmware(
 
     Raises:
         EmulationError: the image does not run to its first result.
-        ToolError: no compiler of the host, or no capstone.
+        ToolError: no capstone.
     """
     memory, readings = _trace(release, board, timeout, progress)
     layers: tuple[LayerTime, ...] = ()
@@ -76,7 +79,7 @@ def time_firmware(
         core=board["core"],
         memory=memory.description,
         clock_hz=board["clock_hz"],
-        band=band_of(board["core"], board.get("family", "")),
+        band=INDICATIVE if memory is UNKNOWN else band_of(board["core"], board.get("family", "")),
         total=spent(readings[-1] - readings[0]),
         layers=layers,
     )
@@ -99,19 +102,16 @@ def _trace(
     image, reader = read_image(elf), _Enough()
     counter, afterwards = (_entry(image, name) for name in (_COUNTER, _AFTERWARDS))
     machine = VirtualBoard(image, board, reader)
-    trace = Trace(machine.engine, CORES[board["core"]]())
-    memory = IDEAL
+    trace = _follow(machine.engine, CORES[board["core"]]())
     readings: list[Cycles] = []
 
     def reached(address: int) -> None:
-        nonlocal memory
         if address != counter:
             reader.enough = True
             machine.engine.emu_stop()
             return
         if not readings:
-            memory = memory_of(board.get("family", ""), machine.register)
-            trace.configure(memory)
+            trace.configure(memory_of(board.get("family", ""), machine.register))
         readings.append(trace.read())
 
     trace.mark((counter, afterwards), reached)
@@ -126,7 +126,11 @@ def _trace(
             where=str(elf),
             remedy="set SELFTEST to 1 in src/main.c",
         )
-    return memory, readings[_BEFORE:]
+    return trace.memory, readings[_BEFORE:]
+
+
+def _follow(engine: Any, core: Core) -> Trace | CoreTrace:
+    return Trace(engine, core) if has_compiler() else CoreTrace(engine, core)
 
 
 def _entry(image: Image, function: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -95,18 +96,33 @@ def library() -> ctypes.CDLL:
     Raises:
         ToolError: no compiler of the host is found, or it fails.
     """
-    source = files("micronets_gen.timing").joinpath("trace.c").read_bytes()
-    key = hashlib.sha256(
-        source + sys.platform.encode() + str(ctypes.sizeof(ctypes.c_void_p)).encode()
-    ).hexdigest()
-    path = cache_root() / "trace" / f"trace-{key[:16]}{'.dll' if os.name == 'nt' else '.so'}"
+    source = _source()
+    path = _path(source)
     if not path.exists():
         _compile(source, path)
     return _declared(ctypes.CDLL(str(path)))
 
 
+def has_compiler() -> bool:
+    """Return whether :func:`library` can be had here."""
+    return _path(_source()).exists() or _compiler() is not None
+
+
+def _source() -> bytes:
+    return files("micronets_gen.timing").joinpath("trace.c").read_bytes()
+
+
+def _path(source: bytes) -> Path:
+    key = hashlib.sha256(source + f"{sys.platform} {platform.machine()}".encode()).hexdigest()
+    return cache_root() / "trace" / f"trace-{key[:16]}{'.dll' if os.name == 'nt' else '.so'}"
+
+
+def _compiler() -> str | None:
+    return next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), *_COMPILERS)))), None)
+
+
 def _compile(source: bytes, path: Path) -> None:
-    compiler = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), *_COMPILERS)))), None)
+    compiler = _compiler()
     if compiler is None:
         raise ToolError(
             "no C compiler for this computer was found",

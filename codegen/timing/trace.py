@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from operator import add, sub
 from typing import Any
 
 from micronets_gen.timing.core import Cause, Core, Step
+from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.decode import LOADS, STORES, Instruction, decode
 from micronets_gen.timing.memory import IDEAL, Memory
 from micronets_gen.timing.native import (
@@ -29,46 +28,6 @@ from micronets_gen.timing.native import (
 )
 
 
-@dataclass(frozen=True)
-class Cycles:
-    """Modelled cycles and what they were spent on; differences of two readings are one, too.
-
-    Attributes:
-        instructions: Executed.
-        by_cause: Cycles, by :class:`Cause`.
-        accesses: Loads and stores of data.
-        misses: Of each cache of the memory.
-    """
-
-    instructions: int
-    by_cause: tuple[int, ...]
-    accesses: int
-    misses: tuple[int, ...]
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self.by_cause)
-
-    def of(self, cause: Cause) -> int:
-        """Return those of one cause."""
-        return self.by_cause[cause]
-
-    def __sub__(self, before: Cycles) -> Cycles:
-        return self._with(before, sub)
-
-    def __add__(self, more: Cycles) -> Cycles:
-        return self._with(more, add)
-
-    def _with(self, other: Cycles, combine: Callable[[int, int], int]) -> Cycles:
-        return Cycles(
-            combine(self.instructions, other.instructions),
-            tuple(map(combine, self.by_cause, other.by_cause)),
-            combine(self.accesses, other.accesses),
-            tuple(map(combine, self.misses, other.misses)),
-        )
-
-
 class Trace:
     """Hooks into an engine from now on; the engine must not have translated code before.
 
@@ -87,6 +46,7 @@ class Trace:
         from unicorn.unicorn_py3.unicorn import uclib
 
         self.error: BaseException | None = None
+        self.memory = memory
         self._marked: Any = None
         self._engine = engine
         self._core = core
@@ -115,6 +75,7 @@ class Trace:
         """Sets what memory costs from now on, with empty caches."""
         if len(memory.caches) > MOST_CACHES or len(memory.spans) > MOST_SPANS:
             raise ValueError("too many caches or spans for one memory")
+        self.memory = memory
         if not self._lib.trace_configure(self._trace, ctypes.byref(_settings(self._core, memory))):
             raise MemoryError
 
