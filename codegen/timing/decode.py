@@ -99,7 +99,21 @@ _KINDS: dict[Kind, tuple[str, ...]] = {
     Kind.SHIFT: ("lsl", "lsr", "asr", "ror", "rrx"),
     Kind.EXTEND: (
         *("sxtb", "sxth", "uxtb", "uxth", "sxtb16", "uxtb16", "sxtab", "sxtah", "uxtab", "uxtah", "sxtab16"),
-        *("uxtab16", "pkhbt", "pkhtb", "ubfx", "sbfx", "bfi", "bfc", "sel", "rbit", "rev", "rev16", "revsh"),
+        *(
+            "uxtab16",
+            "pkhbt",
+            "pkhtb",
+            "ubfx",
+            "sbfx",
+            "bfi",
+            "bfc",
+            "sel",
+            "rbit",
+            "rev",
+            "rev16",
+            "revsh",
+            "clz",
+        ),
         *("sadd16", "ssub16", "uadd16", "usub16", "sadd8", "ssub8", "uadd8", "usub8", "shadd16", "shadd8"),
         *("uhadd16", "uhadd8", "sasx", "ssax"),
     ),
@@ -179,6 +193,26 @@ _UNSCALED = (
     "adc",
     "sbc",
 )
+_SHIFTED_SOURCES = frozenset(
+    {
+        *(
+            "ubfx",
+            "sbfx",
+            "bfi",
+            "rbit",
+            "rev",
+            "rev16",
+            "revsh",
+            "pkhtb",
+            "ssat",
+            "usat",
+            "ssat16",
+            "usat16",
+        ),
+        *("qdadd", "qdsub"),
+    }
+)
+_SHIFTED_LAST = frozenset({"sxtab", "sxtah", "uxtab", "uxtah", "sxtab16", "uxtab16", "pkhbt"})
 
 
 def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
@@ -236,17 +270,18 @@ def _instruction(insn: Any) -> Instruction:
     operands = insn.operands
     base, indexed = _address(insn, operands, arm)
     accumulates = _accumulated(insn, name, kind, operands)
+    shifted = _shifted(insn, name, operands, arm)
     leaving, target = _leaving(insn, name, kind, writes, conditional, operands, arm)
     return Instruction(
         address=insn.address,
         size=insn.size,
         name=name,
         kind=kind,
-        reads=frozenset(reads | base | accumulates),
+        reads=frozenset(reads | base | accumulates | shifted),
         writes=frozenset(writes - {"pc", "itstate"}),
         address_reads=base,
         accumulates=accumulates,
-        shifted=_shifted(insn, name, operands, arm),
+        shifted=shifted,
         words=_words(kind, name, operands, arm),
         width=_WIDTHS.get(name[-1], 4) if kind in (Kind.LOAD, Kind.STORE) else 4,
         indexed=indexed,
@@ -288,13 +323,16 @@ def _accumulated(insn: Any, name: str, kind: Kind, operands: Any) -> frozenset[s
 
 
 def _shifted(insn: Any, name: str, operands: Any, arm: Any) -> frozenset[str]:
-    if name not in _UNSCALED:
-        return frozenset()
-    return frozenset(
-        insn.reg_name(operand.reg)
-        for operand in operands
-        if operand.type == arm.ARM_OP_REG and operand.shift.type != arm.ARM_SFT_INVALID
-    )
+    registers = [operand for operand in operands if operand.type == arm.ARM_OP_REG]
+    if name in _SHIFTED_SOURCES:
+        through = registers[1:]
+    elif name in _SHIFTED_LAST:
+        through = registers[-1:]
+    elif name in _UNSCALED:
+        through = [operand for operand in registers if operand.shift.type != arm.ARM_SFT_INVALID]
+    else:
+        through = []
+    return frozenset(insn.reg_name(operand.reg) for operand in through)
 
 
 def _words(kind: Kind, name: str, operands: Any, arm: Any) -> int:

@@ -1,7 +1,7 @@
 """Memories of the families of parts, set up as the firmware's registers say.
 
 Sources: reference manuals RM0390 (STM32F446) 3.4, RM0385 and RM0410 (STM32F74x, F76x) 3.3, RM0432 (STM32L4+) 3.3,
-RM0433 (STM32H743) 4.3; Cortex-M7 TRM DDI 0489, 5.2.
+RM0433 (STM32H743) 4.3, RM0455 (STM32H7A3) 4.3; Cortex-M7 TRM DDI 0489, 5.2.
 """
 
 from __future__ import annotations
@@ -13,22 +13,30 @@ from micronets_gen.timing.memory import IDEAL, Cache, Memory, Span
 Register = Callable[[int], int]
 
 _FLASH = (0x0800_0000, 0x081F_FFFF)
+_RAM = (0x2000_0000, 0x3FFF_FFFF)
 _L4_ACR = 0x4002_2000
 _F4_F7_ACR = 0x4002_3C00
+_H7_ACR = 0x5200_2000
+_H7_CDCFGR1 = 0x5802_4418
+_CCR = 0xE000_ED14
+_KB = 1024
+# Cycles of the bus before the first word of a line; fitted to measurements of the STM32F746 and the STM32H7A3.
+_BUS = 5
 
 
-def memory_of(family: str, register: Register) -> Memory:
+def memory_of(family: str, register: Register, dtcm: int = 0) -> Memory:
     """Return what the memories of a part cost, as its firmware has set them up.
 
     Args:
         family: Of the board, ``stm32l4``; one that is not known has memories without wait states.
         register: Gives the value of the register at an address.
+        dtcm: Bytes of tightly coupled memory for data, of a Cortex-M7.
     """
     make = FAMILIES.get(family)
-    return make(register) if make is not None else IDEAL
+    return make(register, dtcm) if make is not None else IDEAL
 
 
-def _stm32l4(register: Register) -> Memory:
+def _stm32l4(register: Register, _dtcm: int) -> Memory:
     """STM32L4+ in dual-bank mode, as delivered: flash words of 8 bytes, caches of 32 lines and of 256 bytes."""
     acr = register(_L4_ACR)
     waits = acr & 15
@@ -41,7 +49,7 @@ def _stm32l4(register: Register) -> Memory:
     )
 
 
-def _stm32f4(register: Register) -> Memory:
+def _stm32f4(register: Register, _dtcm: int) -> Memory:
     """STM32F4: the ART accelerator, 64 lines of 128 bits for instructions and 8 for data."""
     acr = register(_F4_F7_ACR)
     waits = acr & 15
@@ -74,5 +82,60 @@ def _accelerated(waits: int, instructions: Cache, data: Cache, ahead: bool, sour
     )
 
 
-FAMILIES: Mapping[str, Callable[[Register], Memory]] = {"stm32l4": _stm32l4, "stm32f4": _stm32f4}
+def _stm32f7(register: Register, dtcm: int) -> Memory:
+    """STM32F74x (4 KB of each cache) and F76x (16 KB); its accelerator serves the flash's other address alone."""
+    size = 4 if dtcm <= 64 * _KB else 16
+    return _cached(
+        register, register(_F4_F7_ACR) & 15, ram=2, size=size * _KB, ratio=1, dtcm=dtcm, source="RM0385, 3.3"
+    )
+
+
+def _stm32h7(register: Register, dtcm: int) -> Memory:
+    """STM32H7: caches of 16 KB; the bus runs at the core's clock or a part of it."""
+    prescaler = register(_H7_CDCFGR1) & 15
+    ratio = 1 if prescaler < 8 else 2 << (prescaler - 8) if prescaler < 12 else 4 << (prescaler - 8)
+    return _cached(
+        register,
+        register(_H7_ACR) & 15,
+        ram=1,
+        size=16 * _KB,
+        ratio=ratio,
+        dtcm=dtcm,
+        source="RM0455, 4.3 and 8.7",
+    )
+
+
+def _cached(
+    register: Register, waits: int, *, ram: int, size: int, ratio: int, dtcm: int, source: str
+) -> Memory:
+    """Memories behind the caches of a Cortex-M7, over a bus of the core's clock divided by ``ratio``.
+
+    ``ram`` and ``waits + 1`` are the bus cycles of a first word; ``size`` is that of each cache. Stores never wait.
+    """
+    enabled = register(_CCR)
+    instructions = Cache(32, size // 64, 2, random=True) if enabled >> 17 & 1 else Cache(8, 1, 1)
+    cached = bool(enabled >> 16 & 1)
+
+    def span(first: int, last: int, first_word: int) -> Span:
+        miss = (_BUS + first_word) * ratio
+        return Span(
+            first, last, fetch=0, data=1 if cached else None, fetch_miss=miss, fetch_next=miss, data_miss=miss
+        )
+
+    return Memory(
+        caches=(instructions, Cache(32, size // 128, 4, random=True)) if cached else (instructions,),
+        spans=(span(*_FLASH, waits + 1), span(_RAM[0] + dtcm, _RAM[1], ram)),
+        description=f"flash of {waits} wait states, bus at the core's clock{f' / {ratio}' if ratio > 1 else ''}, "
+        f"instruction cache of {instructions.size:,} bytes, "
+        f"{f'data cache of {size:,} bytes' if cached else 'no data cache'}",
+        source=f"{source}; Cortex-M7 TRM DDI 0489, 5.2",
+    )
+
+
+FAMILIES: Mapping[str, Callable[[Register, int], Memory]] = {
+    "stm32l4": _stm32l4,
+    "stm32f4": _stm32f4,
+    "stm32f7": _stm32f7,
+    "stm32h7": _stm32h7,
+}
 """By the families of ``templates/soc``."""

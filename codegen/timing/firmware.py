@@ -15,6 +15,7 @@ from micronets_gen.timing.core import Core
 from micronets_gen.timing.core_trace import UNKNOWN, CoreTrace
 from micronets_gen.timing.cortex_m0plus import CortexM0Plus
 from micronets_gen.timing.cortex_m4 import CortexM4
+from micronets_gen.timing.cortex_m7 import CortexM7
 from micronets_gen.timing.cortex_m33 import CortexM33
 from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.families import memory_of
@@ -29,6 +30,7 @@ CORES: Mapping[str, Callable[[], Core]] = {
     "cortex-m0plus": CortexM0Plus,
     "cortex-m3": lambda: CortexM4("cortex-m3"),
     "cortex-m4": CortexM4,
+    "cortex-m7": CortexM7,
     "cortex-m33": CortexM33,
 }
 """The cores that time is modelled of, by GCC's name."""
@@ -111,7 +113,7 @@ def _trace(
             machine.engine.emu_stop()
             return
         if not readings:
-            trace.configure(memory_of(board.get("family", ""), machine.register))
+            trace.configure(memory_of(board.get("family", ""), machine.register, _dtcm(board)))
         readings.append(trace.read())
 
     trace.mark((counter, afterwards), reached)
@@ -127,6 +129,11 @@ def _trace(
             remedy="set SELFTEST to 1 in src/main.c",
         )
     return trace.memory, readings[_BEFORE:]
+
+
+def _dtcm(board: Mapping[str, Any]) -> int:
+    """Bytes of the memory that a Cortex-M7 reads past its cache."""
+    return sum(int(region["size"]) for region in board["regions"] if region["name"] == "DTCM")
 
 
 def _follow(engine: Any, core: Core) -> Trace | CoreTrace:

@@ -169,9 +169,9 @@ static void fetch(struct trace *t, uint32_t address, uint32_t size)
 static void load_or_store(struct trace *t, uint32_t address, uint32_t size, bool load)
 {
     const struct settings *s = &t->settings;
-    if (size == 2u && address & 1u) {
+    if (load && size == 2u && address & 1u) {
         t->cycles[LOADS] += s->unaligned_half;
-    } else if (size == 4u && address & 3u) {
+    } else if (load && size == 4u && address & 3u) {
         t->cycles[LOADS] += address & 1u ? s->odd_word : s->unaligned_word;
     }
     const struct region *region = region_of(t, address);
@@ -200,6 +200,9 @@ static void load_or_store(struct trace *t, uint32_t address, uint32_t size, bool
 
 static bool foreseen(struct trace *t, struct block *block, bool taken, uint32_t next)
 {
+    if (!taken && block->leaving != CONDITIONAL) {
+        return true;
+    }
     switch (block->leaving) {
     case CONDITIONAL: {
         const bool guess = block->counter >= 2u;
