@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from micronets_gen.search.data.tasks.base import TaskData
@@ -266,7 +267,7 @@ def settle(space: Space, supernet: Supernet, target: Target, temperature: float)
     margin = 1.0
     while True:
         limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
-        choice = _grown(space, _shrunk(space, choice, preferences, limits), preferences, limits)
+        choice = _settled(space, choice, preferences, limits)
         verdict = target.verdict(space.architecture(choice))
         if verdict.fits:
             return choice, verdict
@@ -284,6 +285,41 @@ def excess(cost: Cost, limits: Mapping[str, float]) -> float:
             limit, value = limits[name], getattr(cost, name)
             total += max(0.0, value / limit - 1) if limit > 0 else float("inf")
     return total
+
+
+def _settled(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+    """Return the choice in the middle of what was learnt, corrected by :func:`_shrunk`, :func:`_grown` and exchanges.
+
+    Each decision is rounded for itself, and what the limits leave goes to the one whose steps still fit, however far
+    that is from what was learnt. A step up elsewhere, with what must shrink for it, is taken where that is likelier.
+    """
+    best = _grown(space, _shrunk(space, choice, preferences, limits), preferences, limits)
+    while True:
+        others = [best]
+        for key, larger in space.neighbours(best, 1):
+            other = _shrunk(space, larger, _insisting(space, larger, preferences, key), limits)
+            if excess(cost_of(space.architecture(other)), limits) == 0:
+                others.append(_grown(space, other, preferences, limits))
+        likeliest = max(others, key=lambda other: _likelihood(space, other, preferences))
+        if likeliest == best:
+            return best
+        best = likeliest
+
+
+def _insisting(space: Space, choice: Choice, preferences: Preferences, key: str | int) -> Preferences:
+    """Return preferences to which one decision must not be smaller than it is."""
+    widths, kept = preferences
+    if isinstance(key, int):
+        return widths, {**kept, key: np.array([-np.inf, 0.0])}
+    at = space.widths[key].index(choice.widths[key])
+    return {**widths, key: np.where(np.arange(len(widths[key])) < at, -np.inf, widths[key])}, kept
+
+
+def _likelihood(space: Space, choice: Choice, preferences: Preferences) -> float:
+    """Return the logarithm of how likely a choice is, up to a constant."""
+    widths, kept = preferences
+    likely = sum(float(p[space.widths[key].index(choice.widths[key])]) for key, p in widths.items())
+    return likely + sum(float(p[int(choice.kept[block])]) for block, p in kept.items())
 
 
 def _shrunk(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:

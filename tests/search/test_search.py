@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import FitError, ToolError, UsageError
 from micronets_gen.runtimes.choose import choose_runtime
-from micronets_gen.search.space.backbone import Space, load_backbone
+from micronets_gen.search.space.backbone import Choice, Space, load_backbone
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.limits import Target, ops_within, require_feasible
 
@@ -102,6 +104,35 @@ def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int
     assert limited.verdict(architecture).fits
     cost, bounds = cost_of(architecture), limited.limits(architecture)
     assert max(getattr(cost, name) / limit for name, limit in bounds.items()) <= 1
+
+
+@pytest.mark.needs("tensorflow")
+def test_the_end_is_the_likeliest_of_all_that_use_the_limits() -> None:
+    """Rounded each for itself, 8 and 28 channels leave room that only the second's steps fit: 36, far from 28."""
+    from micronets_gen.search.learn.dnas import settle
+    from micronets_gen.search.learn.supernet import Supernet
+
+    supernet = Supernet(DIGITS, 0, (0.0, 1.0))
+    places = {"0": 0.2, "1": 1.4, "2": 5.6, "3": 14.4, "4": 15.0}
+    for key, place in places.items():
+        share = (place + 0.5) / len(DIGITS.widths[key])
+        supernet.width_parameters[key].assign(np.log(share / (1 - share)))
+    for logits in supernet.kept_logits.values():
+        logits.assign([3.0, -3.0])
+    choice, _ = settle(DIGITS, supernet, target(max_ops=30_000), 0.5)
+    decided = ("0", "1", "2")
+    assert [choice.widths[key] for key in decided] == [4, 12, 24]
+
+    def fits(other: Choice) -> bool:
+        return cost_of(DIGITS.architecture(other)).ops <= 30_000
+
+    def regret(other: Choice) -> float:
+        return sum((DIGITS.widths[key].index(other.widths[key]) - places[key]) ** 2 for key in decided)
+
+    for widths in product(*(DIGITS.widths[key] for key in decided)):
+        other = replace(choice, widths={**choice.widths, **dict(zip(decided, widths, strict=True))})
+        if fits(other) and regret(other) < regret(choice):
+            assert any(fits(larger) for key, larger in DIGITS.neighbours(other, 1) if key in decided)
 
 
 @pytest.mark.needs("tensorflow")
