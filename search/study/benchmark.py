@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -225,17 +225,49 @@ def _print_baseline(arguments: argparse.Namespace) -> None:
             f"| {trial.test:.4f} | {trial.architecture} |",
             flush=True,
         )
-    print("\nMeans over the seeds, with the standard error of the test:\n")
+    print_means(done, arguments.mops, arguments.methods)
+    print_differences(done, arguments.mops, arguments.methods)
+
+
+def print_means(done: Sequence[Trial], limits: Sequence[float], methods: Sequence[str]) -> None:
+    """Print a row a limit and method."""
+    print("\nMeans over the seeds, with their standard errors:\n")
     print("| MOps limit | method | limit used | validation | test |\n|---|---|---|---|---|")
-    for mops, method in product(arguments.mops, arguments.methods):
+    for mops, method in product(limits, methods):
         group = [trial for trial in done if (trial.mops, trial.method) == (mops, method)]
-        used, validation, test = np.mean(
-            [(trial.ops / (1e6 * mops), trial.validation, trial.test) for trial in group], axis=0
+        used = np.mean([trial.ops / (1e6 * mops) for trial in group])
+        validation, test = (mean_of([getattr(trial, name) for trial in group]) for name in _SPLITS)
+        print(f"| {mops} | {method} | {used:.1%} | {validation} | {test} |")
+
+
+def print_differences(done: Sequence[Trial], limits: Sequence[float], methods: Sequence[str]) -> None:
+    """Print a row a limit and method: the first method less this one."""
+    first, *others = methods
+    if not others:
+        return
+    print(f"\n{first} less each other method at the same seed, with standard errors:\n")
+    print("| MOps limit | less | validation | test |\n|---|---|---|---|")
+    for mops, method in product(limits, others):
+        pairs = [
+            (a, b)
+            for a, b in product(done, done)
+            if (a.mops, a.method, b.mops, b.method, a.seed) == (mops, first, mops, method, b.seed)
+        ]
+        validation, test = (
+            mean_of([getattr(a, name) - getattr(b, name) for a, b in pairs], sign="+") for name in _SPLITS
         )
-        error = (
-            np.std([trial.test for trial in group], ddof=1) / np.sqrt(len(group)) if len(group) > 1 else 0.0
-        )
-        print(f"| {mops} | {method} | {used:.1%} | {validation:.4f} | {test:.4f} ± {error:.4f} |")
+        print(f"| {mops} | {method} | {validation} | {test} |")
+
+
+_SPLITS = ("validation", "test")
+
+
+def mean_of(values: Sequence[float], sign: str = "") -> str:
+    """Return a mean, with its standard error where there are several values: ``0.9500 ± 0.0100``."""
+    mean = format(np.mean(values), f"{sign}.4f")
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}"
 
 
 def main() -> None:

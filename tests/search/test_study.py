@@ -64,3 +64,19 @@ def test_a_logit_a_choice_can_prefer_two_widths_that_are_far_apart() -> None:
     }
     assert {SPACE.widths["1"][1], SPACE.widths["1"][12]} <= drawn
     assert settle(SPACE, supernet, TARGET, 0.5)[1].fits
+
+
+def test_differences_are_paired_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    from micronets_gen.search.study.benchmark import Trial, print_differences, print_means
+
+    tests = {"dnas": (0.93, 0.97), "random": (0.90, 0.95)}
+    done = [
+        Trial(0.1, seed, method, 90_000, test + 0.01, test, "Conv")
+        for method, figures in tests.items()
+        for seed, test in enumerate(figures)
+    ]
+    print_means(done, [0.1], list(tests))
+    print_differences(done, [0.1], list(tests))
+    printed = capsys.readouterr().out
+    assert "| 0.1 | dnas | 90.0% | 0.9600 ± 0.0200 | 0.9500 ± 0.0200 |" in printed
+    assert "| 0.1 | random | +0.0250 ± 0.0050 | +0.0250 ± 0.0050 |" in printed
