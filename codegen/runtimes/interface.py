@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from micronets_gen.common.templates import render
 from micronets_gen.model.graph import Graph, Tensor
 from micronets_gen.plan.plan import Layer, MemoryPlan
-
-_NOT_FOR_COMMENTS = re.compile(r"[^\x20-\x7e]|\*/|\\")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def _port(index: int, tensor: Tensor) -> Port:
     return Port(
         index=index,
         ctype=tensor.dtype.c,
-        name=_NOT_FOR_COMMENTS.sub("?", tensor.name),
+        name=tensor.name,
         dims=len(shape),
         shape="{" + ", ".join(map(str, shape)) + "}",
         bytes=tensor.nbytes,
