@@ -94,7 +94,33 @@ class FirmwareBuild(Plain):
 
 
 @dataclass(frozen=True)
-class FirmwareRun(Plain):
+class _Ran(Plain):
+    """What both kinds of run say of themselves."""
+
+    kind: str
+    passed: bool
+    project: Path
+    report: Path
+    board: str
+    runtime: str
+    model: str
+
+
+def _ran(kind: str, passed: bool, project: Path, report: Report) -> dict[str, Any]:
+    """Return the values of :class:`_Ran` by name."""
+    return {
+        "kind": kind,
+        "passed": passed,
+        "project": project,
+        "report": project / REPORT_HTML,
+        "board": report.board.name,
+        "runtime": report.runtime,
+        "model": report.model.name,
+    }
+
+
+@dataclass(frozen=True)
+class FirmwareRun(_Ran):
     """What ``run`` saw of the self-test.
 
     Attributes:
@@ -121,13 +147,6 @@ class FirmwareRun(Plain):
         details: Everything known about the project.
     """
 
-    kind: str
-    passed: bool
-    project: Path
-    report: Path
-    board: str
-    runtime: str
-    model: str
     build: str
     ran_on: str
     unit: str
@@ -151,13 +170,7 @@ class FirmwareRun(Plain):
         run = report.run
         assert run is not None
         return cls(
-            kind="self-test",
-            passed=run.passed,
-            project=project,
-            report=project / REPORT_HTML,
-            board=report.board.name,
-            runtime=report.runtime,
-            model=report.model.name,
+            **_ran("self-test", run.passed, project, report),
             build=run.build,
             ran_on=run.ran_on,
             unit=run.unit,
@@ -178,7 +191,7 @@ class FirmwareRun(Plain):
 
 
 @dataclass(frozen=True)
-class FirmwareApplication(Plain):
+class FirmwareApplication(_Ran):
     """What ``run`` saw of a firmware that is no self-test.
 
     Attributes:
@@ -195,13 +208,6 @@ class FirmwareApplication(Plain):
         details: Everything known about the project.
     """
 
-    kind: str
-    passed: bool
-    project: Path
-    report: Path
-    board: str
-    runtime: str
-    model: str
     ran_on: str
     status: int
     output: str
@@ -211,13 +217,7 @@ class FirmwareApplication(Plain):
     def of(cls, project: Path, report: Report, run: ApplicationRun) -> FirmwareApplication:
         """Return the values of a report after ``run``."""
         return cls(
-            kind="application",
-            passed=run.passed,
-            project=project,
-            report=project / REPORT_HTML,
-            board=report.board.name,
-            runtime=report.runtime,
-            model=report.model.name,
+            **_ran("application", run.passed, project, report),
             ran_on=run.ran_on,
             status=run.status,
             output=run.output,
