@@ -56,6 +56,7 @@ if [ "$purpose" = test ]; then
     need qemu-system-arm qemu-system-arm
     need git git
     need cppcheck cppcheck
+    need openocd openocd
     need espeak-ng espeak-ng
     need gcc gcc libc6-dev
 fi
