@@ -208,6 +208,9 @@ def _remedy(wanted: str, folder: Path) -> str:
     """Name the nearest thing that exists: a bundled model, or a ``.tflite`` file in ``folder``."""
     names = [model.name for model in bundled_models()]
     files = sorted(str(file) for file in folder.glob("*.tflite")) if folder.is_dir() else []
-    otherwise = f"give a .tflite file or one of the bundled models: {', '.join(names)}"
+    otherwise = (
+        f"give a .tflite file, the folder of a search's run, one of the bundled models ({', '.join(names)}) or a "
+        "published architecture; micronets-gen models lists them"
+    )
     known = [*names, *published_names()]
     return did_you_mean(wanted.lower(), known) or did_you_mean(wanted, files, otherwise)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from micronets_gen.cli import firmware, listing, model, search, sources
-from micronets_gen.cli.output import show_json
+from micronets_gen.cli.output import show_error, show_json
 from micronets_gen.common.version import VERSION
 from micronets_gen.errors import InterruptError, MicronetsError, UsageError
 
@@ -102,7 +102,7 @@ def main() -> None:
         code = _CLOSED_PIPE
     except OSError as error:
         _discard_output()
-        print(f"error: {_of_system(error)}", file=sys.stderr)
+        show_error(_of_system(error))
         code = UsageError.exit_code
     sys.exit(code)
 
@@ -122,10 +122,8 @@ def _run(as_json: bool) -> int:
         error = own
     if as_json:
         show_json(error.to_json())
-    elif isinstance(error, InterruptError):
-        print(error, file=sys.stderr)
     else:
-        print(f"error: {error}", file=sys.stderr)
+        show_error(error)
     return error.exit_code
 
 

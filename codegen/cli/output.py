@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from micronets_gen.errors import InterruptError, MicronetsError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,6 +41,14 @@ def show(what: RenderableType) -> None:
 def show_json(value: Any) -> None:
     """Print one JSON object on stdout."""
     print(json.dumps(value, indent=2))
+
+
+def show_error(error: MicronetsError) -> None:
+    """Print an error on stderr; what a person typed cannot steer the terminal."""
+    from micronets_gen.emulate.lines import shown
+
+    text = "\n".join(map(shown, str(error).split("\n")))
+    print(text if isinstance(error, InterruptError) else f"error: {text}", file=sys.stderr)
 
 
 def argument(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOption, complete_board
-from micronets_gen.cli.output import show_json
+from micronets_gen.cli.output import show_error, show_json
 from micronets_gen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -396,7 +396,7 @@ def _print_next(outcome: Outcome, board: str | None, firmware: Mapping[str, Any]
 
         error = {name: text for name, text in firmware["error"].items() if name != "exit_code"}
         print(f"{'firmware':<24}FAILED")
-        print(f"error: {MicronetsError(error.pop('what'), **error)}", file=sys.stderr)
+        show_error(MicronetsError(error.pop("what"), **error))
     print(f"\nreport:    {run.path / 'report.html'}")
     if not firmware:
         print(

@@ -94,6 +94,10 @@ class RunResult:
         return sum(vector.label is not None for vector in self.vectors)
 
 
+SELF_TEST_INSTEAD = "set SELFTEST to 1 at the top of src/main.c (and not to 0 in user.ini)"
+"""What makes the self-test of an application."""
+
+
 @dataclass(frozen=True)
 class ApplicationRun:
     """One run of a firmware that left through ``board_exit()`` without a word of the protocol: an application.

@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import EmulationError
 from .protocol import ProtocolReader
+from .result import SELF_TEST_INSTEAD
 
 _SILENCE = 3.0
 
@@ -73,15 +74,22 @@ def _opened(port: str, baud: int) -> Iterator[Any]:
 
 
 def _too_late(port: str, baud: int, timeout: float, reader: ProtocolReader) -> EmulationError:
-    remedy = (
-        "give it longer (--timeout)"
-        if reader.begun
-        else f"upload the firmware, press the board's reset button, and see that it sends at {baud} baud"
-    )
+    reset = f"press the board's reset button, and see that it sends at {baud} baud"
+    if reader.begun:
+        remedy = "give it longer (--timeout)"
+    elif reader.silent:
+        remedy = (
+            f"upload the firmware, {reset}; if it is an application that writes nothing, {SELF_TEST_INSTEAD}"
+        )
+    else:
+        remedy = (
+            f"if it is an application, watch it with `pio device monitor`, or {SELF_TEST_INSTEAD} and upload it "
+            f"again; if it is the self-test, {reset}"
+        )
     return EmulationError(
         f"the board did not finish within {timeout:g} s",
         where=port,
-        why=str(reader.unfinished()),
+        why="; ".join(filter(None, [reader.unfinished().what, reader.unfinished().why])),
         remedy=remedy,
     )
 

@@ -75,13 +75,26 @@ class Program:
         return next((c for c in self.code if c.base <= address < c.end), Code(address, b"", ()))
 
 
+def require_regular(path: Path) -> None:
+    """Raise where something else than a file lies in an image's place: at a pipe one could wait for ever.
+
+    Raises:
+        ToolError: it is there, and no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise ToolError(
+            "the image is no regular file", where=str(path), remedy="remove it and build the project again"
+        )
+
+
 @contextmanager
 def open_image(path: Path) -> Iterator[Any]:
     """Open an image for reading: pyelftools' ``ELFFile``.
 
     Raises:
-        ToolError: the file is missing or no ELF image.
+        ToolError: the file is missing, no regular file or no ELF image.
     """
+    require_regular(path)
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 

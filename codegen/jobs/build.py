@@ -217,7 +217,7 @@ def _compile(folder: Path, planned: _Planned) -> Mapping[str, Path]:
         return compile_project(folder, [*environments(board), *trials])
     except RegionOverflowError as error:
         raise overflowed(
-            planned.plan, planned.footprint, error.region, error.excess, load_boards()
+            planned.plan, planned.footprint, error.region, error.excess, load_boards(), error.heap
         ) from error
 
 

@@ -14,7 +14,7 @@ from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.files import BOARD_JSON, IDENTITY_JSON, read_board, read_identity
 from micronets_gen.emulate.image import read_image
 from micronets_gen.emulate.lines import OnLine
-from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
+from micronets_gen.emulate.result import SELF_TEST_INSTEAD, ApplicationRun, Run, RunResult
 from micronets_gen.errors import RunError, UsageError
 from micronets_gen.jobs.build import REPORT_JSON, write_report
 from micronets_gen.project.folder import exclusive_folder
@@ -173,7 +173,7 @@ def self_test_of(report: Report, project: Path) -> RunResult:
         raise RunError(
             "the firmware ran its application, and what is measured here is the self-test",
             where=str(project),
-            remedy="set SELFTEST to 1 at the top of src/main.c (and not to 0 in user.ini)",
+            remedy=SELF_TEST_INSTEAD,
         )
     return report.run
 

@@ -90,7 +90,12 @@ def place(plan: Plan, footprint: Footprint, boards: Sequence[Board], *, vector_b
 
 
 def overflowed(
-    plan: Plan, footprint: Footprint, region: str, excess: int, boards: Sequence[Board]
+    plan: Plan,
+    footprint: Footprint,
+    region: str,
+    excess: int,
+    boards: Sequence[Board],
+    heap: Heap | None = None,
 ) -> FitError:
     """Return the error for an image that the linker found too large, though the bounds before it held.
 
@@ -98,6 +103,7 @@ def overflowed(
         region: Where there was no room.
         excess: Bytes too many.
         boards: Where to look for one that would hold it.
+        heap: What of that region is the project's heap.
     """
     need = demand(plan, footprint, plan.board)
     flash = plan.board.default_flash
@@ -106,17 +112,45 @@ def overflowed(
         weights = sorted((t for t in plan.graph.tensors if t.is_constant), key=lambda t: -t.nbytes)[:3]
         largest, lighter = [(t.name, t.nbytes) for t in weights], "use fewer weights"
     else:
-        need = replace(need, other_ram=need.other_ram + excess)
+        need = replace(need, other_ram=need.other_ram + max(excess, heap.size if heap else 0))
         largest, lighter = list(biggest_tensors(plan.memory)), "make the largest tensors smaller"
     other = smallest_board(boards, need.arena, need.other_ram, need.flash)
+    tensors = "largest: " + ", ".join(f"{name} {size:,}" for name, size in largest)
+    larger = f"take {describe_board(other)}, the smallest that holds it" if other else ""
     return FitError(
         f"the image is {excess:,} bytes too large for {region}",
         where=plan.board.name,
-        why="largest: " + ", ".join(f"{name} {size:,}" for name, size in largest),
-        remedy=f"take {describe_board(other)}, the smallest that holds it, or {lighter}"
-        if other
-        else lighter,
+        why="; ".join(filter(None, [heap.share if heap else "", tensors])),
+        remedy=", or ".join(filter(None, [heap.remedy if heap else "", larger, lighter])),
     )
+
+
+@dataclass(frozen=True)
+class Heap:
+    """The heap that a project asks for in a region that is too small.
+
+    Attributes:
+        size: In bytes.
+        most: Bytes that there would have been room for; less than 0 where it is not the heap's fault.
+    """
+
+    size: int
+    most: int
+
+    @property
+    def share(self) -> str:
+        """How large it is, as a clause."""
+        return f"custom_heap_bytes in user.ini asks for {self.size:,} bytes"
+
+    @property
+    def remedy(self) -> str:
+        """How it would fit; empty where it would not."""
+        return f"set custom_heap_bytes in user.ini to {self.most} or less" if self.most >= 0 else ""
+
+
+def smaller_heap(heap: int, excess: int) -> str:
+    """Return how a heap would make room for ``excess`` bytes; empty where it is not so large."""
+    return f"set custom_heap_bytes in user.ini to {heap - excess & -8} or less" if heap >= excess else ""
 
 
 def _require_that_vectors_are_not_why(board: Board, need: Demand, vector_bytes: int) -> None:

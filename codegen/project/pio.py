@@ -10,12 +10,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from dataclasses import dataclass
 from pathlib import Path
 
 from micronets_gen.common.caches import cache_root
 from micronets_gen.common.files import write_atomically
 from micronets_gen.errors import FitError, ToolError
+from micronets_gen.image.symbols import require_regular
+from micronets_gen.plan.fit import Heap
 from micronets_gen.project.folder import drafts_of, require_buildable
 
 COMPILER = "arm-none-eabi-gcc"
@@ -31,6 +35,10 @@ _LINKER_ERROR = re.compile(r"^\S*[/-]ld(?:\.bfd)?(?:\.exe)?: (?!warning)(?P<what
 _UNDEFINED = re.compile(r"^\S.*: (?P<what>undefined reference to .*)$", re.M)
 _OTHER_ERROR = re.compile(r"^(?:\w+(?:Error|Exception|Board|Platform): |Error: |\*\*\* )(?P<what>.*)$", re.M)
 _OVERFLOW = re.compile(r"region [`'](?P<region>\w+)' overflowed by (?P<bytes>\d+) bytes")
+_HEAP_OVERFLOW = re.compile(r"section [`']\.heap' will not fit in region")
+_BEHIND_HEAP = re.compile(
+    r"^_stack_(?:bytes = |guard = ALIGN\(_heap_end, |limit = _stack_guard \+ )(?P<bytes>\d+)", re.M
+)
 
 
 class RegionOverflowError(FitError):
@@ -41,14 +49,19 @@ class RegionOverflowError(FitError):
         excess: Bytes too many, in the larger of the images.
         where: The project.
         log: Where the linker's output is.
+        heap: What of the region is the heap that the project's settings ask for.
     """
 
-    def __init__(self, region: str, excess: int, where: str, log: str) -> None:
+    def __init__(self, region: str, excess: int, where: str, log: str, heap: Heap | None = None) -> None:
         super().__init__(
-            f"the image is {excess:,} bytes too large for {region}", where=where, remedy=f"read {log}"
+            f"the image is {excess:,} bytes too large for {region}",
+            where=where,
+            why=heap.share if heap else "",
+            remedy=(heap and heap.remedy) or f"read {log}",
         )
         self.region = region
         self.excess = excess
+        self.heap = heap
 
 
 @dataclass(frozen=True)
@@ -157,15 +170,17 @@ def build(project: Path, environments: Sequence[str]) -> dict[str, Path]:
         The ELF file of each environment.
 
     Raises:
-        ToolError: no compiler, or it reported an error.
+        ToolError: no compiler, or it reported an error, or what lies in an image's place is no file.
         RegionOverflowError: the image does not fit.
     """
     require_compiler()
     arguments = ["run"]
     for name in environments:
         arguments += ["-e", name]
-    run_pio(project, arguments)
     images = {name: image_of(project, name) for name in environments}
+    for image in images.values():
+        require_regular(image)
+    run_pio(project, arguments)
     for name, image in images.items():
         if not image.is_file():
             raise ToolError(f"PlatformIO made no image for {name}", where=str(image))
@@ -175,6 +190,19 @@ def build(project: Path, environments: Sequence[str]) -> dict[str, Path]:
 def image_of(project: Path, environment: str) -> Path:
     """Return where PlatformIO puts an environment's image."""
     return project / ".pio" / "build" / environment / "firmware.elf"
+
+
+def _heap(project: Path, excess: int) -> Heap | None:
+    """Return the heap that ``user.ini`` asks for, where the data region lacks ``excess`` bytes before the stack."""
+    settings = ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read(project / "user.ini", encoding="utf-8")
+        asked = int(settings.get("env", "custom_heap_bytes", fallback="0"), 0)
+        script = (project / "lib" / "board" / "board.ld").read_text(encoding="utf-8")
+    except (OSError, ConfigParserError, ValueError):
+        return None
+    stack = sum(int(match["bytes"]) for match in _BEHIND_HEAP.finditer(script))
+    return Heap(asked, asked - excess - stack & -8) if asked > 0 else None
 
 
 def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError | RegionOverflowError:
@@ -195,7 +223,8 @@ def failure(project: Path, arguments: Sequence[str], run: PioRun) -> ToolError |
     overflows = [(int(match["bytes"]), match["region"]) for match in _OVERFLOW.finditer(run.output)]
     if overflows:
         excess, region = max(overflows)
-        return RegionOverflowError(region, excess, str(project), str(run.log))
+        heap = _heap(project, excess) if _HEAP_OVERFLOW.search(run.output) else None
+        return RegionOverflowError(region, excess, str(project), str(run.log), heap)
     first = _first_error(run.output)
     what = f"`pio {' '.join(arguments)}` failed" + (f": {first}" if first else f" with status {run.status}")
     return ToolError(what, where=str(project), remedy=f"read {run.log}")

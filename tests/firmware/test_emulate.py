@@ -702,7 +702,33 @@ def test_a_silent_board_is_given_up() -> None:
     finally:
         os.close(device)
         os.close(port)
+    assert raised.value.why == "the firmware wrote nothing"
     assert "115200 baud" in raised.value.remedy
+    assert "if it is an application that writes nothing, set SELFTEST to 1" in raised.value.remedy
+
+
+@pytest.mark.needs("unix")
+def test_an_application_on_a_port_is_taken_for_one() -> None:
+    pytest.importorskip("serial")
+    device, port = os.openpty()
+
+    def notice(_text: str) -> None:  # opening a port drops what came before
+        os.write(device, b"the largest of the outputs is number 3\r\n")
+
+    try:
+        with pytest.raises(EmulationError) as raised:
+            run_port(os.ttyname(port), timeout=0.6, notice=notice)
+    finally:
+        os.close(device)
+        os.close(port)
+    assert raised.value.why == (
+        "the firmware never wrote MN,begin; the last line is 'the largest of the outputs is number 3'"
+    )
+    assert raised.value.remedy == (
+        "if it is an application, watch it with `pio device monitor`, or set SELFTEST to 1 at the top of src/main.c "
+        "(and not to 0 in user.ini) and upload it again; if it is the self-test, press the board's reset button, and "
+        "see that it sends at 115200 baud"
+    )
 
 
 def test_a_port_that_is_not_there() -> None:

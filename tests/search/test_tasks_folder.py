@@ -272,6 +272,15 @@ def test_what_is_wrong_with_a_folder_is_said(make: Callable[[Path], Any], says: 
     assert str(tmp_path / "d") in caught.value.where
 
 
+def test_a_folder_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(make_pictures(tmp_path / "d"))
+    with pytest.raises(UsageError) as caught:
+        get_task("folder:")
+    assert str(caught.value) == (
+        "folder:: names no folder\n  what to do: write folder:DIR, such as folder:photos"
+    )
+
+
 def test_files_that_turn_out_unreadable_are_left_out_or_refused(tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "d")
     (root / "light" / "7.png").write_bytes((root / "light" / "7.png").read_bytes()[:60])

@@ -121,4 +121,4 @@ def test_resolve_suggests_a_near_file(tmp_path: Path) -> None:
 def test_resolve_names_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder") as error:
         resolve_model(str(tmp_path))
-    assert "one of the bundled models: kws-s, digits" in error.value.remedy
+    assert "one of the bundled models (kws-s, digits)" in error.value.remedy

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import tty
 from collections.abc import Callable
 from contextlib import suppress
@@ -290,13 +291,20 @@ def test_unknown_board(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
+def test_what_was_typed_does_not_steer_the_terminal(cli: Cli) -> None:
+    done = cli("inspect", "kws\x1b[31m\x07.tflite")
+    assert done.status == 2
+    assert done.err.startswith("error: kws\\x1b[31m\\x07.tflite: no such model file\n")
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (
             "missing.tflite",
             "error: missing.tflite: no such model file\n"
-            "  what to do: give a .tflite file or one of the bundled models: kws-s, digits\n",
+            "  what to do: give a .tflite file, the folder of a search's run, one of the bundled models (kws-s, "
+            "digits) or a published architecture; micronets-gen models lists them\n",
         ),
         (
             "digts",
@@ -591,6 +599,38 @@ def test_run_tells_that_the_firmware_hangs(cli: Cli, copied: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.needs("compiler", "unix")
+def test_a_pipe_in_an_image_s_place_is_an_error(cli: Cli, copied: Path) -> None:
+    image = copied / ".pio" / "build" / BOARD / "firmware.elf"
+    image.unlink()
+    os.mkfifo(image)
+    for seconds in (time.time() + 9, 1):  # newer than the sources, and older: to be compiled
+        os.utime(image, (seconds, seconds))
+        done = cli("run", copied)
+        assert (done.status, done.err) == (
+            6,
+            f"error: {image}: the image is no regular file\n"
+            "  what to do: remove it and build the project again\n",
+        )
+
+
+@pytest.mark.needs("compiler")
+def test_too_large_a_heap_is_named(cli: Cli, copied: Path) -> None:
+    settings = copied / "user.ini"
+    settings.write_text(
+        settings.read_text().replace("custom_heap_bytes = 0", "custom_heap_bytes = 0x1000000")
+    )
+    refused = cli("run", copied)
+    assert refused.status == 5
+    assert "why: custom_heap_bytes in user.ini asks for 16,777,216 bytes" in refused.err
+    most = re.search(r"what to do: set custom_heap_bytes in user.ini to (\d+) or less\n", refused.err)
+    assert most
+    assert int(most[1]) > 3 << 20
+    settings.write_text(settings.read_text().replace("0x1000000", most[1]))
+    built = cli("build", "--board", BOARD, "--model", "digits", "--runtime", "aot", "--out", copied)
+    assert built.status == 0, built.err
+
+
 @needs_qemu
 def test_run_of_an_application_shows_it_and_ends_with_its_status(cli: Cli, copied: Path) -> None:
     main_c = copied / "src/main.c"

@@ -95,6 +95,10 @@ def _provider(which: str) -> Any:
     if which.startswith(FOLDER):
         from micronets_gen.search.data.tasks.folder import FolderProvider
 
+        if which == FOLDER:
+            raise UsageError(
+                "names no folder", where=which, remedy=f"write {FOLDER}DIR, such as {FOLDER}photos"
+            )
         return FolderProvider(Path(which.removeprefix(FOLDER)))
     if which.endswith(".py"):
         path = Path(which)
