@@ -241,7 +241,7 @@ def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     try:
-        import capstone  # type: ignore[import-untyped]
+        import capstone
     except ImportError:
         raise ToolError(
             "modelled time needs capstone, which decodes instructions",

@@ -36,6 +36,7 @@ LAYERS: tuple[str | tuple[str, ...], ...] = (
     "search.learn",
     "search.report",
     "search.run",
+    "search.characterise",
     "search.study",
     "api",
     "cli",

@@ -1,0 +1,136 @@
+"""Cycles of a layer before anything is compiled: a sum over what it computes, fitted to modelled images.
+
+For each kernel set (a runtime on a core with the memories of a family) and each kind of layer, cycles are a sum of
+its multiply-accumulates, output elements, input elements gathered, positions, channels and a constant, with weights
+that are not negative. ``micronets-gen characterise`` fits them; ``regressions.json`` holds those of the boards here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from math import prod
+from typing import Any
+
+FEATURES = ("macs", "outputs", "columns", "positions", "channels", "constant")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a layer computes, in the numbers that its time depends on.
+
+    Attributes:
+        kind: The operator's name in the schema; ``CONV_2D_1X1`` for a convolution of single positions.
+        macs: Multiply-accumulates.
+        outputs: Elements written.
+        columns: Input elements gathered: for each position those under the kernel; without a kernel those read.
+        positions: Rows times columns of the output.
+        channels: Of the output.
+    """
+
+    kind: str
+    macs: int
+    outputs: int
+    columns: int
+    positions: int
+    channels: int
+
+    @property
+    def features(self) -> tuple[float, ...]:
+        """The numbers that :data:`FEATURES` names."""
+        return (self.macs, self.outputs, self.columns, self.positions, self.channels, 1)
+
+
+def work_of(op: str, input_shape: Sequence[int], output_shape: Sequence[int], macs: int) -> Work:
+    """Return what a layer computes.
+
+    Args:
+        op: The operator's name in the schema, ``CONV_2D``.
+        input_shape: Of the first activation, channels last.
+        output_shape: Of the output, channels last.
+        macs: Multiply-accumulates.
+    """
+    outputs, channels = prod(output_shape), output_shape[-1] if output_shape else 1
+    positions = outputs // max(1, channels)
+    kind = op
+    if op == "CONV_2D" and macs == outputs * input_shape[-1]:
+        kind = "CONV_2D_1X1"
+    gathered = macs if op == "DEPTHWISE_CONV_2D" else macs // channels
+    columns = gathered if macs else prod(input_shape)
+    return Work(kind, macs, outputs, columns, positions, channels)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Weights of one kernel set.
+
+    Attributes:
+        runtime: ``aot`` or ``tflm``.
+        core: GCC's name.
+        family: Of the board, with its memories.
+        board: The one it was fitted on.
+        weights: By kind of layer, cycles for each of :data:`FEATURES`.
+        outside: Cycles of an inference beside its layers.
+        models: Models that it was fitted to.
+        median_percent: Median error of a whole model that was left out.
+        worst_percent: The worst of them.
+    """
+
+    runtime: str
+    core: str
+    family: str
+    board: str
+    weights: Mapping[str, tuple[float, ...]]
+    outside: float
+    models: int
+    median_percent: float
+    worst_percent: float
+
+    def layer(self, work: Work) -> float | None:
+        """Return the cycles of a layer; None of a kind that was not measured."""
+        weights = self.weights.get(work.kind)
+        if weights is None:
+            return None
+        return sum(w * x for w, x in zip(weights, work.features, strict=True))
+
+    def model(self, layers: Sequence[Work]) -> float | None:
+        """Return the cycles of an inference; None where a layer's kind was not measured."""
+        total = self.outside
+        for work in layers:
+            cycles = self.layer(work)
+            if cycles is None:
+                return None
+            total += cycles
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; :func:`regression_from` reads them."""
+        return {**vars(self), "weights": {kind: list(w) for kind, w in self.weights.items()}}
+
+
+def regression_from(value: Mapping[str, Any]) -> Regression:
+    """Return what :meth:`Regression.to_json` gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    weights = {kind: tuple(map(float, numbers)) for kind, numbers in value["weights"].items()}
+    if any(len(numbers) != len(FEATURES) for numbers in weights.values()):
+        raise ValueError("weights of other features")
+    return Regression(**{**value, "weights": weights})
+
+
+@lru_cache(maxsize=1)
+def regressions() -> tuple[Regression, ...]:
+    """Return those of the boards here."""
+    text = files("micronets_gen.timing").joinpath("regressions.json").read_text(encoding="utf-8")
+    return tuple(map(regression_from, json.loads(text)))
+
+
+def regression_of(runtime: str, core: str, family: str, board: str = "") -> Regression | None:
+    """Return the one of a board, else one of the same core and family; None where neither was characterised."""
+    alike = [r for r in regressions() if (r.runtime, r.core, r.family) == (runtime, core, family)]
+    return next((r for r in alike if r.board == board), alike[0] if alike else None)

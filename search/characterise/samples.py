@@ -1,0 +1,97 @@
+"""The models that a characterisation times: published ones, random children of backbones, random layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.backbone import Choice, Space, load_backbone
+from micronets_gen.search.space.blocks import Block, Conv, Pool, Separable
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.layers import Shape
+from micronets_gen.search.space.zoo import ZOO
+
+SEED = 2010_11267
+MOST_OPS = 60_000_000
+"""Larger models tell nothing that smaller ones do not, and take minutes to trace."""
+
+BACKBONES: tuple[tuple[str, Shape, int], ...] = (
+    ("kws", (49, 10, 1), 12),
+    ("ad", (32, 32, 1), 4),
+    ("vww", (50, 50, 1), 2),
+)
+"""The backbones of the paper, with the inputs and classes of their tasks."""
+
+PUBLISHED, LAYERS = "published", "layers"
+"""Groups of samples beside those of the backbones."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One model to time.
+
+    Attributes:
+        name: Unique in a set; a folder's name.
+        group: The backbone that it is a child of, :data:`PUBLISHED` or :data:`LAYERS`.
+    """
+
+    name: str
+    group: str
+    architecture: Architecture
+
+
+def designed_set(*, quick: bool = False) -> tuple[Sample, ...]:
+    """Return the models of a characterisation, the same every time.
+
+    Args:
+        quick: A tenth of them.
+    """
+    generator = np.random.default_rng(SEED)
+    children, layers = (2, 3) if quick else (10, 12)
+    samples = [
+        Sample(name, PUBLISHED, published.architecture)
+        for name, published in ZOO.items()
+        if cost_of(published.architecture).ops <= (20_000_000 if quick else MOST_OPS)
+    ]
+    for backbone, shape, classes in BACKBONES:
+        space = Space(load_backbone(backbone), shape, classes)
+        samples += [_child(space, f"{backbone}-{index}", generator) for index in range(children)]
+    samples += [
+        Sample(f"layers-{index}", LAYERS, _random_layers(f"layers-{index}", generator))
+        for index in range(layers)
+    ]
+    return tuple(samples)
+
+
+def _child(space: Space, name: str, generator: np.random.Generator) -> Sample:
+    """Draw a child whose widths lie around a random share of the full ones, so that sizes spread evenly."""
+    while True:
+        share = generator.uniform(0.15, 0.9)
+        widths = {
+            key: int(options[min(len(options) - 1, int(len(options) * generator.uniform(0.5, 1.5) * share))])
+            for key, options in space.widths.items()
+        }
+        kept = {block: bool(generator.integers(2)) for block in space.skips}
+        architecture = replace(space.architecture(Choice(widths, kept)), name=name)
+        if cost_of(architecture).ops <= MOST_OPS:
+            return Sample(name, space.backbone.name, architecture)
+
+
+def _random_layers(name: str, generator: np.random.Generator) -> Architecture:
+    """Draw a chain of layers of many shapes, channels that are no multiple of four among them."""
+    side = int(generator.integers(8, 33))
+    blocks: list[Block] = []
+    for _ in range(6):
+        channels = int(generator.integers(1, 25)) * int(generator.choice([1, 4, 8]))
+        kernel = int(generator.choice([1, 3, 3, 5]))
+        stride = int(generator.choice([1, 1, 1, 2]))
+        kind = Separable if generator.integers(2) else Conv
+        blocks.append(kind(channels, (kernel, kernel), (stride, stride)))
+    if generator.integers(2):
+        blocks.append(Pool())
+    architecture = Architecture(
+        name, (side, side, int(generator.choice([1, 3]))), int(generator.integers(2, 40)), tuple(blocks)
+    )
+    return architecture if cost_of(architecture).ops <= MOST_OPS else _random_layers(name, generator)
