@@ -3,8 +3,6 @@
 # make quick  run the tests that need nothing but Python
 BOARD ?= nucleo_f746zg
 PYTEST_ARGS ?=
-# A worker that has nothing left takes half of what another has: the heaviest tests lie side by side near the end.
-PYTEST := .venv/bin/python -m pytest -n auto --dist worksteal
 
 .PHONY: demo test quick lint clean
 
@@ -16,11 +14,11 @@ demo:
 test:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTEST) $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
 
 quick:
 	@tools/setup.sh quick
-	@$(PYTEST) -m quick $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n auto -m quick $(PYTEST_ARGS)
 
 lint:
 	@.venv/bin/ruff check .

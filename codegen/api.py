@@ -94,11 +94,12 @@ def run(
     port: str | None = None,
     timeout: float = 300.0,
     clock_fails: bool = False,
+    no_time: bool = False,
     notify: Notify = _silent,
     tell: Notify = _silent,
     on_line: Notify = _silent,
 ) -> FirmwareRun | FirmwareApplication:
-    """Run a project's image in the board's emulator and check its output byte for byte.
+    """Run a project's image in the board's emulator, check its output byte for byte and model its time.
 
     A firmware that is no self-test runs to its ``board_exit()``.
 
@@ -107,6 +108,8 @@ def run(
         port: Read a real board on this serial port instead.
         timeout: Seconds to wait for each image.
         clock_fails: Virtual board: the external oscillator does not start.
+        no_time: Count instructions only; otherwise what an inference takes on the board is modelled, and
+            ``timing_note`` of the result says why where it cannot be.
         notify: Told how far it is.
         tell: Told where another process works in the project, and this one waits.
         on_line: Told each line that the release image, or the board, writes.
@@ -123,6 +126,7 @@ def run(
         timeout=timeout,
         port=port,
         clock_fails=clock_fails,
+        time=not no_time,
         progress=lambda *done: notify(progress_text(*done)),
         on_line=on_line,
         tell=tell,

@@ -124,6 +124,9 @@ def run(
     clock_fails: Annotated[
         bool, typer.Option("--clock-fails", help="Virtual board: the external oscillator does not start.")
     ] = False,
+    no_time: Annotated[
+        bool, typer.Option("--no-time", help="Count instructions only: model no cycles and milliseconds.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
@@ -136,6 +139,7 @@ def run(
             port=port,
             timeout=timeout,
             clock_fails=clock_fails,
+            no_time=no_time,
             notify=notify,
             tell=tell,
             on_line=_ignore if as_json else _show_line,

@@ -44,6 +44,20 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:,.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.1f} µs"
 
 
+def milliseconds(value: float, like: float | None = None) -> str:
+    """Return four significant digits, and no more than four after the point; what is there but smaller is ``<0.01``.
+
+    Args:
+        value: Milliseconds.
+        like: Give it as many digits after the point as this one has, so that a column is in line.
+    """
+    whole = abs(value if like is None else like)
+    digits = 4 if whole < 1 else max(0, 4 - len(str(int(whole))))
+    if 0 < value < 0.5 * 10**-digits:
+        return f"<{10**-digits:.{digits}f}"
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
 def shape(dimensions: tuple[int, ...]) -> str:
     """Return ``1×8×8×16``; ``scalar`` for no dimensions."""
     return "×".join(map(str, dimensions)) if dimensions else "scalar"

@@ -13,7 +13,8 @@ from micronets_gen.jobs.build import BuildRequest, Notify, build
 from micronets_gen.jobs.execute import progress_text, run_project, self_test_of
 from micronets_gen.operators.reading import read_model
 from micronets_gen.report.inspect import inspect_model
-from micronets_gen.report.measurement import Result, layer_result
+from micronets_gen.report.measurement import Result, layer_results
+from micronets_gen.report.modelled import total_values
 from micronets_gen.report.report import ImageInfo, Report
 from micronets_gen.runtimes.registry import runtime_kind, runtime_names
 from micronets_gen.runtimes.tflm.sources.errors import SourcesError
@@ -86,7 +87,8 @@ def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
         code_bytes=flash - weights - metadata,
         weight_bytes=weights,
         metadata_bytes=metadata,
-        layers=tuple(map(layer_result, report.rows)),
+        layers=layer_results(report),
+        **total_values(report.timing),
     )
 
 

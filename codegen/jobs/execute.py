@@ -15,22 +15,32 @@ from micronets_gen.emulate.files import BOARD_JSON, IDENTITY_JSON, read_board, r
 from micronets_gen.emulate.image import read_image
 from micronets_gen.emulate.lines import OnLine
 from micronets_gen.emulate.result import SELF_TEST_INSTEAD, ApplicationRun, Run, RunResult
-from micronets_gen.errors import RunError, UsageError
+from micronets_gen.errors import RunError, ToolError, UsageError
 from micronets_gen.jobs.build import REPORT_JSON, write_report
 from micronets_gen.project.folder import exclusive_folder
 from micronets_gen.project.project import PLATFORM
 from micronets_gen.report.document import from_json
 from micronets_gen.report.report import Report
 from micronets_gen.runtimes.base import PROFILE, RELEASE
+from micronets_gen.timing.result import Timing
 
 Progress = Callable[[str, int, int], None]
-"""Told the image's name, the instructions executed so far (0 where the emulator does not say) and the samples done."""
+"""Told what runs, the instructions executed so far (0 where the emulator does not say) and the samples done."""
+
+MODELLING = "modelling time"
+"""What a :data:`Progress` is told to run while images are traced; they do no samples."""
+
+NOT_ASKED_FOR = "left out as asked for (--no-time)"
+CLOCK_FAILED = "it would be that of the clock that failed"
+"""Reasons for no modelled time."""
 
 
 def progress_text(image: str, instructions: int, samples: int) -> str:
     """Return how far an image is, as a person reads it."""
     parts = [f"{instructions / 1e6:,.1f} M instructions"] if instructions else []
-    return f"{image}: {', '.join([*parts, plural(samples, 'sample')])}"
+    if image != MODELLING:
+        parts.append(plural(samples, "sample"))
+    return ": ".join(filter(None, (image, ", ".join(parts))))
 
 
 def load_report(project: Path) -> Report:
@@ -58,11 +68,12 @@ def run_project(
     timeout: float = 300.0,
     port: str | None = None,
     clock_fails: bool = False,
+    time: bool = True,
     progress: Progress | None = None,
     on_line: OnLine | None = None,
     tell: Callable[[str], None] = lambda _sentence: None,
 ) -> Report:
-    """Run the release image, then the profiled one for the layers, and write the report.
+    """Run the release image, then the profiled one for the layers, model their time, and write the report.
 
     Both run in the board's emulator; of an application, which leaves without the self-test's report, the release
     image alone. With ``port``, what the board there says is read instead, once: layers are there if the profiled
@@ -73,6 +84,7 @@ def run_project(
         timeout: Seconds of the host's time for each image.
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
+        time: Model the time of what ran in an emulator; why that cannot be is told in the report.
         progress: See :data:`Progress`.
         on_line: Told each line that the release image, or the board, writes.
         tell: Told where another process works in the project, and this one waits.
@@ -113,7 +125,11 @@ def run_project(
         raise RunError(
             error.what, where=error.where or str(project), why=error.why, remedy=error.remedy
         ) from error
-    report = report.with_run(run)
+    if port is None and isinstance(run, RunResult):
+        why = "" if time and not clock_fails else CLOCK_FAILED if time else NOT_ASKED_FOR
+        report = report.with_run(run, *_timed(images, board, run, timeout, progress, why))
+    else:
+        report = report.with_run(run)
     with exclusive_folder(project, tell):
         write_report(project, report)
     return report
@@ -138,6 +154,36 @@ def _emulate(
     if isinstance(profiled, ApplicationRun):
         return release
     return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
+
+
+def _timed(
+    images: Images,
+    board: Mapping[str, Any],
+    run: RunResult,
+    timeout: float,
+    progress: Progress | None,
+    why_not: str,
+) -> tuple[Timing | None, str]:
+    """Return the modelled time of what ran, or why there is none."""
+    from micronets_gen.timing.firmware import can_model, time_firmware
+
+    why_not = why_not or can_model(board)
+    if why_not:
+        return None, why_not
+    told = _Told(MODELLING, progress, None)
+    told.executed(0)
+    try:
+        timing = time_firmware(
+            images.release,
+            images.profiled if run.layers else None,
+            board,
+            layer_counts=[layer.count for layer in run.layers],
+            timeout=timeout,
+            progress=told.executed,
+        )
+    except (ToolError, EmulationError) as error:
+        return None, "; ".join(filter(None, (error.what, error.remedy)))
+    return timing, ""
 
 
 class _Told:

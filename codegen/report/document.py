@@ -22,7 +22,7 @@ SCHEMA = 2
 
 def to_document(report: Report) -> dict[str, Any]:
     """Return ``report`` as plain JSON values."""
-    image, stack, run = report.image, report.stack, report.run
+    image, stack, run, timing = report.image, report.stack, report.run, report.timing
     totals = {
         "macs": report.macs,
         "layers": len(report.layers),
@@ -35,6 +35,9 @@ def to_document(report: Report) -> dict[str, Any]:
         "labelled": run.labelled if run else None,
         "count": run.count if run else None,
         "unit": run.unit if run else None,
+        "cycles": timing.total.cycles if timing else None,
+        "milliseconds": timing.milliseconds if timing else None,
+        "error_percent": timing.band.percent if timing else None,
     }
     return {"schema": SCHEMA, "totals": totals, **asdict(report)}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from micronets_gen.common.plain import Plain
-from micronets_gen.report.report import Row
+from micronets_gen.report.modelled import part_values
+from micronets_gen.report.report import Report
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class LayerResult:
         op: The operator.
         count: Instructions or cycles of one inference; None where the run was not profiled.
         kernel: What executes it; empty where that is not known.
+        instructions: Executed, where time was modelled; None otherwise, and so are those that follow.
+        cycles: Modelled.
+        milliseconds: They take, at the board's clock.
+        error_percent: How far they may be off, either way.
+        cycles_by_cause: What they go to.
     """
 
     index: int
@@ -26,6 +33,11 @@ class LayerResult:
     macs: int
     count: int | None
     kernel: str
+    instructions: int | None = None
+    cycles: int | None = None
+    milliseconds: float | None = None
+    error_percent: float | None = None
+    cycles_by_cause: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,12 @@ class Result(Plain):
         weight_bytes: Of it, weights and biases.
         metadata_bytes: Of it, quantisation and look-up tables; for an interpreter the rest of the model file.
         problem: Why there are no figures; empty where there are.
+        instructions: Of one inference, where time was modelled; None otherwise, and so are those that follow.
+        cycles: Modelled.
+        milliseconds: They take, at the board's clock.
+        error_percent: How far they may be off, either way.
+        measured_images: Images measured on boards that this rests on; 0: it is a judgement.
+        cycles_by_cause: What they go to.
     """
 
     derived: ClassVar = ("per_mac", "other_ram_bytes")
@@ -69,6 +87,12 @@ class Result(Plain):
     metadata_bytes: int = 0
     layers: tuple[LayerResult, ...] = ()
     problem: str = ""
+    instructions: int | None = None
+    cycles: int | None = None
+    milliseconds: float | None = None
+    error_percent: float | None = None
+    measured_images: int | None = None
+    cycles_by_cause: Mapping[str, int] | None = None
 
     @property
     def per_mac(self) -> float | None:
@@ -80,7 +104,17 @@ class Result(Plain):
         return self.ram_bytes - self.arena_bytes
 
 
-def layer_result(row: Row) -> LayerResult:
-    """Return a line of a report's layer table."""
-    layer = row.layer
-    return LayerResult(layer.index, layer.name, layer.op, layer.macs, row.count, layer.kernel)
+def layer_results(report: Report) -> tuple[LayerResult, ...]:
+    """Return the lines of a report's layer table."""
+    return tuple(
+        LayerResult(
+            row.layer.index,
+            row.layer.name,
+            row.layer.op,
+            row.layer.macs,
+            row.count,
+            row.layer.kernel,
+            **part_values(report.timing, row.spent),
+        )
+        for row in report.rows
+    )

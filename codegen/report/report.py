@@ -13,6 +13,7 @@ from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import Alternative
 from micronets_gen.plan.plan import MemoryPlan
+from micronets_gen.timing.result import Spent, Timing
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,11 @@ class StackInfo:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the layer table: a layer and, in a profiled run, its count."""
+    """A line of the layer table: a layer and, in a profiled run, its count and its modelled cycles."""
 
     layer: LayerInfo
     count: int | None
+    spent: Spent | None = None
 
     @property
     def per_mac(self) -> float | None:
@@ -184,6 +186,13 @@ class Row:
         if self.count is None or not self.layer.macs:
             return None
         return self.count / self.layer.macs
+
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """Modelled cycles per MAC; ``None`` where either is not known or there are no MACs."""
+        if self.spent is None or not self.layer.macs:
+            return None
+        return self.spent.cycles / self.layer.macs
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,8 @@ class Report:
         arena: Why the arena has its size, where an interpreter fills it.
         lock: Inputs, versions and hashes as (name, value).
         alternatives: What other runtimes would need of the board.
+        timing: Modelled time of the image that ``run`` tells of.
+        timing_note: Why there is none after a run; empty on a board, which measures.
     """
 
     model: ModelInfo
@@ -216,6 +227,8 @@ class Report:
     arena: ArenaInfo | None = None
     alternatives: tuple[Alternative, ...] = ()
     application: ApplicationRun | None = None
+    timing: Timing | None = None
+    timing_note: str = ""
 
     @property
     def macs(self) -> int:
@@ -228,7 +241,13 @@ class Report:
     @property
     def rows(self) -> tuple[Row, ...]:
         counts = {layer.index: layer.count for layer in self.run.layers} if self.run else {}
-        return tuple(Row(layer, counts.get(layer.index)) for layer in self.layers)
+        spent = {layer.index: layer.spent for layer in self.timing.layers} if self.timing else {}
+        return tuple(Row(layer, counts.get(layer.index), spent.get(layer.index)) for layer in self.layers)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the time of every layer is modelled."""
+        return self.timing is not None and bool(self.timing.layers)
 
     @property
     def layers_count(self) -> int:
@@ -245,12 +264,24 @@ class Report:
         return self.run.count - self.layers_count if self.run and self.profiled else None
 
     @property
-    def outside_label(self) -> str:
-        """What :attr:`outside_layers` is."""
-        return "outside layers" if (self.outside_layers or 0) >= 0 else "cost of measuring"
+    def outside_cycles(self) -> int | None:
+        """Modelled cycles of an inference beyond the sum of its layers.
 
-    def with_run(self, run: Run) -> Report:
-        """Return the report of the same image with ``run``."""
+        Two images: where code lies differs, and so does what alignment and caches cost, either way.
+        """
+        if self.timing is None or not self.timed:
+            return None
+        return self.timing.total.cycles - sum(layer.spent.cycles for layer in self.timing.layers)
+
+    @property
+    def outside_label(self) -> str:
+        """What :attr:`outside_layers` and :attr:`outside_cycles` are."""
+        less = min(self.outside_layers or 0, self.outside_cycles or 0) < 0
+        return "effect of measuring" if less else "outside layers"
+
+    def with_run(self, run: Run, timing: Timing | None = None, timing_note: str = "") -> Report:
+        """Return the report of the same image with ``run``, and with the time of it."""
+        known = replace(self, timing=timing, timing_note=timing_note)
         if isinstance(run, ApplicationRun):
-            return replace(self, run=None, application=run)
-        return replace(self, run=run, application=None)
+            return replace(known, run=None, application=run)
+        return replace(known, run=run, application=None)

@@ -6,72 +6,25 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from micronets_gen.common.numbers import frequency, grouped, percent, plural, ratio, shape, size
+from micronets_gen.common.numbers import frequency, grouped, percent, plural, size
 from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
+from micronets_gen.report.layer_table import bar, layer_table
+from micronets_gen.report.modelled import causes_text, model_text, no_time_text, time_text
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
 from micronets_gen.report.samples import samples
 from micronets_gen.report.summary import circumstances, headline
-from micronets_gen.report.table import ORNAMENT, Column, FittingTable, Row
+from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 
-BAR_CELLS = 12
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 _STATE_STYLES = {"pass": "bold green", "fail": "bold red", "open": "bold"}
 _WRONG_SAMPLES = 5
 """How many the terminal names; the page has all of them."""
-
-
-def bar(share: float, cells: int = BAR_CELLS) -> str:
-    """Return a horizontal bar of ``share`` (0 to 1) of ``cells`` characters, in eighths, padded."""
-    eighths = round(max(0.0, min(share, 1.0)) * cells * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells)
 
 
 def verdict(report: Report) -> Text:
     """Return the one line that matters."""
     head = headline(report)
     return Text.assemble((head.word.upper(), _STATE_STYLES[head.state]), "  ", head.text)
-
-
-def run_table(report: Report) -> RenderableType:
-    """Return the layer table with totals; without counts where the run was not profiled."""
-    total = report.run.count if report.run else 0
-    longest = max((row.count or 0 for row in report.rows), default=0) or 1
-    rows = []
-    for row in report.rows:
-        layer = row.layer
-        cells: list[str] = [layer.name, layer.op, shape(layer.output_shape), grouped(layer.macs)]
-        if report.profiled:
-            count = row.count or 0
-            cells += [grouped(row.count), ratio(row.per_mac), percent(count, total), bar(count / longest)]
-        rows.append(Row(tuple(cells)))
-    totals = ["total", "", "", grouped(report.macs)]
-    if report.profiled:
-        outside = report.outside_layers or 0
-        share = percent(outside, total)
-        rows.append(Row((report.outside_label, "", "", "", grouped(outside), "", share, ""), "dim"))
-        per_mac = ratio(total / report.macs if report.macs else None)
-        totals += [grouped(total), per_mac, percent(total, total), ""]
-    return FittingTable(_run_columns(report), (*rows, Row(tuple(totals), "bold")))
-
-
-def _run_columns(report: Report) -> tuple[Column, ...]:
-    known = (
-        Column("layer", wraps=True),
-        Column("operator", style="dim", rank=5),
-        Column("output", style="dim", rank=4),
-        Column("MACs", right=True, rank=1),
-    )
-    if not report.profiled:
-        return known
-    return (
-        *known,
-        Column(report.run.unit if report.run else "", right=True),
-        Column("per MAC", right=True, rank=3),
-        Column("share", right=True, rank=2),
-        Column("", style="cyan", rank=ORNAMENT),
-    )
 
 
 def memory_table(image: ImageInfo) -> RenderableType:
@@ -138,11 +91,24 @@ def run_summary(report: Report) -> RenderableType:
     if report.run is None:
         return verdict(report)
     run = report.run
-    parts: list[RenderableType] = [run_table(report), Text()]
+    parts: list[RenderableType] = [layer_table(report), Text()]
     if not report.profiled:
         parts.append(Text(f"{run.count:,} {run.unit} an inference"))
-    parts += [verdict(report), *_wrong_samples(report), Text(circumstances(run), style="dim")]
+    parts += [*_time(report), verdict(report), *_wrong_samples(report), Text(circumstances(run), style="dim")]
     return Group(*parts)
+
+
+def _time(report: Report) -> list[RenderableType]:
+    """Return the modelled time, where it goes and what was modelled; or why there is none."""
+    timing = report.timing
+    if timing is None:
+        return [Text(text) for text in (no_time_text(report),) if text]
+    return [
+        Text(time_text(timing), "bold"),
+        Text(causes_text(timing.total)),
+        Text(model_text(timing), "dim"),
+        Text(),
+    ]
 
 
 def _wrong_samples(report: Report) -> list[RenderableType]:

@@ -1,7 +1,7 @@
 """What verbs return and ``--json`` prints: one name for one thing in all of them (docs/json.md).
 
 Sizes are bytes. A size *of* the object at hand is ``size``, one of a part of it ends in ``_bytes``. Counts of one
-inference are ``count``, in ``unit``: instructions in an emulator, cycles on a board.
+inference are ``count``, in ``unit``: instructions in an emulator, cycles on a board. ``cycles`` are modelled ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import ApplicationRun, VectorResult
 from micronets_gen.plan.check import Alternative, RegionUse
-from micronets_gen.report.measurement import LayerResult, Result, layer_result
+from micronets_gen.report.measurement import LayerResult, Result, layer_results
+from micronets_gen.report.modelled import model_text, total_values
 from micronets_gen.report.report import Report
 
 REPORT_HTML = "report.html"
@@ -140,6 +141,14 @@ class FirmwareRun(_Ran):
         macs: Multiply-accumulates of one inference.
         clock_hz: The core's clock, as the firmware reports it.
         clock_note: What the firmware says of it; empty where all is well.
+        instructions: Of one inference, where time was modelled; None otherwise, and so are those that follow.
+        cycles: Modelled.
+        milliseconds: They take, at the board's clock.
+        error_percent: How far they may be off, either way.
+        measured_images: Images measured on boards that this rests on; 0: it is a judgement.
+        cycles_by_cause: What they go to.
+        modelled: Core and memories that the model has; empty without it.
+        timing_note: Why time was not modelled; empty where it was, or where a board measured it.
         vector_count: Golden vectors in the image, and ``vectors_passed`` of them byte-exact.
         vectors: Each of them.
         labelled: Vectors with a label, and ``correct`` of them classified as labelled.
@@ -156,6 +165,14 @@ class FirmwareRun(_Ran):
     macs: int
     clock_hz: int
     clock_note: str
+    instructions: int | None
+    cycles: int | None
+    milliseconds: float | None
+    error_percent: float | None
+    measured_images: int | None
+    cycles_by_cause: Mapping[str, int] | None
+    modelled: str
+    timing_note: str
     vector_count: int
     vectors_passed: int
     vectors: tuple[VectorResult, ...]
@@ -185,7 +202,10 @@ class FirmwareRun(_Ran):
             vectors=run.vectors,
             labelled=run.labelled,
             correct=run.correct,
-            layers=tuple(map(layer_result, report.rows)),
+            layers=layer_results(report),
+            **total_values(report.timing),
+            modelled=model_text(report.timing) if report.timing else "",
+            timing_note=report.timing_note,
             details=report,
         )
 

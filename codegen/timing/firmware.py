@@ -84,6 +84,7 @@ def time_firmware(
         band=INDICATIVE if memory is UNKNOWN else band_of(board["core"], board.get("family", "")),
         total=spent(readings[-1] - readings[0]),
         layers=layers,
+        core_only=not memory.known,
     )
 
 

@@ -68,6 +68,11 @@ class Memory:
     description: str = "no wait states"
     source: str = ""
 
+    @property
+    def known(self) -> bool:
+        """Whether anything of the memory is modelled, so that more than the core is timed."""
+        return bool(self.caches or self.spans)
 
-IDEAL = Memory()
+
+IDEAL = Memory(description="core timings only, as if no memory made it wait")
 """Every access is done in the cycles of the pipeline."""

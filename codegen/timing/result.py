@@ -82,6 +82,7 @@ class Timing:
         band: How far it may be off.
         total: Of one inference of the release image.
         layers: Of the profiled image; empty where it was not run.
+        core_only: No memory is modelled, so that cycles are fewer than a board with wait states takes.
     """
 
     core: str
@@ -90,11 +91,12 @@ class Timing:
     band: Band
     total: Spent
     layers: tuple[LayerTime, ...] = ()
+    core_only: bool = False
 
     @property
     def milliseconds(self) -> float:
         """Of one inference at the board's clock."""
-        return self.total.cycles / self.clock_hz * 1e3
+        return self.milliseconds_of(self.total)
 
     def milliseconds_of(self, spent: Spent) -> float:
         """Return the time of a part."""

@@ -168,6 +168,11 @@ def test_derived_figures_are_in_the_json() -> None:
         "macs": 1000,
         "count": 3000,
         "kernel": "arm_convolve_s8",
+        "instructions": None,
+        "cycles": None,
+        "milliseconds": None,
+        "error_percent": None,
+        "cycles_by_cause": None,
     }
     assert Result("m", BOARD, "tflm", problem="no sources").to_json()["per_mac"] is None
 

@@ -262,7 +262,7 @@ def test_run_as_json(cli: Cli, built: tuple[Path, Any]) -> None:
     assert said["passed"] is True
     assert len(said["vectors"]) == said["vector_count"] == said["vectors_passed"] > 0
     assert said["correct"] > 0.8 * said["labelled"] > 0
-    assert {"index", "name", "op", "macs", "count", "kernel"} == set(said["layers"][0])
+    assert {"index", "name", "op", "macs", "count", "kernel"} <= set(said["layers"][0])
     assert sum(layer["macs"] for layer in said["layers"]) == said["macs"] == 91_136
     assert said["count"] > said["macs"]
 

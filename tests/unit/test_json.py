@@ -33,7 +33,7 @@ from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
 from micronets_gen.search.space.zoo import published_list
 from tests.unit.test_bench import FIRST
-from tests.unit.test_report import graph_report
+from tests.unit.test_timing_shown import timed_report
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 FREE = {
@@ -47,6 +47,7 @@ FREE = {
     "latency",
     "emulator",
     "curve",
+    "cycles_by_cause",
 }
 """Objects whose keys are told elsewhere, or are names of something."""
 
@@ -78,7 +79,7 @@ METRICS = {
 
 def printed() -> dict[str, Any]:
     graph = read_model(resolve_model("digits").path)
-    done = graph_report()
+    done = timed_report()
     assert done.run
     wrong = VectorResult(0, False, 1, (Difference(0, 1, 2),), 3, 4)
     run = FirmwareRun.of(Path("p"), replace(done, run=replace(done.run, vectors=(wrong,))))

@@ -30,7 +30,7 @@ from micronets_gen.model.graph import Graph
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import LayerCode
-from micronets_gen.report import terminal
+from micronets_gen.report import layer_table, terminal
 from micronets_gen.report.describe import describe_image, describe_model, describe_stack
 from micronets_gen.report.document import from_json, to_document, to_json
 from micronets_gen.report.html import to_html
@@ -53,6 +53,7 @@ from micronets_gen.report.report import (
     Symbol,
 )
 from micronets_gen.report.summary import circumstances
+from micronets_gen.timing.result import Band, LayerTime, Spent, Timing
 
 NASTY = """<script>alert("1")</script>&'{{ 7 * 7 }}"""
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -143,6 +144,12 @@ def variants(report: Report) -> Iterator[tuple[str, Report]]:
     yield "run", replace(report, run=replace(report.run, layers=()))
     yield "failed", replace(report, run=replace(report.run, passed=False, vectors=bad))
     on_board = replace(report.run, unit="cycles", clock_note="Fell back to HSI.")
+    spent = Spent(1, 2, 3, 4, 5, 6, 7, 8)
+    timing = Timing("cortex-m7", "no wait states", 216_000_000, Band(4.0, 9), spent)
+    yield "timed", replace(report, timing=timing)
+    layers = tuple(LayerTime(row.layer.index, spent) for row in report.rows)
+    yield "layers timed", replace(report, timing=replace(timing, layers=layers))
+    yield "not timed", replace(report, timing_note="there is no compiler")
     yield "on a board", replace(report, run=on_board)
     yield "bare", replace(report, layers=(), memory=None, image=None, stack=None, run=None, lock=())
     regions = (replace(report.image.regions[0], size=20_000), *report.image.regions[1:])
@@ -244,6 +251,9 @@ def test_json_totals(report: Report) -> None:
         "labelled": 32,
         "count": report.run.count,
         "unit": "instructions",
+        "cycles": None,
+        "milliseconds": None,
+        "error_percent": None,
     }
 
 
@@ -322,12 +332,12 @@ def test_page_shows_what_does_not_fit(report: Report) -> None:
     assert "21,006 of 20,000 bytes: does not fit" in to_html(dict(variants(report))["too large"])
 
 
-def test_the_cost_of_measuring_is_called_so(report: Report) -> None:
+def test_what_measuring_changes_is_called_so(report: Report) -> None:
     assert report.run
     release = replace(report, run=replace(report.run, count=report.layers_count - 50))
     assert release.outside_layers == -50
     text = " ".join(Page(to_html(release)).text)
-    assert "cost of measuring" in text
+    assert "effect of measuring" in text
     assert "outside layers" not in text
 
 
@@ -465,7 +475,7 @@ def test_terminal_takes_partial_reports(report: Report, variant: str) -> None:
     ("share", "text"), [(0, "    "), (1, "████"), (0.5, "██  "), (1 / 32, "▏   "), (2, "████"), (-1, "    ")]
 )
 def test_bar(share: float, text: str) -> None:
-    assert terminal.bar(share, 4) == text
+    assert layer_table.bar(share, 4) == text
 
 
 @pytest.mark.parametrize(
@@ -484,6 +494,12 @@ def test_bar(share: float, text: str) -> None:
         (numbers.size(1_000_000), "976.6 KiB"),
         (numbers.size(1_027_570), "1,003.5 KiB"),
         (numbers.size(2 << 20), "2 MiB"),
+        (numbers.milliseconds(234.267), "234.3"),
+        (numbers.milliseconds(12_345.6), "12,346"),
+        (numbers.milliseconds(0.08139), "0.0814"),
+        (numbers.milliseconds(0.0414, like=234.3), "<0.1"),
+        (numbers.milliseconds(2.55555, like=31.2), "2.56"),
+        (numbers.milliseconds(-0.00001, like=3.1), "0.000"),
         (numbers.duration(0.0123), "12.30 ms"),
         (numbers.duration(0.0000123), "12.3 µs"),
         (numbers.shape((1, 8, 8)), "1×8×8"),

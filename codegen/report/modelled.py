@@ -1,0 +1,100 @@
+"""Modelled time in words and as values: never without its band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from micronets_gen.common.numbers import frequency, milliseconds
+from micronets_gen.report.report import Report
+from micronets_gen.timing.result import Spent, Timing
+
+CAUSE_TITLES: Mapping[str, str] = {
+    "issue": "issue",
+    "dependencies": "dependencies",
+    "loads": "loads and stores",
+    "branches": "branches",
+    "alignment": "alignment",
+    "fetch": "waiting for instructions",
+    "data": "waiting for data",
+}
+"""What cycles go to, for people, by the causes of ``timing.result``."""
+
+CAUSE_NOTES: Mapping[str, str] = {
+    "issue": "an instruction enters the pipeline",
+    "dependencies": "a result is not ready yet, or takes several cycles",
+    "loads": "beyond the cycle in which they issue",
+    "branches": "the pipeline refills, or a prediction failed",
+    "alignment": "32-bit instructions that no word begins with",
+    "fetch": "from flash, or a cache that lacks them",
+    "data": "from flash, or a cache that lacks them",
+}
+"""What each of them is."""
+
+_SHOWN = 0.005
+"""Least share of a cause that a line of text names."""
+
+
+def band_text(timing: Timing) -> str:
+    """Return the band as short as can be: ``±4 %``."""
+    return f"±{timing.band.percent:g} %"
+
+
+def time_text(timing: Timing) -> str:
+    """Return the time of one inference, what it was computed from, and how far it may be off."""
+    apart = "; core timings only" if timing.core_only else ""
+    return (
+        f"{milliseconds(timing.milliseconds)} ms at {frequency(timing.clock_hz)} "
+        f"({timing.total.cycles:,} modelled cycles, {timing.band.text}{apart})"
+    )
+
+
+def model_text(timing: Timing) -> str:
+    """Return the core and the memories that were modelled."""
+    return f"{timing.core}; {timing.memory}"
+
+
+def causes_text(spent: Spent) -> str:
+    """Return what the cycles go to, the largest first; what rounds to nothing is left out."""
+    causes = sorted(spent.by_cause().items(), key=lambda cause: -cause[1])
+    shown = [(name, cycles) for name, cycles in causes if cycles > _SHOWN * spent.cycles]
+    return ", ".join(f"{CAUSE_TITLES[name]} {100 * cycles / spent.cycles:.0f} %" for name, cycles in shown)
+
+
+def no_time_text(report: Report) -> str:
+    """Return why a run has no modelled time; empty where it has, or where a board measured it."""
+    return f"Time is not modelled: {report.timing_note}." if report.timing_note else ""
+
+
+def basis_text(timing: Timing) -> str:
+    """Return what modelled time rests on, in sentences."""
+    images = timing.band.images
+    trust = (
+        f"±{timing.band.percent:g} % rests on {images} images measured on boards with this core and memory."
+        if images
+        else f"No measured image ran on this core and memory yet: ±{timing.band.percent:g} % is a judgement."
+    )
+    return (
+        f"Modelled, not measured: every block of code that the exact image executes in its first inference, "
+        f"caches cold, through the documented pipeline of the {timing.core}; memory: {timing.memory}. {trust}"
+    )
+
+
+def part_values(timing: Timing | None, spent: Spent | None) -> dict[str, Any]:
+    """Return the keys of ``--json`` for the time of an inference or of a layer; None where there is none."""
+    known = timing if spent is not None else None
+    return {
+        "instructions": spent.instructions if spent else None,
+        "cycles": spent.cycles if spent else None,
+        "milliseconds": known.milliseconds_of(spent) if known and spent else None,
+        "error_percent": known.band.percent if known else None,
+        "cycles_by_cause": spent.by_cause() if spent else None,
+    }
+
+
+def total_values(timing: Timing | None) -> dict[str, Any]:
+    """Return the same for an inference, with the images that the band rests on."""
+    return {
+        **part_values(timing, timing.total if timing else None),
+        "measured_images": timing.band.images if timing else None,
+    }
