@@ -30,9 +30,9 @@ struct quad {
     "smlatt  %[c3], %[x], %[w], %[c3]             \n\t"
 
 #define TAPS(loop)                                                                                              \
-    __asm__ volatile("1:                                          \n\t" loop                                    \
-                     "cmp    %[t], %[end]                         \n\t"                                         \
-                     "bne    1b                                   \n"                                           \
+    __asm__ volatile(MN_ALIGN "1:                                          \n\t" loop                           \
+                              "cmp    %[t], %[end]                         \n\t"                                \
+                              "bne    1b                                   \n"                                  \
                      : [c0] "+r"(acc.c0), [c1] "+r"(acc.c1), [c2] "+r"(acc.c2), [c3] "+r"(acc.c3), [t] "+r"(t), \
                        [x] "=&r"(x), [w] "=&r"(w), [u] "=&r"(u), [v] "=&r"(v)                                   \
                      : [end] "r"(end), [in] "r"(in), [weights] "r"(weights), [offset] "r"(offset)               \

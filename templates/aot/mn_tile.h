@@ -48,7 +48,7 @@ static inline const int8_t *mn_tile_2x2(const int8_t *w, const uint32_t *x, int3
     uint32_t w0, w1, xa, xb, t;
     int32_t n = groups >> 1;
     __asm__ volatile(
-        "cbz    %[n], 2f                             \n"
+        "cbz    %[n], 2f                             \n\t" MN_ALIGN
         "1:                                          \n\t" MN_GROUP_2X2 MN_GROUP_2X2
         "subs   %[n], #1                             \n\t"
         "bne    1b                                   \n"
@@ -58,7 +58,7 @@ static inline const int8_t *mn_tile_2x2(const int8_t *w, const uint32_t *x, int3
         :
         : "cc", "memory");
     if (groups & 1) {
-        __asm__ volatile(MN_GROUP_2X2
+        __asm__ volatile(MN_ALIGN MN_GROUP_2X2
                          : [a0] "+r"(acc->a0), [b0] "+r"(acc->b0), [a1] "+r"(acc->a1), [b1] "+r"(acc->b1), [w] "+r"(w),
                            [x] "+r"(x), [w0] "=&r"(w0), [w1] "=&r"(w1), [xa] "=&r"(xa), [xb] "=&r"(xb), [t] "=&r"(t)
                          :
@@ -85,7 +85,7 @@ static inline const int8_t *mn_tile_2x1(const int8_t *w, const int8_t *p, int32_
 {
     uint32_t w0, w1, x, t, u;
     int32_t n = groups >> 1;
-    __asm__ volatile("cbz    %[n], 2f                             \n"
+    __asm__ volatile("cbz    %[n], 2f                             \n\t" MN_ALIGN
                      "1:                                          \n\t" MN_GROUP_2X1 MN_GROUP_2X1
                      "subs   %[n], #1                             \n\t"
                      "bne    1b                                   \n"
@@ -95,7 +95,7 @@ static inline const int8_t *mn_tile_2x1(const int8_t *w, const int8_t *p, int32_
                      :
                      : "cc", "memory");
     if (groups & 1) {
-        __asm__ volatile(MN_GROUP_2X1
+        __asm__ volatile(MN_ALIGN MN_GROUP_2X1
                          : [c0] "+r"(acc->c0), [c1] "+r"(acc->c1), [w] "+r"(w), [p] "+r"(p), [w0] "=&r"(w0),
                            [w1] "=&r"(w1), [x] "=&r"(x), [t] "=&r"(t), [u] "=&r"(u)
                          :
