@@ -277,7 +277,7 @@ def test_a_folder_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UsageError) as caught:
         get_task("folder:")
     assert str(caught.value) == (
-        "folder:: names no folder\n  what to do: write folder:DIR, such as folder:photos"
+        "--task: 'folder:' names no folder\n  what to do: write folder:DIR, such as folder:photos"
     )
 
 

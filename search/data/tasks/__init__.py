@@ -97,7 +97,9 @@ def _provider(which: str) -> Any:
 
         if which == FOLDER:
             raise UsageError(
-                "names no folder", where=which, remedy=f"write {FOLDER}DIR, such as {FOLDER}photos"
+                f"'{which}' names no folder",
+                where="--task",
+                remedy=f"write {FOLDER}DIR, such as {FOLDER}photos",
             )
         return FolderProvider(Path(which.removeprefix(FOLDER)))
     if which.endswith(".py"):
