@@ -49,10 +49,10 @@ def milliseconds(value: float, like: float | None = None) -> str:
 
     Args:
         value: Milliseconds.
-        like: Give it as many digits after the point as this one has, so that a column is in line.
+        like: Give it the digits after the point of this one, and at least two, so that a column is in line.
     """
     whole = abs(value if like is None else like)
-    digits = 4 if whole < 1 else max(0, 4 - len(str(int(whole))))
+    digits = 4 if whole < 1 else max(0 if like is None else 2, 4 - len(str(int(whole))))
     if 0 < value < 0.5 * 10**-digits:
         return f"<{10**-digits:.{digits}f}"
     return f"{round(value, digits) + 0.0:,.{digits}f}"

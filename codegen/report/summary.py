@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from micronets_gen.common.numbers import duration, grouped, percent, plural, ratio, size
+from micronets_gen.common.numbers import (
+    duration,
+    frequency,
+    grouped,
+    milliseconds,
+    percent,
+    plural,
+    ratio,
+    size,
+)
 from micronets_gen.emulate.result import RunResult
+from micronets_gen.report.modelled import band_text
 from micronets_gen.report.report import ImageInfo, Report
+from micronets_gen.timing.result import Timing
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,13 @@ def circumstances(run: RunResult) -> str:
 
 
 def key_figures(report: Report) -> tuple[Figure, ...]:
-    """Return the figures of the head: speed first, then memory."""
+    """Return the figures of the head: time and speed first, then memory."""
     figures = []
+    if report.timing:
+        figures.append(_time(report.timing))
     if report.run:
         figures.append(_speed(report.run))
-        if report.macs:
+        if report.macs and not report.timing:
             per_mac = ratio(report.run.count / report.macs)
             figures.append(Figure("Per MAC", per_mac, "", f"of {plural(report.macs, 'MAC')}"))
     if report.image:
@@ -79,6 +92,13 @@ def key_figures(report: Report) -> tuple[Figure, ...]:
         worst = ("≥ " if report.stack.at_least else "") + grouped(report.stack.worst_bytes)
         figures.append(Figure("Stack, worst case", worst, "B", note))
     return tuple(figures)
+
+
+def _time(timing: Timing) -> Figure:
+    known = f"{timing.band.images} measured images" if timing.band.images else "indicative"
+    apart = ", core timings only" if timing.core_only else ""
+    note = f"modelled at {frequency(timing.clock_hz)}; {known}{apart}"
+    return Figure("Time", milliseconds(timing.milliseconds), f"ms {band_text(timing)}", note)
 
 
 def _speed(run: RunResult) -> Figure:

@@ -11,11 +11,14 @@ import pytest
 from micronets_gen.image.elf import CATEGORIES
 from micronets_gen.report.describe import _LABELS
 from micronets_gen.report.pictures import PARTS, category_style
+from micronets_gen.report.time_picture import cause_style
+from micronets_gen.timing.result import CAUSES
 
 PAGES = Path(__file__).resolve().parents[2] / "templates" / "report"
 CSS = (PAGES / "report.css").read_text(encoding="utf-8")
 BARS = (
     *PARTS.values(),
+    *map(cause_style, CAUSES),
     "other",
     "scratch",
     "aot",
@@ -67,6 +70,11 @@ def test_every_category_has_its_colour() -> None:
     assert category_style("padding and other") == "part-other"
     for name in (*PARTS.values(), "other"):
         assert f".part-{name} {{ fill: var(--{name}); background: var(--{name}); }}" in CSS
+
+
+def test_every_cause_has_its_colour() -> None:
+    for name in map(cause_style, CAUSES):
+        assert f".{name} {{ fill: var(--{name}); background: var(--{name}); }}" in CSS
 
 
 def test_no_page_uses_a_colour_that_is_not_there() -> None:

@@ -497,7 +497,7 @@ def test_bar(share: float, text: str) -> None:
         (numbers.milliseconds(234.267), "234.3"),
         (numbers.milliseconds(12_345.6), "12,346"),
         (numbers.milliseconds(0.08139), "0.0814"),
-        (numbers.milliseconds(0.0414, like=234.3), "<0.1"),
+        (numbers.milliseconds(0.0041, like=234.3), "<0.01"),
         (numbers.milliseconds(2.55555, like=31.2), "2.56"),
         (numbers.milliseconds(-0.00001, like=3.1), "0.000"),
         (numbers.duration(0.0123), "12.30 ms"),

@@ -17,6 +17,7 @@ from micronets_gen import api
 from micronets_gen.jobs.execute import CLOCK_FAILED, NOT_ASKED_FOR
 from micronets_gen.report import terminal
 from micronets_gen.report.document import from_json, to_document, to_json
+from micronets_gen.report.html import to_html
 from micronets_gen.report.modelled import (
     CAUSE_NOTES,
     CAUSE_TITLES,
@@ -33,7 +34,7 @@ from micronets_gen.timing.memory import IDEAL
 from micronets_gen.timing.result import CAUSES, Band, LayerTime, Spent, Timing
 from tests.support.command import Cli
 from tests.unit.test_bench import dense
-from tests.unit.test_report import graph_report
+from tests.unit.test_report import Page, graph_report
 
 BOARD = "nucleo_l4r5zi"
 KEYS = ("instructions", "cycles", "milliseconds", "error_percent", "cycles_by_cause")
@@ -175,6 +176,71 @@ def test_another_run_takes_the_time_of_the_one_before_away(report: Report) -> No
     assert report.run
     assert report.with_run(report.run).timing is None
     assert replace(report, timing_note="why").with_run(report.run, report.timing).timing_note == ""
+
+
+# --- the page ----------------------------------------------------------------------------------------------
+
+
+def bars_of(page: str, picture: str) -> list[list[tuple[str, float, float]]]:
+    """Return, picture by picture, the segments: cause, start and width in percent."""
+    found = re.findall(rf'<svg class="{picture}".*?</svg>', page, re.DOTALL)
+    segment = r'<rect class="cause-(\w+)" x="([\d.]+)%" width="([\d.]+)%"'
+    parts = [[(c, float(x), float(w)) for c, x, w in re.findall(segment, svg)] for svg in found]
+    return [part for part in parts if part]
+
+
+def test_page_begins_with_the_time_and_its_band(report: Report) -> None:
+    assert report.timing
+    text = " ".join(" ".join(Page(to_html(report)).text).split())
+    value = f"{report.timing.milliseconds:.4f}"
+    assert text.index(f"Time {value} ms ±4 % modelled at 120 MHz; 9 measured images") < text.index(
+        "Where the time goes"
+    )
+    assert basis_text(report.timing) in text
+
+
+def test_page_draws_each_layer_by_cause_to_scale(report: Report) -> None:
+    assert report.timing
+    page = to_html(report)
+    (whole,) = bars_of(page, "stacked")
+    bars = bars_of(page, "pair")
+    drawn = [report.timing.total, *(layer.spent for layer in report.timing.layers)]
+    longest = max(spent.cycles for spent in drawn[1:])
+    for parts, spent, scale in zip(
+        [whole, *bars], drawn, [drawn[0].cycles, *[longest] * len(bars)], strict=True
+    ):
+        end = 0.0
+        for (cause, start, width), (name, cycles) in zip(parts, spent.by_cause().items(), strict=True):
+            assert cause == name
+            assert start == pytest.approx(end, abs=0.002)
+            assert width == pytest.approx(100 * cycles / scale, abs=0.001)
+            end = start + width
+        assert end == pytest.approx(100 * spent.cycles / scale, abs=0.01)
+
+
+def test_page_has_the_same_as_a_table(report: Report) -> None:
+    assert report.timing
+    page = to_html(report)
+    table = page[page.index("Modelled cycles of the layers") :]
+    rows = [
+        re.findall(r">([^<]*)</t[hd]>", row)
+        for row in re.findall(r"<tr.*?</tr>", table[: table.index("</table>")], re.DOTALL)
+    ]
+    head, *lines, outside, total = rows
+    assert head[-len(CAUSES) :] == list(CAUSE_TITLES.values())
+    for row, layer in zip(lines, report.timing.layers, strict=True):
+        assert row[2:4] == [f"{layer.spent.instructions:,}", f"{layer.spent.cycles:,}"]
+        assert row[-len(CAUSES) :] == [f"{cycles:,}" for cycles in layer.spent.by_cause().values()]
+    assert total[3] == f"{report.timing.total.cycles:,}"
+    for column in (2, 3, *range(7, 7 + len(CAUSES))):
+        values = [int(row[column].replace(",", "")) for row in (*lines, outside, total)]
+        assert sum(values[:-1]) == values[-1], head[column]
+
+
+def test_page_says_why_there_is_no_time(report: Report) -> None:
+    page = to_html(replace(report, timing=None, timing_note="<no> compiler"))
+    assert "Time is not modelled: &lt;no&gt; compiler." in page
+    assert "Where the time goes" not in page
 
 
 # --- on real images ----------------------------------------------------------------------------------------
