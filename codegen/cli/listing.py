@@ -41,7 +41,9 @@ def _list_boards(as_json: bool) -> None:
 
     found = load_boards()
     if as_json:
-        show_json({"boards": [board_value(board) for board in found]})
+        from micronets_gen.timing.firmware import about
+
+        show_json({"boards": [board_value(board, about(board.core, board.family)) for board in found]})
     else:
         show(board_table(found))
 
@@ -51,16 +53,18 @@ def boards_show(
     name: Annotated[str, typer.Argument(help="A board's name or file.", autocompletion=complete_board)],
     as_json: Json = False,
 ) -> None:
-    """Show one board: memory regions, clock, UART, upload, emulator."""
+    """Show one board: memory regions, clock, UART, upload, emulator, what its modelled time rests on."""
     from micronets_gen.boards.load import load_board
     from micronets_gen.report.listing import board_details
     from micronets_gen.report.values import board_value
+    from micronets_gen.timing.firmware import about
 
     board = load_board(name)
+    basis = about(board.core, board.family)
     if as_json:
-        show_json(board_value(board))
+        show_json(board_value(board, basis))
     else:
-        show(board_details(board))
+        show(board_details(board, basis))
 
 
 @models_app.callback(invoke_without_command=True)

@@ -88,7 +88,7 @@ def _result(report: Report, weights_in_file: int, live_in_file: int) -> Result:
         weight_bytes=weights,
         metadata_bytes=metadata,
         layers=layer_results(report),
-        **total_values(report.timing),
+        **total_values(report),
     )
 
 

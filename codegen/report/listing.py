@@ -14,6 +14,7 @@ from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.numbers import frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult, in_words
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
+from micronets_gen.timing.result import Basis
 
 
 def _emulator(board: Board) -> str:
@@ -49,8 +50,12 @@ def board_table(boards: Iterable[Board]) -> RenderableType:
     )
 
 
-def board_details(board: Board) -> RenderableType:
-    """Return everything a person asks about a board."""
+def board_details(board: Board, basis: Basis | None) -> RenderableType:
+    """Return everything a person asks about a board.
+
+    Args:
+        basis: What its modelled time rests on; None: it is not modelled.
+    """
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -62,6 +67,10 @@ def board_details(board: Board) -> RenderableType:
     facts.add_row("serial", f"{board.uart.instance}{pins}, {board.uart.baud} baud")
     facts.add_row("upload", ", ".join(board.upload.protocols) if board.upload else "emulated only")
     facts.add_row("emulator", _emulator(board))
+    facts.add_row("time", f"modelled: {basis.band.text}" if basis else f"not modelled of a {board.core}")
+    if basis:
+        facts.add_row("  core", basis.core_source)
+        facts.add_row("  memory", basis.memory_source or "not modelled: core timings only")
     if board.url:
         facts.add_row("see", board.url)
     for note in board.notes:

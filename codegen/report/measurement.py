@@ -64,9 +64,11 @@ class Result(Plain):
         error_percent: How far they may be off, either way.
         measured_images: Images measured on boards that this rests on; 0: it is a judgement.
         cycles_by_cause: What they go to.
+        modelled: Core and memories that the model has; empty without it.
+        timing_note: Why time was not modelled; empty where it was.
     """
 
-    derived: ClassVar = ("per_mac", "other_ram_bytes")
+    derived: ClassVar = ("per_mac", "cycles_per_mac", "other_ram_bytes")
 
     model: str
     board: str
@@ -93,10 +95,17 @@ class Result(Plain):
     error_percent: float | None = None
     measured_images: int | None = None
     cycles_by_cause: Mapping[str, int] | None = None
+    modelled: str = ""
+    timing_note: str = ""
 
     @property
     def per_mac(self) -> float | None:
         return self.count / self.macs if self.macs and not self.problem else None
+
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """Modelled cycles a MAC."""
+        return self.cycles / self.macs if self.macs and self.cycles is not None else None
 
     @property
     def other_ram_bytes(self) -> int:

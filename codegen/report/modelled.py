@@ -92,9 +92,12 @@ def part_values(timing: Timing | None, spent: Spent | None) -> dict[str, Any]:
     }
 
 
-def total_values(timing: Timing | None) -> dict[str, Any]:
-    """Return the same for an inference, with the images that the band rests on."""
+def total_values(report: Report) -> dict[str, Any]:
+    """Return the same for an inference, with what was modelled and what the band rests on, or why there is none."""
+    timing = report.timing
     return {
         **part_values(timing, timing.total if timing else None),
         "measured_images": timing.band.images if timing else None,
+        "modelled": model_text(timing) if timing else "",
+        "timing_note": report.timing_note,
     }

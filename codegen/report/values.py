@@ -17,8 +17,9 @@ from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import ApplicationRun, VectorResult
 from micronets_gen.plan.check import Alternative, RegionUse
 from micronets_gen.report.measurement import LayerResult, Result, layer_results
-from micronets_gen.report.modelled import model_text, total_values
+from micronets_gen.report.modelled import total_values
 from micronets_gen.report.report import Report
+from micronets_gen.timing.result import Basis
 
 REPORT_HTML = "report.html"
 """The page of a project, a search's run or a sweep, in its folder."""
@@ -203,9 +204,7 @@ class FirmwareRun(_Ran):
             labelled=run.labelled,
             correct=run.correct,
             layers=layer_results(report),
-            **total_values(report.timing),
-            modelled=model_text(report.timing) if report.timing else "",
-            timing_note=report.timing_note,
+            **total_values(report),
             details=report,
         )
 
@@ -262,13 +261,26 @@ class BenchResult(Plain):
     results: tuple[Result, ...]
 
 
-def board_value(board: Board) -> dict[str, Any]:
-    """Return everything about a board as a JSON object; ``flash_size`` and ``ram_size`` are what it has."""
+def board_value(board: Board, basis: Basis | None) -> dict[str, Any]:
+    """Return everything about a board as a JSON object.
+
+    ``flash_size`` and ``ram_size`` are what it has, ``timing`` what modelled time rests on; None: it is not modelled.
+    """
     value: dict[str, Any] = plain(board)
     del value["path"]
     for region in value["regions"]:
         region["vector_table"] = region.pop("vectors")
-    return {**value, "flash_size": board.flash_bytes, "ram_size": board.ram_bytes}
+    timing = (
+        {
+            "core_source": basis.core_source,
+            "memory_source": basis.memory_source,
+            "error_percent": basis.band.percent,
+            "measured_images": basis.band.images,
+        }
+        if basis
+        else None
+    )
+    return {**value, "flash_size": board.flash_bytes, "ram_size": board.ram_bytes, "timing": timing}
 
 
 def model_value(model: BundledModel) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.families import memory_of
 from micronets_gen.timing.memory import Memory
 from micronets_gen.timing.native import has_compiler
-from micronets_gen.timing.result import LayerTime, Spent, Timing
+from micronets_gen.timing.result import Basis, LayerTime, Spent, Timing
 from micronets_gen.timing.trace import Trace
 
 Progress = Callable[[int], None]
@@ -48,6 +48,15 @@ def can_model(board: Mapping[str, Any]) -> str:
     if not board.get("emulator"):
         return "no emulator runs its image"
     return ""
+
+
+def about(core: str, family: str) -> Basis | None:
+    """Return what is known of the time of a core with the memories of a family; None where the core is not modelled."""
+    if core not in CORES:
+        return None
+    # Sources are the same however the firmware sets the memories up.
+    source = memory_of(family, lambda _address: 0).source
+    return Basis(CORES[core]().source, source, band_of(core, family))
 
 
 def time_firmware(

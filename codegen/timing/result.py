@@ -64,6 +64,21 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What is known of the time of a core with the memories of a family.
+
+    Attributes:
+        core_source: Manuals and measurements that the core's timings come from.
+        memory_source: The same of its memories; empty where none are modelled.
+        band: How far time may be off.
+    """
+
+    core_source: str
+    memory_source: str
+    band: Band
+
+
+@dataclass(frozen=True)
 class LayerTime:
     """One layer of a profiled image."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -78,6 +79,24 @@ SECOND = replace(
         LayerResult(1, "end", "SOFTMAX", 0, 450, ""),
     ),
 )
+
+
+def timed(result: Result, scale: int) -> Result:
+    """Return a result whose modelled cycles are ``scale`` times its instructions, at 1 MHz."""
+
+    def time(count: int) -> dict[str, Any]:
+        return {
+            "instructions": count,
+            "cycles": scale * count,
+            "milliseconds": scale * count / 1e3,
+            "error_percent": 4.0,
+            "cycles_by_cause": {"issue": scale * count},
+        }
+
+    layers = tuple(replace(layer, **time(layer.count or 0)) for layer in result.layers)
+    return replace(
+        result, **time(result.count), measured_images=9, modelled="cortex-m4; no wait states", layers=layers
+    )
 
 
 def dense() -> bytes:
@@ -175,6 +194,43 @@ def test_derived_figures_are_in_the_json() -> None:
         "cycles_by_cause": None,
     }
     assert Result("m", BOARD, "tflm", problem="no sources").to_json()["per_mac"] is None
+    assert value["cycles_per_mac"] is None
+    assert timed(FIRST, 2).to_json()["cycles_per_mac"] == 8.0
+
+
+def test_modelled_time_stands_beside_instructions_with_its_band() -> None:
+    results = (timed(FIRST, 2), timed(SECOND, 3))
+    text = text_of(results)
+    rows = {line.split("  ")[0].strip(): line.split("  ")[1:] for line in text.splitlines() if line.strip()}
+    cells = {name: [cell.strip() for cell in row if cell.strip()] for name, row in rows.items()}
+    assert cells["layer"][-3:] == ["tflm ms ±4 %", "aot ms ±4 %", "aot / tflm"]
+    assert cells["conv"] == ["1,000", "3,000", "1,500", "0.500", "6.000", "4.500", "0.750"]
+    assert cells["milliseconds ±4 %"] == ["8.000", "6.000", "0.750"]
+    assert cells["cycles ±4 %"] == ["8,000", "6,000", "0.750"]
+    assert cells["instructions"] == ["4,000", "2,000", "0.500"]
+    assert cells["cycles per MAC"] == ["8.000", "6.000"]
+    assert "Modelled: cortex-m4; no wait states; ±4 %, 9 measured images." in text
+    assert "aot takes 75 % of the modelled time, 50 % of the instructions" in text
+    for width in (60, 80, 140):
+        out = io.StringIO()
+        Console(file=out, width=width).print(comparison_tables(results))
+        assert "6.000" in out.getvalue()
+        assert max(map(len, out.getvalue().splitlines())) <= width
+    html = comparison_page(results)
+    page = " ".join(Page(html).text.split())
+    assert re.search(r"milliseconds ±4 %one inference, modelled 8.000 6.000 ?0.750", page)
+    assert "Milliseconds a layer, modelled, ±4 %" in page
+    assert "Modelled: cortex-m4; no wait states; ±4 %, 9 measured images." in page
+    assert re.findall(r'<rect class="(\w+)" width="([\d.]+)%"', html)[1] == ("aot", "75.00")
+
+
+def test_where_one_runtime_has_no_time_none_is_compared() -> None:
+    results = (timed(FIRST, 2), replace(SECOND, timing_note="there is no compiler"))
+    text = text_of(results)
+    assert "milliseconds" not in text
+    assert "aot: time is not modelled: there is no compiler." in text
+    assert "modelled time" not in text
+    assert "Milliseconds a layer" not in comparison_page(results)
 
 
 class Page(HTMLParser):

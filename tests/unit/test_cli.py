@@ -25,6 +25,7 @@ from micronets_gen.bundled.catalogue import DEFAULT_MODEL
 from micronets_gen.emulate.run import run_elf
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.concat import ConcatenationOptions
+from micronets_gen.timing.firmware import about
 from tests.support.builder import ModelBuilder
 from tests.support.command import Cli, Outcome
 
@@ -175,6 +176,31 @@ def test_one_board(cli: Cli) -> None:
     assert board["core"] == "cortex-m7"
     assert [region["name"] for region in board["regions"]][:1] == ["FLASH"]
     assert "216 MHz" in cli("boards", "show", "nucleo_f746zg").out
+
+
+def test_a_board_tells_what_its_time_rests_on(cli: Cli) -> None:
+    for name in ("nucleo_l4r5zi", "qemu_mps2_an386", "qemu_mps3_an547"):
+        board = cli("boards", "show", name, "--json").json
+        basis = about(board["core"], board["family"])
+        text = " ".join(cli("boards", "show", name).out.split())
+        if basis is None:
+            assert board["timing"] is None
+            assert f"time not modelled of a {board['core']}" in text
+            continue
+        assert board["timing"] == {
+            "core_source": basis.core_source,
+            "memory_source": basis.memory_source,
+            "error_percent": basis.band.percent,
+            "measured_images": basis.band.images,
+        }
+        assert f"time modelled: {basis.band.text} core {basis.core_source}" in text
+        assert (basis.memory_source or "memory not modelled: core timings only") in text
+    l4, mps2 = about("cortex-m4", "stm32l4"), about("cortex-m4", "mps2")
+    assert l4
+    assert mps2
+    assert "TRM DDI" in l4.core_source
+    assert "RM0432, 3.3" in l4.memory_source
+    assert mps2.memory_source == ""
 
 
 def test_models(cli: Cli) -> None:

@@ -32,6 +32,7 @@ from micronets_gen.report.values import (
 from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
 from micronets_gen.search.space.zoo import published_list
+from micronets_gen.timing.firmware import about
 from tests.unit.test_bench import FIRST
 from tests.unit.test_timing_shown import timed_report
 
@@ -97,7 +98,9 @@ def printed() -> dict[str, Any]:
         },
         "inspect": inspect_model(graph).to_json(),
         "bench": BenchResult(True, Path("o"), Path("o/r"), (FIRST,)).to_json(),
-        "boards": {"boards": [board_value(board) for board in load_boards()]},
+        "boards": {
+            "boards": [board_value(board, about(board.core, board.family)) for board in load_boards()]
+        },
         "models": {
             "models": [model_value(model) for model in bundled_models()],
             "published": published_list(),
