@@ -21,8 +21,10 @@ from micronets_gen.report.inspect import render
 from micronets_gen.report.listing import board_details, board_table, check_table, model_table, published_table
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 from micronets_gen.search.space.zoo import published_list
-from tests.unit.test_bench import FIRST, SECOND
+from micronets_gen.timing.firmware import about
+from tests.unit.test_bench import FIRST, SECOND, timed
 from tests.unit.test_report import graph_report
+from tests.unit.test_timing_shown import timed_report
 
 WIDTHS = (60, 80, 140)
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+\.\d+ ?%?")
@@ -56,16 +58,24 @@ NAMES = [layer.name for layer in REPORT.layers]
 BOARDS = [board.name for board in load_boards()]
 TABLES: dict[str, tuple[Any, list[str]]] = {
     "boards": (board_table(load_boards()), BOARDS),
-    "boards show": (board_details(load_board("nucleo_h743zi")), ["AXI", "0x24000000", "512 KiB"]),
+    "boards show": (
+        board_details(load_board("nucleo_h743zi"), about("cortex-m7", "stm32h7")),
+        ["AXI", "0x24000000", "512 KiB"],
+    ),
     "models": (model_table(bundled_models()), ["kws-s", "95.9%", "digits", "99.4%"]),
     "published": (published_table(published_list()), [row["name"] for row in published_list()]),  # type: ignore[misc]
     "check": (check_table(fits()), [*BOARDS, "no", "1,234,567"]),
     "inspect": (lambda console: render(api.inspect("digits"), console), [*NAMES, "91,136"]),
     "run": (terminal.run_summary(REPORT), [*NAMES, "PASS", "36,417"]),
+    "run, timed": (terminal.run_summary(timed_report()), [*NAMES, "PASS", "ms ±4 %"]),
     "build": (terminal.build_summary(REPORT), ["FLASH", "DTCM", "SRAM1", "21,006"]),
     "bench": (
         comparison_tables((FIRST, replace(SECOND, passed=False))),
         ["conv", "exact", "WRONG", "FAIL", "40,960"],
+    ),
+    "bench, timed": (
+        comparison_tables((timed(FIRST, 2), timed(SECOND, 3))),
+        ["conv", "exact", "40,960", "6.000", "8,000", "±4 %"],
     ),
 }
 
