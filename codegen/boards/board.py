@@ -115,21 +115,6 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Latency:
-    """A measured straight line from operations to latency: ``seconds = offset_s + ops * seconds_per_op``.
-
-    Attributes:
-        seconds_per_op: One multiply-accumulate is two operations.
-        offset_s: Latency of a model without operations.
-        source: Which measurements, runtime and kernels the line was fitted to.
-    """
-
-    seconds_per_op: float
-    offset_s: float
-    source: str
-
-
-@dataclass(frozen=True)
 class Board:
     """One board.
 
@@ -139,7 +124,6 @@ class Board:
         family: SoC family, a folder of ``templates/soc``.
         clock_hz: Rated core clock that the start-up code sets.
         clock: None where the clock is fixed.
-        latency: None where nobody measured.
         notes: For people: what is peculiar to the board.
         path: File that the board was read from; empty for a text. No part of its identity.
     """
@@ -158,7 +142,6 @@ class Board:
     emulator: Emulator | None
     upload: Upload | None
     clock: Clock | None = None
-    latency: Latency | None = None
     notes: tuple[str, ...] = ()
     path: str = field(default="", compare=False)
 

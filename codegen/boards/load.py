@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from micronets_gen.boards.board import Board, Clock, Emulator, Latency, Region, Uart, Upload
+from micronets_gen.boards.board import Board, Clock, Emulator, Region, Uart, Upload
 from micronets_gen.boards.rules import check_board
 from micronets_gen.common import resources
 from micronets_gen.common.documents import WRITTEN_BY_HAND, parse_toml, read_text
@@ -36,7 +36,6 @@ _BOARD = {
     "uart": Key(dict),
     "emulator": Key(dict, None),
     "upload": Key(dict, None),
-    "latency": Key(dict, None),
 }
 _REGION = {
     "name": Key(str, longest=32),
@@ -79,7 +78,6 @@ _UPLOAD = {
     "openocd_target": Key(str, "", longest=64, pattern=_FILE),
     "jlink_device": Key(str, "", longest=64, pattern=_PART),
 }
-_LATENCY = {"seconds_per_op": Key(float), "offset_s": Key(float, 0.0), "source": Key(str)}
 
 
 def load_boards() -> tuple[Board, ...]:
@@ -158,7 +156,6 @@ def parse_board(text: str, *, name: str, where: str) -> Board:
         uart=Uart(**checked(values["uart"], _UART, f"{where}: [uart]", BoardError)),
         emulator=_optional(Emulator, values["emulator"], _EMULATOR, f"{where}: [emulator]"),
         upload=_optional(Upload, values["upload"], _UPLOAD, f"{where}: [upload]"),
-        latency=_optional(Latency, values["latency"], _LATENCY, f"{where}: [latency]"),
     )
     check_board(board, where)
     return board

@@ -48,7 +48,7 @@ def _complete_recipe(incomplete: str) -> list[str]:
 _LIMITS = "Limits"
 Fps = Annotated[
     float | None,
-    typer.Option("--fps", help="Inferences a second, by the board's measured line.", rich_help_panel=_LIMITS),
+    typer.Option("--fps", help="Inferences a second, as predicted for the board.", rich_help_panel=_LIMITS),
 ]
 Latency = Annotated[
     float | None,
@@ -358,7 +358,7 @@ def _print_sweep(out: Path, strategy: str, points: Sequence[Mapping[str, Any]], 
 
 
 def _print(outcome: Outcome) -> None:
-    from micronets_gen.search.space.values import COSTS, share
+    from micronets_gen.search.space.values import COSTS, share, times
 
     metrics = outcome.metrics
     cost = metrics["cost"]
@@ -377,8 +377,8 @@ def _print(outcome: Outcome) -> None:
         limit = limits.get(name)
         of = f"   {share(cost[name], limit)} of the limit of {limit:,.0f}" if limit else ""
         print(f"{COSTS[name]:<24}{cost[name]:,}{unit}{of}")
-    if target and target["latency_s"] is not None:
-        print(f"{'latency':<24}{1000 * target['latency_s']:.1f} ms by the measured line of {target['board']}")
+    for title, value, note in times(target):
+        print(f"{title:<24}{value}   {note}")
     sys.stdout.flush()  # a proof may follow, which takes minutes
 
 

@@ -366,6 +366,11 @@ def _check(who: str, indices: Iterable[int], count: int, what: str) -> None:
             raise _ReferenceError(f"{who} refers to {what} {index}, and there are {count}")
 
 
+def operator_name(code: int) -> str:
+    """Return the schema's name of a built-in operator: ``CONV_2D`` of 3."""
+    return _names("BuiltinOperator")[code]
+
+
 @cache
 def _names(enumeration: str) -> dict[int, str]:
     """Return the names of an enumeration of the schema by number."""

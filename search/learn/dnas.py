@@ -37,7 +37,7 @@ from micronets_gen.search.learn.training import (
 )
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Choice, Space
-from micronets_gen.search.space.cost import Cost, Decisions, ExpectedCost, cost_of
+from micronets_gen.search.space.cost import Cost, Decisions, ExpectedCost
 from micronets_gen.search.space.limits import LIMITED, Target, Verdict, require_feasible
 
 _WORTH = 2.0
@@ -45,6 +45,9 @@ _WORTH = 2.0
 
 Preferences = tuple[Mapping[str, Any], Mapping[int, Any]]
 """See :meth:`micronets_gen.search.learn.supernet.Supernet.preferences`."""
+
+Over = Callable[[Choice], float]
+"""How far a choice is above the limits: see :func:`excess`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,7 @@ class _Run:
             name: tf.Variable(limit.numpy(), trainable=False) for name, limit in self._limits.items()
         }
         self._warm_up = min(recipe.warm_up, recipe.epochs - 1)
-        self._expected = ExpectedCost(supernet.space)
+        self._expected = ExpectedCost(supernet.space, target.regression)
         costs = self._expected(supernet.decisions(recipe.temperature))
         self._undecided = {name: float(cost) for name, cost in costs.items()}
         self._warm_step = self._learner.step(None, {})
@@ -154,7 +157,7 @@ class _Run:
         return {
             "temperature": float(temperature.numpy()),
             "expected": {name: float(value) for name, value in costs.items()},
-            "central": asdict(cost_of(supernet.space.architecture(supernet.central()))),
+            "central": asdict(self._target.cost(supernet.space.architecture(supernet.central()))),
             "limits": {name: float(value.numpy()) for name, value in self._limits.items()},
             "widths": {
                 key: [round(float(p), 4) for p in decisions.widths[key]] for key in supernet.width_parameters
@@ -267,7 +270,7 @@ def settle(space: Space, supernet: Supernet, target: Target, temperature: float)
     margin = 1.0
     while True:
         limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
-        choice = _settled(space, choice, preferences, limits)
+        choice = _settled(space, choice, preferences, _over(space, target, limits))
         verdict = target.verdict(space.architecture(choice))
         if verdict.fits:
             return choice, verdict
@@ -287,19 +290,23 @@ def excess(cost: Cost, limits: Mapping[str, float]) -> float:
     return total
 
 
-def _settled(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+def _over(space: Space, target: Target, limits: Mapping[str, float]) -> Over:
+    return lambda choice: excess(target.cost(space.architecture(choice)), limits)
+
+
+def _settled(space: Space, choice: Choice, preferences: Preferences, over: Over) -> Choice:
     """Return the choice in the middle of what was learnt, corrected by :func:`_shrunk`, :func:`_grown` and exchanges.
 
     Each decision is rounded for itself, and what the limits leave goes to the one whose steps still fit, however far
     that is from what was learnt. A step up elsewhere, with what must shrink for it, is taken where that is likelier.
     """
-    best = _grown(space, _shrunk(space, choice, preferences, limits), preferences, limits)
+    best = _grown(space, _shrunk(space, choice, preferences, over), preferences, over)
     while True:
         others = [best]
         for key, larger in space.neighbours(best, 1):
-            other = _shrunk(space, larger, _insisting(space, larger, preferences, key), limits)
-            if excess(cost_of(space.architecture(other)), limits) == 0:
-                others.append(_grown(space, other, preferences, limits))
+            other = _shrunk(space, larger, _insisting(space, larger, preferences, key), over)
+            if over(other) == 0:
+                others.append(_grown(space, other, preferences, over))
         likeliest = max(others, key=lambda other: _likelihood(space, other, preferences))
         if likeliest == best:
             return best
@@ -322,13 +329,13 @@ def _likelihood(space: Space, choice: Choice, preferences: Preferences) -> float
     return likely + sum(float(p[int(choice.kept[block])]) for block, p in kept.items())
 
 
-def _shrunk(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+def _shrunk(space: Space, choice: Choice, preferences: Preferences, over: Over) -> Choice:
     """Return the choice made smaller, step by step, until it is within the limits or can shrink no more."""
-    now = excess(cost_of(space.architecture(choice)), limits)
+    now = over(choice)
     while now > 0:
         best: tuple[float, float, Choice] | None = None
         for smaller, regret in _steps(space, choice, preferences, -1):
-            then = excess(cost_of(space.architecture(smaller)), limits)
+            then = over(smaller)
             value = (now - then if then < now else 0.0) / (1 + max(0.0, regret))
             if best is None or value > best[0]:
                 best = value, then, smaller
@@ -336,19 +343,19 @@ def _shrunk(space: Space, choice: Choice, preferences: Preferences, limits: Mapp
             return choice
         if best[0] == 0:  # the largest of several equal maxima shrinks only where all of them do
             choice = _all_smaller(space, choice)
-            now = excess(cost_of(space.architecture(choice)), limits)
+            now = over(choice)
         else:
             _, now, choice = best
     return choice
 
 
-def _grown(space: Space, choice: Choice, preferences: Preferences, limits: Mapping[str, float]) -> Choice:
+def _grown(space: Space, choice: Choice, preferences: Preferences, over: Over) -> Choice:
     """Return the choice made larger, likeliest step first, as long as it stays within the limits."""
     while True:
         fitting = [
             (regret, larger)
             for larger, regret in _steps(space, choice, preferences, 1)
-            if regret <= _WORTH and excess(cost_of(space.architecture(larger)), limits) == 0
+            if regret <= _WORTH and over(larger) == 0
         ]
         if not fitting:
             return choice

@@ -12,7 +12,7 @@ from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
 from micronets_gen.search.report.charts import Chart, Series, chart, heat_image, level_image
 from micronets_gen.search.run_dir import RunDir
-from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share
+from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share, times
 
 _FIRMWARE_REPORT = "firmware/report.html"
 
@@ -168,13 +168,13 @@ def _figures(metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> 
         )
         for part, metric in (("test", metrics["metric"]), ("validation", metrics["validation_metric"]))
     ]
+    figures += [Figure(*time) for time in times(metrics.get("target"), firmware)]
     for name, title in COSTS.items():
+        if name == "cycles":  # told as time
+            continue
         value, limit = metrics["cost"][name], limits.get(name)
         note = f"{share(value, limit)} of the limit, {quantity(name, limit)}" if limit else ""
         figures.append(Figure(title, quantity(name, value), note))
-    latency = metrics.get("target", {}).get("latency_s")
-    if latency:
-        figures.append(Figure("latency", f"{1000 * latency:.1f} ms", "by the board's measured line"))
     if firmware and "unit" in firmware:
         unit = firmware["unit"]
         figures.append(

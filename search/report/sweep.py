@@ -14,7 +14,7 @@ from micronets_gen.report.html import page_environment
 from micronets_gen.search.report.charts import Chart, Series, chart
 from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score
 
-_PLOTTED = ("ops", "model_bytes", "working_memory")
+_PLOTTED = ("ops", "cycles", "model_bytes", "working_memory")
 
 
 def render_sweep(
@@ -28,7 +28,8 @@ def render_sweep(
     """
     metric, validation_metric = str(points[0]["metric"]), str(points[0]["validation_metric"])
     named = [*((f"{p['limit_mops']:g}", p) for p in points), *((str(b["name"]), b) for b in baselines)]
-    fronts = {name: front(named, name) for name in _PLOTTED}
+    plotted = [name for name in _PLOTTED if name != "cycles" or _comparable([p for _, p in named])]
+    fronts = {name: front(named, name) for name in plotted}
     return (
         page_environment()
         .get_template("sweep.html.j2")
@@ -37,7 +38,8 @@ def render_sweep(
             metric=metric,
             validation_metric=validation_metric,
             board=points[0].get("target", {}).get("board", ""),
-            charts=[_scatter(name, points, baselines) for name in _PLOTTED],
+            charts=[_scatter(name, points, baselines) for name in plotted],
+            titles=[COSTS[name] for name in plotted],
             baselines=bool(baselines),
             rows=[
                 {
@@ -46,13 +48,21 @@ def render_sweep(
                     "path": f"{p['path']}/report.html",
                     "validation": score(validation_metric, p["validation"]),
                     "test": score(metric, p["test"]),
-                    "costs": [(quantity(name, p["cost"][name]), label in fronts[name]) for name in _PLOTTED],
+                    "costs": [(quantity(name, p["cost"][name]), label in fronts[name]) for name in plotted],
                     "architecture": p["architecture"],
                 }
                 for label, p in named
             ],
         )
     )
+
+
+def _comparable(runs: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the cycles of runs are known, and those of one runtime on one board."""
+    places = {
+        (run["target"]["board"], run["target"]["runtime"]) if run.get("target") else None for run in runs
+    }
+    return len(places) == 1 and all(run["cost"].get("cycles") is not None for run in runs)
 
 
 def front(named: Sequence[tuple[str, Mapping[str, Any]]], cost: str) -> set[str]:

@@ -18,9 +18,9 @@ from micronets_gen.search.learn.training import outputs_of
 from micronets_gen.search.report import write_report
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture
-from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.cost import Cost, cost_of
 from micronets_gen.search.space.export import write_tflite
-from micronets_gen.search.space.limits import Target, latency_of
+from micronets_gen.search.space.limits import Target
 
 _VECTORS = 1000
 """Most held-out samples that travel with a model."""
@@ -107,7 +107,7 @@ def _metrics(
     results: Mapping[str, Judgement],
     finished: bool,
 ) -> dict[str, Any]:
-    cost = cost_of(architecture)
+    cost = target.cost(architecture) if target else cost_of(architecture)
     metrics: dict[str, Any] = {
         "task": task.name,
         "finished": finished,
@@ -134,6 +134,18 @@ def _metrics(
             "limits": target.limits(architecture),
             "demand": {f"{name}_bytes": size for name, size in asdict(verdict.demand).items()},
             "fits": verdict.fits,
-            "latency_s": latency_of(target.board, cost.ops),
+            "time": _time(target, cost),
         }
     return metrics
+
+
+def _time(target: Target, cost: Cost) -> dict[str, Any] | None:
+    """Return the time that is predicted, and what was asked for; None where it is not known."""
+    estimate = target.estimate(cost)
+    if estimate is None:
+        return None
+    asked = target.max_cycles
+    return {
+        **estimate.to_json(),
+        "limit_ms": None if asked is None else asked / target.board.clock_hz * 1e3,
+    }

@@ -15,7 +15,8 @@ from micronets_gen.search.data.tasks import get_task, options_for
 from micronets_gen.search.data.tasks.base import Task
 from micronets_gen.search.learn.recipe import Recipe, load_recipe
 from micronets_gen.search.space.architecture import Architecture
-from micronets_gen.search.space.limits import Target, ops_within, require_memory
+from micronets_gen.search.space.limits import Target, cycles_within, require_memory
+from micronets_gen.timing.regression import regression_of
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,26 @@ class TargetRequest:
                 "a limit is a number above 0",
                 where=f"--{given[0].replace('_', '-')} {getattr(self, given[0]):g}",
             )
-        ops: int | None = None
-        if self.fps is not None:
-            ops = ops_within(board, 1 / self.fps)
-        elif self.latency_ms is not None:
-            ops = ops_within(board, self.latency_ms / 1000)
-        elif self.mops is not None:
-            ops = int(self.mops * 1e6)
         require_memory(board, self.flash, self.ram)
         runtime = choose_runtime(self.runtime).runtime
-        return Target(board, runtime, max_ops=ops, max_flash=self.flash, max_ram=self.ram)
+        regression = regression_of(runtime.name, board.core, board.family, board.name)
+        seconds = self.seconds
+        return Target(
+            board,
+            runtime,
+            max_ops=None if self.mops is None else int(self.mops * 1e6),
+            max_flash=self.flash,
+            max_ram=self.ram,
+            max_cycles=None if seconds is None else cycles_within(board, runtime.name, regression, seconds),
+            regression=regression,
+        )
+
+    @property
+    def seconds(self) -> float | None:
+        """Most seconds of an inference; None for no limit."""
+        if self.fps is not None:
+            return 1 / self.fps
+        return None if self.latency_ms is None else self.latency_ms / 1000
 
 
 @dataclass(frozen=True)

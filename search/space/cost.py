@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Space
-from micronets_gen.search.space.export import base_bytes, file_bytes, kind_bytes, layer_bytes
+from micronets_gen.search.space.export import base_bytes, file_bytes, kind_bytes, layer_bytes, operator_of
 from micronets_gen.search.space.layers import Layer, tensor_lifetimes
+from micronets_gen.timing.regression import Regression, Work, work_of
 
 Table = npt.NDArray[np.float64]
 
@@ -33,17 +34,24 @@ class Cost:
         working_memory: Largest sum of the activations that are alive at a time, in bytes: inputs and outputs of
             a layer, and the branches that wait beside it.
         ops: Twice the multiply-accumulates of convolutions and fully connected layers.
+        cycles: Of an inference, by a regression; None without one, or where it lacks a kind of layer.
     """
 
     parameters: int
     model_bytes: int
     working_memory: int
     ops: int
+    cycles: int | None = None
 
 
-def cost_of(architecture: Architecture) -> Cost:
-    """Return the exact cost, without writing a file."""
+def cost_of(architecture: Architecture, regression: Regression | None = None) -> Cost:
+    """Return the exact cost, without writing a file.
+
+    Args:
+        regression: Of the runtime on the board that the cycles are for.
+    """
     layers = lower(architecture)
+    cycles = regression.model([work(layer) for layer in layers]) if regression else None
     shapes = [architecture.input_shape, *(layer.out_shape for layer in layers)]
     live = (sum(prod(shapes[t]) for t in tensors) for tensors in tensor_lifetimes(layers))
     return Cost(
@@ -51,6 +59,7 @@ def cost_of(architecture: Architecture) -> Cost:
         model_bytes=file_bytes(architecture),
         working_memory=max(live),
         ops=sum(map(ops, layers)),
+        cycles=None if cycles is None else round(cycles),
     )
 
 
@@ -65,6 +74,11 @@ def ops(layer: Layer) -> int:
         return 0
     positions = 1 if layer.kind == "dense" else layer.out_shape[0] * layer.out_shape[1]
     return 2 * positions * prod(layer.weight_shape)
+
+
+def work(layer: Layer) -> Work:
+    """Return what the layer computes, as the operator of the file that it becomes."""
+    return work_of(operator_of(layer.kind), layer.in_shape, layer.out_shape, ops(layer) // 2)
 
 
 @dataclass(frozen=True)
@@ -83,19 +97,28 @@ class Decisions:
 class ExpectedCost:
     """The expected cost over a space, as a function of its decisions.
 
-    Calling it gives the four figures of :class:`Cost`, by name, as differentiable float64 scalars. Working
-    memory is the maximum over layers of their expected live bytes.
+    Calling it gives the figures of :class:`Cost`, by name, as differentiable float64 scalars. Working memory is the
+    maximum over layers of their expected live bytes. Cycles are there where a regression knows every kind of layer.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, regression: Regression | None = None) -> None:
         self._space = space
         self._live = tensor_lifetimes(space.layers)
+        self._measures: dict[str, Callable[[Layer], float]] = {
+            "parameters": parameters,
+            "model_bytes": layer_bytes,
+            "ops": ops,
+        }
+        self._beside: dict[str, float] = {}
+        if regression is not None and self._knows(regression):
+            self._measures["cycles"] = lambda layer: regression.layer(work(layer)) or 0.0
+            self._beside["cycles"] = regression.outside
 
     def __call__(self, decisions: Decisions) -> dict[str, Any]:
         import tensorflow as tf
 
         totals: dict[str, Any] = {
-            name: tf.constant(0.0, tf.float64) for name in ("parameters", "model_bytes", "ops")
+            name: tf.constant(self._beside.get(name, 0.0), tf.float64) for name in self._measures
         }
         memory: list[Any] = []
         absent: dict[str, Any] = {}
@@ -148,7 +171,8 @@ class ExpectedCost:
         if pool is None:
             return
         skipped = 1.0 - kept
-        totals["model_bytes"] += skipped * layer_bytes(pool)
+        for name, table in self._skip_tables[block].items():
+            totals[name] += skipped * tf.tensordot(stream, table, 1)
         positions = prod(pool.in_shape[:2]) + prod(pool.out_shape[:2])
         memory.append(skipped * positions * tf.tensordot(stream, self._counts(key, pool.in_shape[2]), 1))
         absent[pool.kind] = absent.get(pool.kind, 1.0) * kept
@@ -161,7 +185,18 @@ class ExpectedCost:
         inside = [layer for layer in self._space.layers if layer.block == block]
         out = (*inside[-1].out_shape[:2], inside[0].in_shape[2])
         name = f"block{block:02}"
-        return Layer(name, "average_pool", (0,), inside[0].in_shape, out, element.stride, element.stride)
+        return Layer(
+            name,
+            "average_pool",
+            (0,),
+            inside[0].in_shape,
+            out,
+            element.stride,
+            element.stride,
+            block=block,
+            source=inside[0].source,
+            width=inside[0].source,
+        )
 
     def _live_bytes(self, index: int, block: int, decisions: Decisions, stream: Any) -> Any:
         import tensorflow as tf
@@ -180,23 +215,32 @@ class ExpectedCost:
     def _counts(self, key: str, channels: int) -> Table:
         return np.array(self._space.widths.get(key, (channels,)), np.float64)
 
+    def _knows(self, regression: Regression) -> bool:
+        skips = [self._skip_layer(block) for block in self._space.skips]
+        layers = [*self._space.layers, *(pool for pool in skips if pool is not None)]
+        return all(regression.layer(work(layer)) is not None for layer in layers)
+
+    @cached_property
+    def _skip_tables(self) -> Mapping[int, Mapping[str, Table]]:
+        """By block that pooling may take the place of, its costs for each width of what it reads."""
+        tables: dict[int, Mapping[str, Table]] = {}
+        for block in self._space.skips:
+            if (pool := self._skip_layer(block)) is not None:
+                tables[block] = {name: self._table(pool, measure) for name, measure in self._measures.items()}
+        return tables
+
     @cached_property
     def _tables(self) -> tuple[Mapping[str, Table], ...]:
-        measures: Mapping[str, Callable[[Layer], int]] = {
-            "parameters": parameters,
-            "model_bytes": layer_bytes,
-            "ops": ops,
-        }
         known: dict[Layer, Mapping[str, Table]] = {}
         tables = []
         for layer in self._space.layers:
             alike = replace(layer, name="x" * len(layer.name), inputs=layer.inputs[:1], block=0)
             if alike not in known:
-                known[alike] = {name: self._table(layer, measure) for name, measure in measures.items()}
+                known[alike] = {name: self._table(layer, measure) for name, measure in self._measures.items()}
             tables.append(known[alike])
         return tuple(tables)
 
-    def _table(self, layer: Layer, measure: Callable[[Layer], int]) -> Table:
+    def _table(self, layer: Layer, measure: Callable[[Layer], float]) -> Table:
         """Return the cost of a layer for each pair of choices of its input's and output's channels."""
         sources = self._space.widths.get(layer.source, (layer.in_shape[2],))
         widths: Sequence[int] = self._space.widths.get(layer.width, (layer.out_shape[2],))

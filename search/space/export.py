@@ -22,6 +22,7 @@ import numpy.typing as npt
 import tflite
 
 from micronets_gen.common.integers import round_up
+from micronets_gen.model.tflite_file import operator_name
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.layers import LAYER_KINDS, RELU, Layer, Shape
 
@@ -198,6 +199,11 @@ OPERATORS = {
     "softmax": (tflite.BuiltinOperator.SOFTMAX, 2),
 }
 """Operator and version, as the converter numbers them for int8."""
+
+
+def operator_of(kind: str) -> str:
+    """Return the schema's name of the operator that a kind of layer becomes: ``CONV_2D``."""
+    return operator_name(OPERATORS[kind][0])
 
 
 def _activation(layer: Layer) -> int:

@@ -7,11 +7,12 @@ whether an architecture fits is decided by :meth:`Target.verdict`, which plans e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
 from micronets_gen.boards.board import Board
+from micronets_gen.common.numbers import duration
 from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.operators.reading import read_model_bytes
@@ -22,11 +23,13 @@ from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.cost import Cost, cost_of
 from micronets_gen.search.space.export import placeholder, write_tflite
+from micronets_gen.timing.estimate import Estimate, estimated
+from micronets_gen.timing.regression import Regression
 
 EMBEDDED_VECTORS = 32
 """Held-out samples that ``build`` puts into flash beside the model."""
 
-LIMITED = ("model_bytes", "working_memory", "ops")
+LIMITED = ("model_bytes", "working_memory", "ops", "cycles")
 """The figures of :class:`micronets_gen.search.space.cost.Cost` that can be limited."""
 
 
@@ -55,6 +58,9 @@ class Target:
         max_ops: Most operations of an inference; None for no limit.
         max_flash: Most bytes of flash that :attr:`Demand.flash` may be; None for what the board has.
         max_ram: Most bytes of RAM that :attr:`Demand.ram` may be; None for what the board has.
+        max_cycles: Most cycles that an inference may take; None for no limit. Predictions must stay below it by as
+            much as they were off at most, so that the image keeps it.
+        regression: Of the runtime on the board; None where its time is not known.
     """
 
     board: Board
@@ -62,6 +68,25 @@ class Target:
     max_ops: int | None = None
     max_flash: int | None = None
     max_ram: int | None = None
+    max_cycles: int | None = None
+    regression: Regression | None = None
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """Return what an architecture costs on the board.
+
+        Raises:
+            UsageError: its time is limited and not known.
+        """
+        cost = cost_of(architecture, self.regression)
+        if self.max_cycles is not None and cost.cycles is None:
+            raise unknown_time(self.board, self.runtime.name, "a layer of the network was not characterised")
+        return cost
+
+    def estimate(self, cost: Cost) -> Estimate | None:
+        """Return the time of an inference; None where it is not known."""
+        if self.regression is None or cost.cycles is None:
+            return None
+        return estimated(self.regression, cost.cycles, self.board.clock_hz)
 
     def demand(self, architecture: Architecture) -> Demand:
         """Plan the architecture as ``build`` would, with arbitrary weights."""
@@ -72,33 +97,39 @@ class Target:
 
     def limits(self, architecture: Architecture) -> dict[str, float]:
         """Return the limits for architectures like this one, by name of the cost; negative where nothing fits."""
-        cost, need = cost_of(architecture), self.demand(architecture)
+        cost, need = self.cost(architecture), self.demand(architecture)
         limits = {
             "model_bytes": float(self.flash - (need.flash - cost.model_bytes)),
             "working_memory": float(self._arena(need) - (need.arena - cost.working_memory)),
         }
         if self.max_ops is not None:
             limits["ops"] = float(self.max_ops)
+        if self.predicted_cycles is not None:
+            limits["cycles"] = float(self.predicted_cycles)
         return limits
 
     def verdict(self, architecture: Architecture) -> Verdict:
         """Decide whether an architecture meets every limit, and say by how much it does not."""
-        cost, need = cost_of(architecture), self.demand(architecture)
+        cost, need = self.cost(architecture), self.demand(architecture)
         wanted: Mapping[str, tuple[int, int | None]] = {
             "bytes of flash": (need.flash, self.flash),
             "bytes of arena": (need.arena, self._room(need)),
             "bytes of RAM (arena, data and stack)": (need.ram, self.max_ram),
             "operations": (cost.ops, self.max_ops),
         }
-        return Verdict(
-            cost,
-            need,
-            tuple(
-                f"{size:,} {what}, {size - limit:,} more than the {limit:,} that there are"
-                for what, (size, limit) in wanted.items()
-                if limit is not None and size > limit
-            ),
-        )
+        missed = [
+            f"{size:,} {what}, {size - limit:,} more than the {limit:,} that there are"
+            for what, (size, limit) in wanted.items()
+            if limit is not None and size > limit
+        ]
+        return Verdict(cost, need, (*missed, *self._too_slow(cost)))
+
+    @property
+    def predicted_cycles(self) -> int | None:
+        """Most cycles that may be predicted; None for no limit."""
+        if self.max_cycles is None or self.regression is None:
+            return self.max_cycles
+        return int(self.max_cycles / (1 + self.regression.worst_percent / 100))
 
     @property
     def flash(self) -> int:
@@ -109,6 +140,18 @@ class Target:
     def ram(self) -> int:
         """Bytes of RAM that there are, in all regions."""
         return self.board.ram_bytes if self.max_ram is None else self.max_ram
+
+    def _too_slow(self, cost: Cost) -> Iterator[str]:
+        limit, estimate = self.predicted_cycles, self.estimate(cost)
+        if limit is None or estimate is None or self.max_cycles is None or estimate.cycles <= limit:
+            return
+        predicted, most, asked = (
+            duration(cycles / self.board.clock_hz) for cycles in (estimate.cycles, limit, self.max_cycles)
+        )
+        yield (
+            f"{predicted} as predicted ({estimate.cycles:,} cycles), more than {most}, which keep {asked} "
+            f"where predictions are {estimate.prediction_percent:.3g} % off"
+        )
 
     def _arena(self, need: Demand) -> int:
         """Return the largest arena beside the rest of the image."""
@@ -192,31 +235,23 @@ def require_memory(board: Board, flash: int | None, ram: int | None) -> None:
             )
 
 
-def ops_within(board: Board, seconds: float) -> int:
-    """Return how many operations the board does in a time, by its measured line.
+def cycles_within(board: Board, runtime: str, regression: Regression | None, seconds: float) -> int:
+    """Return how many cycles the board has for an inference in a time.
 
     Raises:
-        UsageError: nobody measured the board, or the time is too short for any model.
+        UsageError: nobody knows how many cycles the runtime's layers take there.
     """
-    latency = board.latency
-    if latency is None:
-        raise UsageError(
-            "nobody has measured how long an operation takes on this board",
-            where=board.name,
-            remedy="give the limit in operations, with --mops, or add [latency] to the board's file",
-        )
-    if seconds <= latency.offset_s:
-        raise UsageError(
-            f"{1000 * seconds:.4g} ms is less than the {1000 * latency.offset_s:.4g} ms of a model without operations",
-            where=board.name,
-            why=latency.source,
-            remedy=f"allow more than {1000 * latency.offset_s:.4g} ms, or give the limit in operations, with --mops",
-        )
-    return int((seconds - latency.offset_s) / latency.seconds_per_op)
+    if regression is None:
+        raise unknown_time(board, runtime)
+    return int(seconds * board.clock_hz)
 
 
-def latency_of(board: Board, operations: int) -> float | None:
-    """Return the seconds that a model takes by the board's measured line; None where there is none."""
-    if board.latency is None:
-        return None
-    return board.latency.offset_s + operations * board.latency.seconds_per_op
+def unknown_time(board: Board, runtime: str, why: str = "its layers were not characterised") -> UsageError:
+    """Return the error of a limit in time where time is not known."""
+    return UsageError(
+        f"the time of {runtime} firmware is not known on this board",
+        where=board.name,
+        why=why,
+        remedy=f"give the limit in operations, with --mops, or find out with "
+        f"micronets-gen characterise --board {board.path or board.name} --runtime {runtime}",
+    )

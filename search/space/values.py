@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from micronets_gen.common.numbers import grouped, size
+from micronets_gen.common.numbers import duration, grouped, size
+from micronets_gen.timing.estimate import with_error
 
 COSTS = {
     "ops": "operations",
+    "cycles": "cycles",
     "model_bytes": "model file",
     "working_memory": "working memory",
     "parameters": "parameters",
@@ -19,6 +23,8 @@ def quantity(name: str, value: float) -> str:
     """Return a cost with its unit: ``0.2 MOps``, ``16.8 KiB``."""
     if name == "ops":
         return f"{value / 1e6:,.4g} MOps"
+    if name == "cycles":
+        return f"{value / 1e6:,.4g} million cycles"
     return size(round(value)) if name in {"model_bytes", "working_memory"} else grouped(round(value))
 
 
@@ -34,9 +40,42 @@ def share(value: float, limit: float) -> str:
 
 def scale_of(name: str) -> tuple[float, str]:
     """Return what a limited cost is divided by in pictures, and the unit that it then has."""
-    return (1e6, "MOps") if name == "ops" else (1024, "KiB")
+    millions = {"ops": "MOps", "cycles": "million"}
+    return (1e6, millions[name]) if name in millions else (1024, "KiB")
 
 
 def percents(value: float) -> str:
     """Return a share as an axis writes it."""
     return f"{100 * value:.6g} %"
+
+
+def times(
+    target: Mapping[str, Any] | None, firmware: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the times of an inference that are known: what it is, the time with its error, what it rests on.
+
+    Args:
+        target: As in ``metrics.json``; None for a run without a board.
+        firmware: As ``run --json`` prints it; None where none was run.
+    """
+    predicted = (target or {}).get("time") or {}
+    limit = predicted.get("limit_ms")
+    if predicted:
+        off = f"{predicted['prediction_percent']:.3g}"
+        yield (
+            "time, predicted",
+            _time(predicted),
+            _against(predicted, limit, f"predictions were at most {off} % off the modelled time"),
+        )
+    if firmware and firmware.get("milliseconds") is not None:
+        yield "time, modelled", _time(firmware), _against(firmware, limit, "of this very image")
+
+
+def _time(value: Mapping[str, Any]) -> str:
+    return with_error(value["milliseconds"], value["error_percent"])
+
+
+def _against(value: Mapping[str, Any], limit: float | None, basis: str) -> str:
+    if limit is None:
+        return basis
+    return f"{share(value['milliseconds'], limit)} of the limit, {duration(limit / 1e3)}; {basis}"

@@ -16,7 +16,6 @@ from micronets_gen.search.learn.recipe import SearchRecipe, TrainRecipe
 from micronets_gen.search.learn.training import train_network
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space
-from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.limits import Target, require_feasible
 
 _TRIES = 100
@@ -32,7 +31,7 @@ def random_choice(space: Space, target: Target, generator: np.random.Generator) 
     limits = target.limits(space.architecture(space.smallest()))
 
     def over(choice: Choice) -> float:
-        return excess(cost_of(space.architecture(choice)), limits)
+        return excess(target.cost(space.architecture(choice)), limits)
 
     def one_of(choices: list[Choice]) -> Choice:
         return choices[int(generator.integers(len(choices)))]

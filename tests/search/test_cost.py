@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
+from micronets_gen.search.space.architecture import lower
 from micronets_gen.search.space.backbone import Choice, Space, load_backbone
-from micronets_gen.search.space.cost import Decisions, ExpectedCost, cost_of
+from micronets_gen.search.space.cost import Decisions, ExpectedCost, cost_of, work
 from micronets_gen.search.space.export import placeholder, write_tflite
+from tests.support.regression import INVENTED
 
 pytestmark = pytest.mark.needs("tensorflow")
 tf = pytest.importorskip("tensorflow")
@@ -53,14 +55,19 @@ def around(space: Space, base: Choice) -> Iterator[Choice]:
 
 
 def compiled(space: Space) -> Callable[[Decisions], dict[str, Any]]:
-    expected = ExpectedCost(space)
+    expected = ExpectedCost(space, INVENTED)
     function = tf.function(lambda widths, kept: expected(Decisions(widths, kept)))
     return lambda decisions: function(dict(decisions.widths), dict(decisions.kept))
 
 
 def assert_exact(expected: Callable[[Decisions], dict[str, Any]], space: Space, choice: Choice) -> None:
     figures = {name: float(value) for name, value in expected(certain(space, choice)).items()}
-    assert figures == asdict(cost_of(space.architecture(choice)))
+    architecture = space.architecture(choice)
+    cycles = INVENTED.model([work(layer) for layer in lower(architecture)])
+    assert figures.pop("cycles") == pytest.approx(cycles, rel=1e-12)
+    cost = asdict(cost_of(architecture, INVENTED))
+    assert cost.pop("cycles") == round(cycles or 0)
+    assert figures == cost
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -77,14 +84,23 @@ def test_exact_at_every_choice_of_every_decision(name: str) -> None:
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("seed", range(5))
 def test_exact_against_the_exported_file(name: str, seed: int) -> None:
+    from micronets_gen.boards.load import load_board
     from micronets_gen.operators.reading import read_model_bytes
+    from micronets_gen.report.describe import describe_layers
     from micronets_gen.report.inspect import inspect_model
+    from micronets_gen.runtimes.choose import choose_runtime
+    from micronets_gen.timing.regression import work_of
 
     space = SPACES[name]
     choice = drawn(space, seed)
     file = write_tflite(placeholder(space.architecture(choice)))
-    summary = inspect_model(read_model_bytes(file, "model"))
-    figures = {key: float(value) for key, value in ExpectedCost(space)(certain(space, choice)).items()}
+    graph = read_model_bytes(file, "model")
+    summary = inspect_model(graph)
+    costs = ExpectedCost(space, INVENTED)(certain(space, choice))
+    figures = {key: float(value) for key, value in costs.items()}
+    plan = choose_runtime("aot").runtime.plan(graph, load_board("nucleo_f446re"), "model")
+    layers = [work_of(x.op, x.input_shape, x.output_shape, x.macs) for x in describe_layers(plan)]
+    assert figures.pop("cycles") == pytest.approx(INVENTED.model(layers), rel=1e-12)
     assert figures == {
         "parameters": summary.parameters,
         "model_bytes": len(file),
@@ -95,7 +111,7 @@ def test_exact_against_the_exported_file(name: str, seed: int) -> None:
 
 def test_gradients_are_those_of_finite_differences() -> None:
     space = SPACES["digits"]
-    expected = ExpectedCost(space)
+    expected = ExpectedCost(space, INVENTED)
     logits = {key: tf.Variable(tf.random.stateless_normal([len(o)], [1, i], dtype=tf.float64))
               for i, (key, o) in enumerate(space.widths.items())}  # fmt: skip
     keeps = {block: tf.Variable(0.3 * block - 1.0, dtype=tf.float64) for block in space.skips}
@@ -109,7 +125,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
         )
 
     variables = [*logits.values(), *keeps.values()]
-    for name in ("parameters", "model_bytes", "working_memory", "ops"):
+    for name in ("parameters", "model_bytes", "working_memory", "ops", "cycles"):
         with tf.GradientTape() as tape:
             value = costs()[name]
         gradients = tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -123,3 +139,14 @@ def test_gradients_are_those_of_finite_differences() -> None:
             assert float(tf.reshape(gradient, [-1])[0]) == pytest.approx(
                 (above - below) / 2e-4, rel=1e-4, abs=1e-3
             )
+
+
+def test_there_are_no_cycles_where_a_layer_is_not_known() -> None:
+    space = SPACES["digits"]
+    decisions = certain(space, space.full())
+    assert "cycles" not in ExpectedCost(space)(decisions)
+    for kind in ("AVERAGE_POOL_2D", "CONV_2D_1X1"):
+        weights = {name: w for name, w in INVENTED.weights.items() if name != kind}
+        lacking = replace(INVENTED, weights=weights)
+        assert "cycles" not in ExpectedCost(space, lacking)(decisions)
+        assert cost_of(space.largest, lacking).cycles is None

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("tensorflow")
 @pytest.mark.needs("compiler")
 def test_one_command_searches_builds_and_runs(tmp_path: Path) -> None:
     out = tmp_path / "digits"
-    limits = ["--board", "nucleo_f446re", "--runtime", "aot", "--fps", "15"]
+    limits = ["--board", "nucleo_f446re", "--runtime", "aot", "--mops", "0.3"]
     result = run_cli("search", "--task", "digits", *limits, "--out", str(out), "--run", "--json")
     assert result.returncode == 0, result.stderr
     metrics = json.loads(result.stdout)

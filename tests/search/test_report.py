@@ -35,7 +35,7 @@ from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Backbone, Choice, Element, Space, load_backbone
 from micronets_gen.search.space.blocks import Conv, Inverted, Pool
 from micronets_gen.search.space.cost import cost_of
-from micronets_gen.search.space.values import share
+from micronets_gen.search.space.values import share, times
 
 SPACE = Space(load_backbone("digits"), (8, 8, 1), 10)
 CHOICE = Choice({"0": 16, "1": 24, "2": 36, "3": 56, "4": 8}, {3: True, 4: False})
@@ -52,13 +52,21 @@ METRICS: dict[str, Any] = {
     "samples": {"validation": 10, "test": 12},
     "classes": ["<a>", "b"],
     "architecture": ARCHITECTURE.summary(),
-    "cost": asdict(cost_of(ARCHITECTURE)),
+    "cost": {**asdict(cost_of(ARCHITECTURE)), "cycles": 1_800_000},
     "confusion": [[5, 1], [0, 6]],
     "target": {
         "board": "nucleo_f446re",
         "runtime": "aot",
-        "limits": {"ops": 200_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
-        "latency_s": 0.0625,
+        "limits": {"ops": 200_000.0, "cycles": 2_140_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
+        "time": {
+            "cycles": 1_800_000,
+            "clock_hz": 180_000_000,
+            "milliseconds": 10.0,
+            "error_percent": 9.2,
+            "prediction_percent": 5.0,
+            "measured_images": 9,
+            "limit_ms": 12.5,
+        },
     },
 }
 RECORD: dict[str, Any] = {
@@ -67,9 +75,21 @@ RECORD: dict[str, Any] = {
     "penalty": 0.25,
     "accuracy": 0.5,
     "temperature": 5.0,
-    "expected": {"ops": 260_000.0, "model_bytes": 30_000.0, "working_memory": 2000.0, "parameters": 10.0},
-    "central": {"ops": 180_000, "model_bytes": 20_000, "working_memory": 1900, "parameters": 9},
-    "limits": {"ops": 200_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
+    "expected": {
+        "ops": 260_000.0,
+        "cycles": 2_000_000.0,
+        "model_bytes": 30_000.0,
+        "working_memory": 2000.0,
+        "parameters": 10.0,
+    },
+    "central": {
+        "ops": 180_000,
+        "model_bytes": 20_000,
+        "working_memory": 1900,
+        "parameters": 9,
+        "cycles": 1_700_000,
+    },
+    "limits": {"ops": 200_000.0, "cycles": 2_140_000.0, "model_bytes": 40_000.0, "working_memory": 1e6},
     "widths": {key: [1 / len(options)] * len(options) for key, options in SPACE.widths.items()},
     "kept": {"3": 0.9, "4": 0.2},
     "eligible": True,
@@ -133,6 +153,7 @@ def test_a_report_shows_search_training_and_confusion() -> None:
     shown = page(render(RUN, METRICS, history))
     assert [label for label in shown.labels if " over " in label] == [
         "operations, MOps over epoch",
+        "cycles, million over epoch",
         "model file, KiB over epoch",
         "working memory, KiB over epoch",
         "cross-entropy over epoch",
@@ -147,12 +168,37 @@ def test_a_report_shows_search_training_and_confusion() -> None:
     assert shown.labels[-1] == "Confusion matrix"
     assert "of the limit, 0.2 MOps" in shown.text
     assert "The limit, 976.6 KiB, lies far above." in shown.text
-    assert "62.5 ms" in shown.text
+    predicted = (
+        "time, predicted10.00 ms ±9.2 %80.0 % of the limit, 12.50 ms; predictions were at most 5 % off"
+    )
+    assert predicted in shown.text
+    assert "time, modelled" not in shown.text
     assert "micronets-gen search --task 'digits' <now>" in shown.text
     assert "<a>" in shown.text
     assert "best: 85.00 %" in shown.text
     assert "quantised" in shown.text
     assert len(shown.addresses) == len(SPACE.widths) + len(SPACE.skips)
+
+
+def test_after_a_run_the_modelled_time_stands_beside_the_predicted_one() -> None:
+    target = METRICS["target"]
+    ran = {"milliseconds": 11.0, "error_percent": 4.0}
+    assert [title for title, _, _ in times(target, ran)] == ["time, predicted", "time, modelled"]
+    assert list(times(target, ran))[1][1:] == (
+        "11.00 ms ±4 %",
+        "88.0 % of the limit, 12.50 ms; of this very image",
+    )
+    free = {**target, "time": {**target["time"], "limit_ms": None}}
+    assert next(iter(times(free)))[2] == "predictions were at most 5 % off the modelled time"
+    assert not list(times({**target, "time": None}, {"milliseconds": None}))
+    assert not list(times(None))
+
+
+def test_cycles_of_several_boards_are_not_compared() -> None:
+    elsewhere = {**METRICS, "name": "b", "path": "../b", "target": {**METRICS["target"], "board": "other"}}
+    point = {**METRICS, "limit_mops": 0.1, "path": "0.1"}
+    assert "cycles" in render_sweep("digits", [point])
+    assert "cycles" not in render_sweep("digits", [point], [elsewhere])
 
 
 def test_a_curve_takes_the_place_of_a_confusion_matrix() -> None:
@@ -275,6 +321,7 @@ def test_a_sweep_joins_what_no_other_one_beats() -> None:
     assert shown.addresses == [f"{p}/report.html" for p in ("0.1", "0.2", "0.3", "../ds-cnn")]
     assert [label.partition(" over ")[2] for label in shown.labels] == [
         "operations, MOps",
+        "cycles, million",
         "model file, KiB",
         "working memory, KiB",
     ]

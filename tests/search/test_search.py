@@ -19,26 +19,54 @@ from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
 from micronets_gen.errors import FitError, ToolError, UsageError
 from micronets_gen.runtimes.choose import choose_runtime
+from micronets_gen.search.run import request
+from micronets_gen.search.run.request import TargetRequest
 from micronets_gen.search.space.backbone import Choice, Space, load_backbone
 from micronets_gen.search.space.cost import cost_of
-from micronets_gen.search.space.limits import Target, ops_within, require_feasible
+from micronets_gen.search.space.limits import Target, require_feasible
+from micronets_gen.timing.regression import Regression
+from tests.support.regression import INVENTED
 
 F446 = load_board("nucleo_f446re")
 DIGITS = Space(load_backbone("digits"), (8, 8, 1), 10)
 
 
 def target(**limits: int) -> Target:
-    return Target(F446, choose_runtime("aot").runtime, **limits)
+    return Target(F446, choose_runtime("aot").runtime, regression=INVENTED, **limits)
 
 
-def test_a_frame_rate_becomes_operations_by_the_measured_line() -> None:
-    assert F446.latency is not None
-    ops = ops_within(F446, 1 / 10)
-    assert F446.latency.offset_s + ops * F446.latency.seconds_per_op == pytest.approx(0.1, rel=1e-6)
-    with pytest.raises(UsageError, match="62 ms of a model without operations"):
-        ops_within(F446, 1 / 17)
-    with pytest.raises(UsageError, match="--mops"):
-        ops_within(load_board("qemu_mps2_an500"), 0.1)
+def test_a_time_becomes_cycles_at_the_boards_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be predicted leaves room for how far predictions were off."""
+    monkeypatch.setattr(request, "regression_of", lambda *_: INVENTED)
+    by_rate = TargetRequest("nucleo_f446re", "aot", fps=250.0).resolve()
+    by_time = TargetRequest("nucleo_f446re", "aot", latency_ms=4.0).resolve()
+    assert by_rate == by_time
+    assert by_rate.max_cycles == 180_000_000 // 250
+    assert by_rate.limits(DIGITS.largest)["cycles"] == int(720_000 / 1.05)
+    assert by_rate.max_ops is None
+
+
+def test_without_a_regression_time_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "regression_of", lambda *_: None)
+    with pytest.raises(UsageError) as caught:
+        TargetRequest("qemu_mps2_an500", "aot", fps=10.0).resolve()
+    assert str(caught.value) == (
+        "qemu_mps2_an500: the time of aot firmware is not known on this board\n"
+        "  why: its layers were not characterised\n"
+        "  what to do: give the limit in operations, with --mops, or find out with "
+        "micronets-gen characterise --board qemu_mps2_an500 --runtime aot"
+    )
+    assert TargetRequest("qemu_mps2_an500", "aot", mops=1.0).resolve().max_cycles is None
+
+
+def lacking(kind: str) -> Regression:
+    return replace(INVENTED, weights={name: w for name, w in INVENTED.weights.items() if name != kind})
+
+
+def test_a_layer_that_was_not_characterised_is_said_before_any_training() -> None:
+    limited = replace(target(max_cycles=10_000_000), regression=lacking("DEPTHWISE_CONV_2D"))
+    with pytest.raises(UsageError, match="a layer of the network was not characterised"):
+        require_feasible(DIGITS, limited)
 
 
 def test_the_verdict_is_what_build_would_say() -> None:
@@ -71,6 +99,17 @@ def test_an_impossible_limit_is_said_with_figures() -> None:
     assert "nucleo_f446re" in caught.value.where
 
 
+def test_an_impossible_time_is_said_with_figures() -> None:
+    with pytest.raises(FitError) as caught:
+        require_feasible(DIGITS, target(max_cycles=90_000))
+    least = cost_of(DIGITS.architecture(DIGITS.smallest()), INVENTED).cycles
+    assert least is not None
+    assert caught.value.why == (
+        f"the smallest one needs {least / 180e3:.2f} ms as predicted ({least:,} cycles), more than 476.2 µs, "
+        "which keep 500.0 µs where predictions are 5 % off"
+    )
+
+
 def small_recipe(**changes: object) -> list[str]:
     values = {"search.epochs": 3, "search.warm_up": 1, "train.epochs": 3, "train.float_epochs": 1}
     return [f"{key}={value}" for key, value in {**values, **changes}.items()]
@@ -84,6 +123,8 @@ def small_recipe(**changes: object) -> list[str]:
         {"max_ops": 300_000},
         {"max_ram": 3800, "max_flash": 23_000},
         {"max_ops": 60_000, "max_ram": 4200, "max_flash": 18_000},
+        {"max_cycles": 600_000},
+        {"max_cycles": 1_500_000, "max_ram": 4200},
     ],
 )
 @pytest.mark.needs("tensorflow")
@@ -102,7 +143,7 @@ def test_whatever_was_learnt_the_end_is_within_every_limit(limits: dict[str, int
     architecture = DIGITS.architecture(choice)
     assert verdict.fits
     assert limited.verdict(architecture).fits
-    cost, bounds = cost_of(architecture), limited.limits(architecture)
+    cost, bounds = limited.cost(architecture), limited.limits(architecture)
     assert max(getattr(cost, name) / limit for name, limit in bounds.items()) <= 1
 
 
@@ -152,17 +193,22 @@ def test_a_search_with_costs_learns_to_be_cheap(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("tensorflow")
-@pytest.mark.parametrize("max_ops", [30_000, 100_000, 300_000])
-def test_over_a_factor_of_ten_the_limit_is_kept_and_used(max_ops: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limited", "limit"),
+    [("max_ops", 30_000), ("max_ops", 100_000), ("max_ops", 300_000), ("max_cycles", 600_000)],
+)
+def test_over_a_factor_of_ten_the_limit_is_kept_and_used(limited: str, limit: int, tmp_path: Path) -> None:
     from micronets_gen.search.data.tasks import get_task
     from micronets_gen.search.learn.dnas import search
     from micronets_gen.search.learn.recipe import load_recipe
 
     data = get_task("digits").load(None, 2)
     recipe = load_recipe("digits", ["search.epochs=8", "search.warm_up=1"]).search
-    found = search(DIGITS, data, target(max_ops=max_ops), recipe, tmp_path / "s.npz", 2, (0.0, 1.0))
+    found = search(DIGITS, data, target(**{limited: limit}), recipe, tmp_path / "s.npz", 2, (0.0, 1.0))
     assert found.verdict.fits
-    assert 0.8 * max_ops <= found.verdict.cost.ops <= max_ops
+    used = getattr(found.verdict.cost, limited.removeprefix("max_"))
+    assert 0.8 * limit <= used <= limit
+    assert found.history[-1]["expected"]["cycles"] > 0
 
 
 def run_cli(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[str]:

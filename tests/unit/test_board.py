@@ -75,15 +75,10 @@ protocols = ["stlink", "jlink"]
 openocd_interface = "stlink"
 openocd_target = "stm32f7x"
 jlink_device = "STM32F746ZG"
-
-[latency]
-seconds_per_op = 4.5e-9
-source = "a guess"
 """
 
 BOARD_KEYS = (
-    "clock, clock_hz, core, emulator, family, fpu, latency, mcu, notes, regions, title, "
-    "uart, upload, url, vendor"
+    "clock, clock_hz, core, emulator, family, fpu, mcu, notes, regions, title, uart, upload, url, vendor"
 )
 REGION_KEYS = "default, kind, name, note, origin, size, vectors"
 
@@ -99,8 +94,6 @@ def test_good_board() -> None:
     assert board.regions[2].size == 262144
     assert board.clock is not None
     assert board.clock.ahb_div == 1
-    assert board.latency is not None
-    assert board.latency.offset_s == 0.0
     assert board.emulator is not None
     assert (board.emulator.instructions_numerator, board.emulator.instructions_denominator) == (1, 1)
     assert board.cpu_flags == ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard")
@@ -150,11 +143,6 @@ def test_good_board() -> None:
             '["stlink", "jlink"]',
             '"stlink"',
             "mine.toml: [upload]: 'protocols' must be an array of texts, not a text\n  why: it is 'stlink'",
-        ),
-        (
-            "4.5e-9",
-            "true",
-            "mine.toml: [latency]: 'seconds_per_op' must be a number, not true or false\n  why: it is True",
         ),
         (
             "0x2001_0000",
@@ -540,7 +528,11 @@ NOTE = 'name = "SRAM"'
         (NOTE, 'name = "ORIGIN"', "'ORIGIN' cannot be a region's name\n  why: it means something else"),
         (NOTE, r'name = "\u001b[2J"', r"(\x1b[2J): 'name' must be one line of printable characters"),
         ("stm32f7x", "../../evil", "'openocd_target' cannot be"),
-        ('"STM32F746ZG"\n\n[latency]', '"x\\nexec evil"\n\n[latency]', "'jlink_device' must be one line"),
+        (
+            '"stm32f7x"\njlink_device = "STM32F746ZG"',
+            '"stm32f7x"\njlink_device = "x\\nexec evil"',
+            "'jlink_device' must be one line",
+        ),
         ('"virtual"', '"qemu"\nmachine = "an500,firmware=/etc/passwd"', "'machine' cannot be"),
         ("216_000_000", "9" * 5000, "is not valid TOML"),
         ("216_000_000", "0x" + "f" * 5000, "'clock_hz' must fit into 64 bits"),

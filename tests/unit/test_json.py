@@ -32,7 +32,9 @@ from micronets_gen.report.values import (
 from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
 from micronets_gen.search.space.zoo import published_list
+from micronets_gen.timing.estimate import estimated
 from micronets_gen.timing.firmware import about
+from tests.support.regression import INVENTED
 from tests.unit.test_bench import FIRST
 from tests.unit.test_timing_shown import timed_report
 
@@ -45,7 +47,6 @@ FREE = {
     "clock",
     "uart",
     "upload",
-    "latency",
     "emulator",
     "curve",
     "cycles_by_cause",
@@ -61,7 +62,7 @@ METRICS = {
     "samples": {"validation": 10, "test": 20},
     "classes": ["0", "1"],
     "architecture": "Conv",
-    "cost": {"ops": 1, "model_bytes": 2, "working_memory": 3, "parameters": 4},
+    "cost": {"ops": 1, "model_bytes": 2, "working_memory": 3, "parameters": 4, "cycles": 5},
     "data": {},
     "confusion": [[1]],
     "curve": [[0.0, 1.0]],
@@ -72,7 +73,7 @@ METRICS = {
         "limits": {"ops": 1},
         "demand": {"arena_bytes": 1, "other_ram_bytes": 1, "flash_bytes": 1, "least_flash_bytes": 1},
         "fits": True,
-        "latency_s": 0.1,
+        "time": {**estimated(INVENTED, 5, 7).to_json(), "limit_ms": 0.1},
     },
     "agreement": 1.0,
 }
