@@ -277,7 +277,7 @@ def search(
         task: What the model is for: a name, a ``.py`` file, or ``folder:DIR``.
         board: A board's name, or a board file (``.toml``).
         runtime: Whose needs are reckoned with: ``auto``, ``aot`` or ``tflm``.
-        fps: Inferences a second, by the board's measured line; at most one of this and the next two.
+        fps: Inferences a second, as predicted for the runtime on the board; at most one of this and the next two.
         latency_ms: Milliseconds an inference, likewise.
         mops: Millions of operations an inference.
         flash: Most bytes for code, constants and 32 embedded samples, such as ``"64K"``; None for what the board has.

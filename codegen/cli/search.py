@@ -357,8 +357,11 @@ def _print_sweep(out: Path, strategy: str, points: Sequence[Mapping[str, Any]], 
     print(f"\nreport:  {out / 'report.html'}")
 
 
+_LINE = "{:<24}{}   {}"
+
+
 def _print(outcome: Outcome) -> None:
-    from micronets_gen.search.space.values import COSTS, share, times
+    from micronets_gen.search.space.values import COSTS, predicted_time, share
 
     metrics = outcome.metrics
     cost = metrics["cost"]
@@ -377,13 +380,15 @@ def _print(outcome: Outcome) -> None:
         limit = limits.get(name)
         of = f"   {share(cost[name], limit)} of the limit of {limit:,.0f}" if limit else ""
         print(f"{COSTS[name]:<24}{cost[name]:,}{unit}{of}")
-    for title, value, note in times(target):
-        print(f"{title:<24}{value}   {note}")
+    for line in predicted_time(target):
+        print(_LINE.format(*line))
     sys.stdout.flush()  # a proof may follow, which takes minutes
 
 
 def _print_next(outcome: Outcome, board: str | None, firmware: Mapping[str, Any] | None) -> None:
     """Print what the firmware did, and where the rest is found."""
+    from micronets_gen.search.space.values import modelled_time
+
     run = outcome.run
     if firmware and "error" not in firmware:
         verdict = "passed" if firmware["passed"] else "FAILED"
@@ -391,6 +396,8 @@ def _print_next(outcome: Outcome, board: str | None, firmware: Mapping[str, Any]
             f"{'firmware':<24}{verdict}: {firmware['correct']} of {firmware['labelled']} samples right, "
             f"{firmware['count']:,} {firmware['unit']} an inference"
         )
+        for line in modelled_time(outcome.metrics.get("target"), firmware):
+            print(_LINE.format(*line))
     elif firmware:
         from micronets_gen.errors import MicronetsError
 

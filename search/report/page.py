@@ -12,7 +12,16 @@ from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
 from micronets_gen.search.report.charts import Chart, Series, chart, heat_image, level_image
 from micronets_gen.search.run_dir import RunDir
-from micronets_gen.search.space.values import COSTS, percents, quantity, scale_of, score, share, times
+from micronets_gen.search.space.values import (
+    COSTS,
+    modelled_time,
+    percents,
+    predicted_time,
+    quantity,
+    scale_of,
+    score,
+    share,
+)
 
 _FIRMWARE_REPORT = "firmware/report.html"
 
@@ -168,7 +177,8 @@ def _figures(metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> 
         )
         for part, metric in (("test", metrics["metric"]), ("validation", metrics["validation_metric"]))
     ]
-    figures += [Figure(*time) for time in times(metrics.get("target"), firmware)]
+    target = metrics.get("target")
+    figures += [Figure(*line) for line in (*predicted_time(target), *modelled_time(target, firmware))]
     for name, title in COSTS.items():
         if name == "cycles":  # told as time
             continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import board_names
 from micronets_gen.common.numbers import duration
 from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
@@ -248,10 +249,11 @@ def cycles_within(board: Board, runtime: str, regression: Regression | None, sec
 
 def unknown_time(board: Board, runtime: str, why: str = "its layers were not characterised") -> UsageError:
     """Return the error of a limit in time where time is not known."""
+    given = board.name if board.name in board_names() else board.path
     return UsageError(
         f"the time of {runtime} firmware is not known on this board",
         where=board.name,
         why=why,
-        remedy=f"give the limit in operations, with --mops, or find out with "
-        f"micronets-gen characterise --board {board.path or board.name} --runtime {runtime}",
+        remedy="give the limit in operations, with --mops, or find out with "
+        f"micronets-gen characterise --board {given} --runtime {runtime}",
     )

@@ -49,33 +49,36 @@ def percents(value: float) -> str:
     return f"{100 * value:.6g} %"
 
 
-def times(
-    target: Mapping[str, Any] | None, firmware: Mapping[str, Any] | None = None
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the times of an inference that are known: what it is, the time with its error, what it rests on.
+Line = tuple[str, str, str]
+"""What a figure is, the figure with its error, and what it rests on."""
+
+
+def predicted_time(target: Mapping[str, Any] | None) -> Iterator[Line]:
+    """Yield the time of an inference as it was predicted, where it was.
+
+    Args:
+        target: As in ``metrics.json``; None for a run without a board.
+    """
+    if time := (target or {}).get("time"):
+        off = f"{time['prediction_percent']:.3g}"
+        yield _time(
+            "time, predicted", time, target, f"predictions were at most {off} % off the modelled time"
+        )
+
+
+def modelled_time(target: Mapping[str, Any] | None, firmware: Mapping[str, Any] | None) -> Iterator[Line]:
+    """Yield the time of an inference as it was modelled on the image, where it was.
 
     Args:
         target: As in ``metrics.json``; None for a run without a board.
         firmware: As ``run --json`` prints it; None where none was run.
     """
-    predicted = (target or {}).get("time") or {}
-    limit = predicted.get("limit_ms")
-    if predicted:
-        off = f"{predicted['prediction_percent']:.3g}"
-        yield (
-            "time, predicted",
-            _time(predicted),
-            _against(predicted, limit, f"predictions were at most {off} % off the modelled time"),
-        )
     if firmware and firmware.get("milliseconds") is not None:
-        yield "time, modelled", _time(firmware), _against(firmware, limit, "of this very image")
+        yield _time("time, modelled", firmware, target, "of this very image")
 
 
-def _time(value: Mapping[str, Any]) -> str:
-    return with_error(value["milliseconds"], value["error_percent"])
-
-
-def _against(value: Mapping[str, Any], limit: float | None, basis: str) -> str:
-    if limit is None:
-        return basis
-    return f"{share(value['milliseconds'], limit)} of the limit, {duration(limit / 1e3)}; {basis}"
+def _time(title: str, value: Mapping[str, Any], target: Mapping[str, Any] | None, basis: str) -> Line:
+    limit = ((target or {}).get("time") or {}).get("limit_ms")
+    if limit is not None:
+        basis = f"{share(value['milliseconds'], limit)} of the limit, {duration(limit / 1e3)}; {basis}"
+    return title, with_error(value["milliseconds"], value["error_percent"]), basis

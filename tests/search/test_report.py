@@ -35,7 +35,7 @@ from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Backbone, Choice, Element, Space, load_backbone
 from micronets_gen.search.space.blocks import Conv, Inverted, Pool
 from micronets_gen.search.space.cost import cost_of
-from micronets_gen.search.space.values import share, times
+from micronets_gen.search.space.values import modelled_time, predicted_time, share
 
 SPACE = Space(load_backbone("digits"), (8, 8, 1), 10)
 CHOICE = Choice({"0": 16, "1": 24, "2": 36, "3": 56, "4": 8}, {3: True, 4: False})
@@ -182,16 +182,17 @@ def test_a_report_shows_search_training_and_confusion() -> None:
 
 def test_after_a_run_the_modelled_time_stands_beside_the_predicted_one() -> None:
     target = METRICS["target"]
-    ran = {"milliseconds": 11.0, "error_percent": 4.0}
-    assert [title for title, _, _ in times(target, ran)] == ["time, predicted", "time, modelled"]
-    assert list(times(target, ran))[1][1:] == (
-        "11.00 ms ±4 %",
-        "88.0 % of the limit, 12.50 ms; of this very image",
-    )
+    ran = {"milliseconds": 11.0, "error_percent": 4.0, "error": {"what": "stopped"}}
+    modelled = ("time, modelled", "11.00 ms ±4 %", "88.0 % of the limit, 12.50 ms; of this very image")
+    assert list(modelled_time(target, ran)) == [modelled]
+    shown = page(render(RUN, METRICS, {"train": [TRAIN]}, {**ran, "passed": False}))
+    assert "".join(modelled) in shown.text
     free = {**target, "time": {**target["time"], "limit_ms": None}}
-    assert next(iter(times(free)))[2] == "predictions were at most 5 % off the modelled time"
-    assert not list(times({**target, "time": None}, {"milliseconds": None}))
-    assert not list(times(None))
+    assert next(predicted_time(free))[2] == "predictions were at most 5 % off the modelled time"
+    assert next(modelled_time(None, ran))[2] == "of this very image"
+    assert not list(predicted_time({**target, "time": None}))
+    assert not list(predicted_time(None))
+    assert not list(modelled_time(target, {"milliseconds": None}))
 
 
 def test_cycles_of_several_boards_are_not_compared() -> None:
@@ -325,7 +326,7 @@ def test_a_sweep_joins_what_no_other_one_beats() -> None:
         "model file, KiB",
         "working memory, KiB",
     ]
-    assert shown.tags.count("circle") == 3 * 3 * 2, "validation and test of each"
+    assert shown.tags.count("circle") == 3 * 4 * 2, "validation and test of each"
     assert "<ds-cnn>" in shown.text
     assert shown.text.count("to compare with") == 1
     assert "to compare with" not in Page(render_sweep("digits", points)).text

@@ -40,7 +40,7 @@ def test_a_time_becomes_cycles_at_the_boards_clock(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(request, "regression_of", lambda *_: INVENTED)
     by_rate = TargetRequest("nucleo_f446re", "aot", fps=250.0).resolve()
     by_time = TargetRequest("nucleo_f446re", "aot", latency_ms=4.0).resolve()
-    assert by_rate == by_time
+    assert by_rate.max_cycles == by_time.max_cycles
     assert by_rate.max_cycles == 180_000_000 // 250
     assert by_rate.limits(DIGITS.largest)["cycles"] == int(720_000 / 1.05)
     assert by_rate.max_ops is None
@@ -105,7 +105,7 @@ def test_an_impossible_time_is_said_with_figures() -> None:
     least = cost_of(DIGITS.architecture(DIGITS.smallest()), INVENTED).cycles
     assert least is not None
     assert caught.value.why == (
-        f"the smallest one needs {least / 180e3:.2f} ms as predicted ({least:,} cycles), more than 476.2 µs, "
+        f"the smallest one needs {least / 180:.1f} µs as predicted ({least:,} cycles), more than 476.2 µs, "
         "which keep 500.0 µs where predictions are 5 % off"
     )
 
