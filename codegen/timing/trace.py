@@ -131,6 +131,7 @@ class Trace:
                 size=size,
                 instructions=len(block),
                 leaving=block[-1].leaving.value,
+                target=block[-1].target or 0,
                 it_memory=any(i.conditional and i.kind in LOADS | STORES for i in block),
             )
             self._blocks.append(block)
