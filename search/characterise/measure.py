@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from micronets_gen.boards.board import Board
 from micronets_gen.common.files import write_atomically, write_json
+from micronets_gen.common.resources import data_dir, package_dir
 from micronets_gen.common.version import VERSION
 from micronets_gen.emulate.run import describe
 from micronets_gen.errors import FitError, UsageError
@@ -20,6 +25,7 @@ from micronets_gen.jobs.execute import Images
 from micronets_gen.search.characterise.samples import Sample
 from micronets_gen.search.space.export import placeholder, write_tflite
 from micronets_gen.timing.firmware import can_model, time_firmware
+from micronets_gen.timing.native import library
 from micronets_gen.timing.regression import Work, work_of
 
 Notify = Callable[[str], None]
@@ -27,10 +33,25 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class MeasuredLayer:
-    """One layer: what it computes and the modelled cycles that it takes."""
+    """One layer: what it computes and the modelled cycles that it takes in the profiled image.
 
-    work: Work
+    Attributes:
+        op: The operator's name in the schema.
+        input_shape: Of the first activation, channels last.
+        output_shape: Of the output, channels last.
+        macs: Multiply-accumulates.
+    """
+
+    op: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    macs: int
     cycles: int
+
+    @property
+    def work(self) -> Work:
+        """What its time is fitted to."""
+        return work_of(self.op, self.input_shape, self.output_shape, self.macs)
 
 
 @dataclass(frozen=True)
@@ -38,8 +59,10 @@ class Measured:
     """One sample on a board; ``layers`` is empty where the model does not fit it.
 
     Attributes:
+        macs: Multiply-accumulates of an inference.
         cycles: Modelled, of one inference of the release image.
         instructions: Of the same.
+        memory: The memories that were modelled, for people.
     """
 
     name: str
@@ -47,11 +70,27 @@ class Measured:
     macs: int
     cycles: int
     instructions: int
+    memory: str
     layers: tuple[MeasuredLayer, ...]
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A sample to time, and where; it goes to another process."""
+
+    sample: Sample
+    board: Board
+    runtime: str
+    folder: Path
+
+
 def measure_all(
-    samples: Sequence[Sample], board: Board, runtime: str, out: Path, notify: Notify = lambda _step: None
+    samples: Sequence[Sample],
+    board: Board,
+    runtime: str,
+    out: Path,
+    notify: Notify = lambda _step: None,
+    processes: int = 1,
 ) -> tuple[Measured, ...]:
     """Time every sample with a runtime on a board; what does not fit the board is left out.
 
@@ -60,80 +99,138 @@ def measure_all(
         board: Whose image is modelled.
         runtime: ``aot`` or ``tflm``.
         out: Folder of the records, ``<board>-<runtime>/<sample>.json``; a record that is there is not made again.
-        notify: Told what is under way.
+        notify: Told how far it is.
+        processes: Samples that are timed at a time.
 
     Raises:
         UsageError: the time of the board's image cannot be modelled.
+        ToolError: a compiler or the runtime's sources are missing.
     """
     if reason := can_model(describe(board)):
         raise UsageError(
             "time cannot be modelled here", where=board.name, why=reason, remedy="choose another board"
         )
+    library()
     folder = out / f"{board.name}-{runtime}"
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for index, sample in enumerate(samples):
-        notify(f"{board.name}, {runtime}: {sample.name} ({index + 1} of {len(samples)})")
-        record = folder / f"{sample.name}.json"
-        key = _key(sample, board, runtime)
-        measured = _read(record, key)
-        if measured is None:
-            measured = _measure(sample, board, runtime, folder / "project")
-            write_json(record, {"key": key, **asdict(measured)})
-        if measured.layers:
-            found.append(measured)
-    shutil.rmtree(folder / "project", ignore_errors=True)
-    return tuple(found)
+    jobs = [_Job(sample, board, runtime, folder) for sample in samples]
+    found = {job.sample.name: _read(job) for job in jobs}
+    missing = [job for job in jobs if found[job.sample.name] is None]
+    title = f"{board.name}, {runtime}"
+    notify(f"{title}: {len(jobs) - len(missing)} of {len(jobs)} models timed")
+    for measured in _measured(missing, processes):
+        found[measured.name] = measured
+        done = sum(value is not None for value in found.values())
+        notify(f"{title}: {done} of {len(jobs)} models timed, last {measured.name}")
+    return tuple(measured for measured in found.values() if measured is not None and measured.layers)
 
 
-def _key(sample: Sample, board: Board, runtime: str) -> str:
+def _measured(jobs: Sequence[_Job], processes: int) -> Iterator[Measured]:
+    count = min(processes, len(jobs))
+    if count <= 1:
+        yield from _finished(map(_measure, jobs), jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(count, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield from _finished(pool.imap_unordered(_measure, jobs), jobs)
+
+
+def _finished(results: Iterable[Measured], jobs: Sequence[_Job]) -> Iterator[Measured]:
+    try:
+        yield from results
+    finally:
+        for path in {path for job in jobs for path in job.folder.glob("project-*")}:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@cache
+def _code() -> str:
+    """Return a hash of what decides how many cycles a model takes: kernels, runtimes and the model of time."""
+    folders = (
+        *(data_dir("templates") / name for name in ("aot", "platform", "soc")),
+        package_dir("runtimes"),
+    )
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc"]
+    files += [
+        path for path in package_dir("timing").iterdir() if path.stem not in {"regression", "regressions"}
+    ]
+    digest = hashlib.sha256(VERSION.encode())
+    for path in sorted(filter(Path.is_file, files)):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _key(job: _Job) -> str:
     """Return what a record depends on, as a hash."""
-    facts = [VERSION, sample.architecture.to_json(), describe(board), runtime]
+    facts = [_code(), job.sample.architecture.to_json(), describe(job.board), job.runtime]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _read(record: Path, key: str) -> Measured | None:
+def _record(job: _Job) -> Path:
+    return job.folder / f"{job.sample.name}.json"
+
+
+def _read(job: _Job) -> Measured | None:
+    """Return the record of a sample; None where there is none, it is cut off, or of other code."""
     try:
-        value = json.loads(record.read_text(encoding="utf-8"))
-        return measured_from(value) if value.pop("key") == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+        value = json.loads(_record(job).read_text(encoding="utf-8"))
+        return measured_from(value) if value.pop("key") == _key(job) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def measured_from(value: dict[str, Any]) -> Measured:
-    """Return a record as data."""
-    layers = tuple(MeasuredLayer(Work(**layer["work"]), layer["cycles"]) for layer in value["layers"])
+    """Return a record as data.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    layers = tuple(
+        MeasuredLayer(
+            **{
+                **layer,
+                "input_shape": tuple(layer["input_shape"]),
+                "output_shape": tuple(layer["output_shape"]),
+            }
+        )
+        for layer in value["layers"]
+    )
     return Measured(**{**value, "layers": layers})
 
 
-def _measure(sample: Sample, board: Board, runtime: str, project: Path) -> Measured:
+def _measure(job: _Job) -> Measured:
+    measured = _timed(job)
+    write_json(_record(job), {"key": _key(job), **asdict(measured)})
+    return measured
+
+
+def _timed(job: _Job) -> Measured:
+    sample, board = job.sample, job.board
+    project = job.folder / f"project-{os.getpid()}"
     shutil.rmtree(project, ignore_errors=True)
-    model = project.parent / "model.tflite"
+    project.mkdir()
+    model = project / "model.tflite"
     write_atomically(model, write_tflite(placeholder(sample.architecture)))
-    try:
-        built = build(
-            BuildRequest(
-                board=board.path or board.name,
-                model=str(model),
-                runtime=runtime,
-                out=project,
-                force=True,
-                vector_count=1,
-            )
-        )
-    except FitError:
-        return Measured(sample.name, sample.group, 0, 0, 0, ())
-    report, images = built.report, Images.of(project, board.name)
-    images.compile(project)
-    timing = time_firmware(
-        images.release, images.profiled, describe(board), layer_counts=[0] * len(report.layers)
+    request = BuildRequest(
+        board=board.path or board.name,
+        model=str(model),
+        runtime=job.runtime,
+        out=project,
+        force=True,
+        vector_count=1,
     )
+    try:
+        report = build(request).report
+    except FitError:
+        return Measured(sample.name, sample.group, 0, 0, 0, "", ())
+    images = Images.of(project, board.name)
+    counts = [0] * len(report.layers)
+    timing = time_firmware(images.release, images.profiled, describe(board), layer_counts=counts)
     layers = tuple(
-        MeasuredLayer(
-            work_of(layer.op, layer.input_shape, layer.output_shape, layer.macs),
-            timing.layers[index].spent.cycles,
-        )
-        for index, layer in enumerate(report.layers)
+        MeasuredLayer(layer.op, layer.input_shape, layer.output_shape, layer.macs, time.spent.cycles)
+        for layer, time in zip(report.layers, timing.layers, strict=True)
     )
     total = timing.total
-    return Measured(sample.name, sample.group, report.macs, total.cycles, total.instructions, layers)
+    return Measured(
+        sample.name, sample.group, report.macs, total.cycles, total.instructions, timing.memory, layers
+    )

@@ -24,8 +24,11 @@ BACKBONES: tuple[tuple[str, Shape, int], ...] = (
 )
 """The backbones of the paper, with the inputs and classes of their tasks."""
 
-PUBLISHED, LAYERS = "published", "layers"
+PUBLISHED, LAYERS, WIDTHS = "published", "layers", "widths"
 """Groups of samples beside those of the backbones."""
+
+SWEPT = tuple(range(136, 145))
+"""Channels into and out of one convolution, by which the paper shows that multiples of four are faster."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Sample:
 
     Attributes:
         name: Unique in a set; a folder's name.
-        group: The backbone that it is a child of, :data:`PUBLISHED` or :data:`LAYERS`.
+        group: The backbone that it is a child of, :data:`PUBLISHED`, :data:`LAYERS` or :data:`WIDTHS`.
     """
 
     name: str
@@ -62,7 +65,15 @@ def designed_set(*, quick: bool = False) -> tuple[Sample, ...]:
         Sample(f"layers-{index}", LAYERS, _random_layers(f"layers-{index}", generator))
         for index in range(layers)
     ]
+    samples += [_swept(channels) for channels in ((138, 140) if quick else SWEPT)]
     return tuple(samples)
+
+
+def _swept(channels: int) -> Sample:
+    """Return a 3x3 convolution with as many channels in as out, behind one that makes them."""
+    name = f"width-{channels}"
+    blocks = (Conv(channels, (1, 1)), Conv(channels))
+    return Sample(name, WIDTHS, Architecture(name, (6, 6, 1), 2, blocks))
 
 
 def _child(space: Space, name: str, generator: np.random.Generator) -> Sample:
