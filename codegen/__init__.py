@@ -17,12 +17,23 @@ from micronets_gen.common.version import VERSION
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all of this
 
 if TYPE_CHECKING:
-    from micronets_gen.api import bench, build, check, inspect, run, search, sweep, train
+    from micronets_gen.api import bench, build, characterise, check, inspect, run, search, sweep, train
     from micronets_gen.errors import MicronetsError
 
 __version__ = VERSION
 
-__all__ = ["MicronetsError", "bench", "build", "check", "inspect", "run", "search", "sweep", "train"]
+__all__ = [
+    "MicronetsError",
+    "bench",
+    "build",
+    "characterise",
+    "check",
+    "inspect",
+    "run",
+    "search",
+    "sweep",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from micronets_gen.plan.check import CheckResult
     from micronets_gen.report.inspect import ModelSummary
     from micronets_gen.report.values import BenchResult, FirmwareApplication, FirmwareBuild, FirmwareRun
+    from micronets_gen.search.characterise.result import Characterisation
     from micronets_gen.search.learn.progress import Progress
     from micronets_gen.search.run.pipeline import Outcome
 
@@ -417,6 +418,47 @@ def train(
         command=command,
     )
     return _executed(request, run, timeout, progress)
+
+
+def characterise(
+    *,
+    board: PathLike | Sequence[PathLike],
+    runtime: str = "auto",
+    out: PathLike = Path("build/characterise"),
+    quick: bool = False,
+    record: bool = False,
+    processes: int = 1,
+    notify: Notify = _silent,
+) -> Characterisation:
+    """Build and time networks and layers on boards, and fit what their time depends on; needs SciPy.
+
+    Args:
+        board: One or several, as for :func:`build`; several are put side by side.
+        runtime: As for :func:`build`.
+        out: Folder of ``characterisation.json``, of the page, and of a record a model, so that a run goes on.
+        quick: A fifth of the models, the small ones.
+        record: Keep each regression beside its board file, where estimates of that board find it.
+        processes: Models that are timed at a time. With more than one, a program that calls this does so under
+            ``if __name__ == "__main__":``, as everything that uses :mod:`multiprocessing`.
+        notify: Told how far it is.
+
+    Raises:
+        MicronetsError: a board cannot be read or its time not be modelled, or a tool is missing.
+    """
+    from micronets_gen.boards.load import load_board
+    from micronets_gen.search.characterise.run import characterise as characterise_boards
+    from micronets_gen.search.characterise.samples import designed_set
+
+    names = [board] if isinstance(board, str | Path) else list(board)
+    return characterise_boards(
+        [load_board(str(name)) for name in names],
+        runtime,
+        Path(out),
+        designed_set(quick=quick),
+        record=record,
+        processes=processes,
+        notify=notify,
+    )
 
 
 def prove(

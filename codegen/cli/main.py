@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from micronets_gen.cli import firmware, listing, model, search, sources
+from micronets_gen.cli import characterise, firmware, listing, model, search, sources
 from micronets_gen.cli.output import show_error, show_json
 from micronets_gen.common.version import VERSION
 from micronets_gen.errors import InterruptError, MicronetsError, UsageError
@@ -78,7 +78,7 @@ def _options(
     pass
 
 
-for verbs in (firmware, model, listing, sources, search):
+for verbs in (firmware, model, listing, sources, search, characterise):
     verbs.register(app)
 
 

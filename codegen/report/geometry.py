@@ -20,6 +20,7 @@ CHARACTER_PIXELS = 6.3
 _LINE = 13
 _MARK = 6
 _FARTHEST = 8
+_MOST_TICKS = 9
 
 Format = Callable[[float], str]
 Rectangle = tuple[float, float, float, float]
@@ -80,6 +81,8 @@ class Axis:
         if self.logarithmic:
             steps = (m * 10.0**e for e in range(-9, 12) for m in (1, 2, 5))
             found = [value for value in steps if self.low <= value <= self.high]
+            if len(found) > _MOST_TICKS:
+                found = [value for value in found if f"{value:e}".startswith("1")]
             if len(found) > 2:
                 return found
         values = self._linear(count)

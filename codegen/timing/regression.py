@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from math import prod
+from pathlib import Path
 from typing import Any
+
+from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
+from micronets_gen.common.files import write_json
+from micronets_gen.errors import UsageError
 
 FEATURES = ("macs", "outputs", "columns", "positions", "channels", "constant")
 
@@ -74,9 +79,9 @@ class Regression:
         board: The one it was fitted on.
         weights: By kind of layer, cycles for each of :data:`FEATURES`.
         outside: Cycles of an inference beside its layers.
-        models: Models that it was fitted to.
-        median_percent: Median error of a whole model that was left out.
-        worst_percent: The worst of them.
+        models: Whole networks that were left out in turn.
+        median_percent: Median error of the others' prediction of them.
+        worst_percent: The worst of these errors.
     """
 
     runtime: str
@@ -123,14 +128,65 @@ def regression_from(value: Mapping[str, Any]) -> Regression:
     return Regression(**{**value, "weights": weights})
 
 
-@lru_cache(maxsize=1)
-def regressions() -> tuple[Regression, ...]:
-    """Return those of the boards here."""
-    text = files("micronets_gen.timing").joinpath("regressions.json").read_text(encoding="utf-8")
+REGRESSIONS_JSON = "regressions.json"
+
+
+def read_recorded(text: str) -> tuple[Regression, ...]:
+    """Return the regressions that a file holds.
+
+    Raises:
+        KeyError, TypeError, ValueError: it holds something else.
+    """
     return tuple(map(regression_from, json.loads(text)))
 
 
-def regression_of(runtime: str, core: str, family: str, board: str = "") -> Regression | None:
-    """Return the one of a board, else one of the same core and family; None where neither was characterised."""
-    alike = [r for r in regressions() if (r.runtime, r.core, r.family) == (runtime, core, family)]
+def write_recorded(path: Path, regression: Regression) -> None:
+    """Write a regression into a file, in the place of the one of its board and runtime."""
+    kept = read_recorded(path.read_text(encoding="utf-8")) if path.is_file() else ()
+    every = {(r.board, r.runtime): r for r in (*kept, regression)}
+    write_json(path, [every[key].to_json() for key in sorted(every)])
+
+
+def recorded_beside(board_file: str) -> Path:
+    """Return where the regressions of a board of one's own are kept: ``my_board.timing.json``."""
+    return Path(board_file).with_suffix(".timing.json")
+
+
+@lru_cache(maxsize=1)
+def regressions() -> tuple[Regression, ...]:
+    """Return those of the boards here."""
+    return read_recorded(files("micronets_gen.timing").joinpath(REGRESSIONS_JSON).read_text(encoding="utf-8"))
+
+
+def regression_of(
+    runtime: str, core: str, family: str, board: str = "", board_file: str = ""
+) -> Regression | None:
+    """Return the one of a board, else one of the same core and family; None where neither was characterised.
+
+    Args:
+        board_file: Of the board, beside which ``characterise --record`` may have left regressions.
+
+    Raises:
+        UsageError: what lies there is something else.
+    """
+    alike = [
+        r
+        for r in (*_beside(board_file), *regressions())
+        if (r.runtime, r.core, r.family) == (runtime, core, family)
+    ]
     return next((r for r in alike if r.board == board), alike[0] if alike else None)
+
+
+def _beside(board_file: str) -> tuple[Regression, ...]:
+    path = recorded_beside(board_file) if board_file else None
+    if path is None or not path.is_file():
+        return ()
+    try:
+        return read_recorded(read_text(path, most=WRITTEN_BY_PROGRAM))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            "holds no regressions",
+            where=str(path),
+            why=f"{type(error).__name__}: {error}",
+            remedy=f"make it anew with micronets-gen characterise --board {board_file} --record, or delete it",
+        ) from error

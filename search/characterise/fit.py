@@ -2,60 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.boards.board import Board
+from micronets_gen.errors import ToolError
 from micronets_gen.search.characterise.measure import Measured
 from micronets_gen.timing.regression import FEATURES, Regression
 
+Weights = Mapping[str, tuple[float, ...]]
 
-def fit(measured: Sequence[Measured], board: Board, runtime: str) -> Regression:
+
+@dataclass(frozen=True)
+class Fit:
+    """Weights of layers, and what they are worth.
+
+    Attributes:
+        weights: By kind of layer, cycles for each of :data:`FEATURES`.
+        outside: Cycles of an inference beside its layers.
+        errors: By name of a model, the relative error of what the other models predict of it: 0.02 is 2 % too much.
+            Without those that hold a kind of layer that no other one has.
+    """
+
+    weights: Weights
+    outside: float
+    errors: Mapping[str, float]
+
+
+def fit(measured: Sequence[Measured]) -> Fit:
     """Fit weights to the layers of all models, and leave each model out in turn to find the error.
 
     Non-negative least squares of relative errors: a layer of a thousand cycles counts as much as one of a million.
     """
-    errors = [abs(_left_out(measured, index)) for index in range(len(measured))]
-    return Regression(
-        runtime=runtime,
-        core=board.core,
-        family=board.family,
-        board=board.name,
-        weights=_weights(measured),
-        outside=_outside(measured),
-        models=len(measured),
-        median_percent=round(float(np.median(errors)) * 100, 2),
-        worst_percent=round(float(np.max(errors)) * 100, 2),
-    )
+    errors = {}
+    for left_out in measured:
+        others = [model for model in measured if model is not left_out]
+        if others and (error := residual(_weights(others), _outside(others), left_out)) is not None:
+            errors[left_out.name] = error
+    return Fit(_weights(measured), _outside(measured), errors)
 
 
-def residual(regression: Regression, model: Measured) -> float:
-    """Return the relative error of a model's prediction: 0.02 is 2 % too much."""
-    predicted = regression.model([layer.work for layer in model.layers])
-    return (predicted or 0.0) / model.cycles - 1.0
-
-
-def _left_out(measured: Sequence[Measured], index: int) -> float:
-    others = [model for i, model in enumerate(measured) if i != index]
-    weights, outside = _weights(others), _outside(others)
-    kinds = {layer.work.kind for layer in measured[index].layers}
-    if not kinds <= weights.keys():
-        return 0.0
+def residual(weights: Weights, outside: float, model: Measured) -> float | None:
+    """Return the relative error of a model's prediction; None where a kind of layer has no weights."""
     regression = Regression("", "", "", "", weights, outside, 0, 0.0, 0.0)
-    return residual(regression, measured[index])
+    predicted = regression.model([layer.work for layer in model.layers])
+    return None if predicted is None else predicted / model.cycles - 1.0
+
+
+def require_scipy() -> None:
+    """Raise one clear error where scipy is missing.
+
+    Raises:
+        ToolError: it is.
+    """
+    if find_spec("scipy") is None:
+        raise ToolError(
+            "SciPy is not installed",
+            where="characterise",
+            why="cycles are fitted with its non-negative least squares",
+            remedy="pip install 'micronets-gen[search]', or pip install '.[search]' in a clone",
+        )
 
 
 def _outside(measured: Sequence[Measured]) -> float:
-    return float(np.median([m.cycles - sum(layer.cycles for layer in m.layers) for m in measured]))
+    return float(median(m.cycles - sum(layer.cycles for layer in m.layers) for m in measured))
 
 
-def _weights(measured: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
+def _weights(measured: Sequence[Measured]) -> Weights:
     by_kind: dict[str, list[tuple[tuple[float, ...], int]]] = {}
     for model in measured:
         for layer in model.layers:
-            by_kind.setdefault(layer.work.kind, []).append((layer.work.features, layer.cycles))
+            work = layer.work
+            by_kind.setdefault(work.kind, []).append((work.features, layer.cycles))
     return {kind: _fit_kind(rows) for kind, rows in sorted(by_kind.items())}
 
 
