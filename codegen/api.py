@@ -436,7 +436,7 @@ def characterise(
         board: One or several, as for :func:`build`; several are put side by side.
         runtime: As for :func:`build`.
         out: Folder of ``characterisation.json``, of the page, and of a record a model, so that a run goes on.
-        quick: A fifth of the models, the small ones.
+        quick: The three smallest models of each group.
         record: Keep each regression beside its board file, where estimates of that board find it.
         processes: Models that are timed at a time. With more than one, a program that calls this does so under
             ``if __name__ == "__main__":``, as everything that uses :mod:`multiprocessing`.

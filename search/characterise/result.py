@@ -184,7 +184,7 @@ class Result:
         return {
             **value,
             "milliseconds": round(self.subject.milliseconds(model.cycles), 4),
-            "prediction_percent": None if error is None else round(100 * error, 2),
+            "predicted_cycles": None if error is None else round((1 + error) * model.cycles),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,9 @@ from micronets_gen.search.space.layers import Shape
 from micronets_gen.search.space.zoo import ZOO
 
 SEED = 2010_11267
+_CHILDREN, _CHAINS, _POOLS = 10, 12, 4
+"""Models of each backbone, of random layers, and of random layers with pooling between them."""
+
 MOST_OPS = 60_000_000
 """Larger models tell nothing that smaller ones do not, and take minutes to trace."""
 
@@ -49,24 +53,30 @@ def designed_set(*, quick: bool = False) -> tuple[Sample, ...]:
     """Return the models of a characterisation, the same every time.
 
     Args:
-        quick: A tenth of them.
+        quick: The three smallest of each group.
     """
     generator = np.random.default_rng(SEED)
-    children, layers = (2, 3) if quick else (10, 12)
     samples = [
         Sample(name, PUBLISHED, published.architecture)
         for name, published in ZOO.items()
-        if cost_of(published.architecture).ops <= (20_000_000 if quick else MOST_OPS)
+        if cost_of(published.architecture).ops <= MOST_OPS
     ]
     for backbone, shape, classes in BACKBONES:
         space = Space(load_backbone(backbone), shape, classes)
-        samples += [_child(space, f"{backbone}-{index}", generator) for index in range(children)]
-    samples += [
-        Sample(f"layers-{index}", LAYERS, _random_layers(f"layers-{index}", generator))
-        for index in range(layers)
-    ]
-    samples += [_swept(channels) for channels in ((138, 140) if quick else SWEPT)]
-    return tuple(samples)
+        samples += [_child(space, f"{backbone}-{index}", generator) for index in range(_CHILDREN)]
+    for draw, name, count in ((_random_layers, "layers", _CHAINS), (_random_pools, "pools", _POOLS)):
+        names = [f"{name}-{index}" for index in range(count)]
+        samples += [Sample(name, LAYERS, draw(name, generator)) for name in names]
+    samples += map(_swept, SWEPT)
+    return _smallest(samples) if quick else tuple(samples)
+
+
+def _smallest(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    groups: dict[str, list[Sample]] = {}
+    for sample in sorted(samples, key=lambda sample: cost_of(sample.architecture).ops):
+        groups.setdefault(sample.group, []).append(sample)
+    few = {sample.name for group in groups.values() for sample in group[:3]}
+    return tuple(sample for sample in samples if sample.name in few)
 
 
 def _swept(channels: int) -> Sample:
@@ -106,3 +116,13 @@ def _random_layers(name: str, generator: np.random.Generator) -> Architecture:
         name, (side, side, int(generator.choice([1, 3]))), int(generator.integers(2, 40)), tuple(blocks)
     )
     return architecture if cost_of(architecture).ops <= MOST_OPS else _random_layers(name, generator)
+
+
+def _random_pools(name: str, generator: np.random.Generator) -> Architecture:
+    """Draw a chain of convolutions with pooling behind each; no backbone takes maxima."""
+    blocks: list[Block] = []
+    for _ in range(3):
+        side = int(generator.choice([2, 2, 3]))
+        blocks += [Conv(int(generator.integers(3, 41)), (1, 1)), Pool((side, side), "max")]
+    side = int(generator.integers(28, 49))
+    return Architecture(name, (side, side, 3), int(generator.integers(2, 40)), tuple(blocks))

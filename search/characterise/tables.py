@@ -44,9 +44,9 @@ def prediction_text(result: Result) -> str:
     """Return how well the regression tells networks that it was not fitted to."""
     regression = result.regression
     if not regression.models:
-        return "predicted: too few networks to leave one out"
+        return "Not predicted: too few networks to leave one out"
     return (
-        f"predicted from layers, {plural(regression.models, 'network')} left out in turn: "
+        f"Predicted from layers, {plural(regression.models, 'network')} left out in turn: "
         f"median error {regression.median_percent:g} %, worst {regression.worst_percent:g} %"
     )
 

@@ -16,6 +16,7 @@ import micronets_gen
 from micronets_gen import api
 from micronets_gen.cli.main import app
 from micronets_gen.report.values import BenchResult, FirmwareBuild, FirmwareRun
+from micronets_gen.search.characterise.result import Characterisation
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 RENAMED = {"set": "settings", "json": ""}
@@ -42,7 +43,7 @@ def test_everything_that_it_offers_is_there() -> None:
         _ = micronets_gen.nix  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("verb", ["build", "run", "check", "inspect", "bench", "search", "train"])
+@pytest.mark.parametrize("verb", ["build", "run", "check", "inspect", "bench", "characterise", "search", "train"])
 def test_keywords_are_the_options_of_the_command_line(verb: str) -> None:
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
     options = {
@@ -67,7 +68,7 @@ def test_search_is_called_whatever_was_imported_before() -> None:
         assert done.stdout == "no such task\n"
 
 
-@pytest.mark.parametrize("kind", [FirmwareBuild, FirmwareRun, BenchResult, api.SearchResult])
+@pytest.mark.parametrize("kind", [FirmwareBuild, FirmwareRun, BenchResult, Characterisation, api.SearchResult])
 def test_every_attribute_of_a_result_is_told(kind: type) -> None:
     assert is_dataclass(kind)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -31,11 +31,13 @@ from micronets_gen.report.values import (
 )
 from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
+from micronets_gen.search.characterise.result import Characterisation
 from micronets_gen.search.space.zoo import published_list
 from micronets_gen.timing.estimate import estimated
 from micronets_gen.timing.firmware import about
 from tests.support.regression import INVENTED
 from tests.unit.test_bench import FIRST
+from tests.unit.test_characterise import result as characterised
 from tests.unit.test_timing_shown import timed_report
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -50,6 +52,7 @@ FREE = {
     "emulator",
     "curve",
     "cycles_by_cause",
+    "regression",
 }
 """Objects whose keys are told elsewhere, or are names of something."""
 
@@ -99,6 +102,7 @@ def printed() -> dict[str, Any]:
         },
         "inspect": inspect_model(graph).to_json(),
         "bench": BenchResult(True, Path("o"), Path("o/r"), (FIRST,)).to_json(),
+        "characterise": Characterisation(Path("o"), Path("o/r"), (characterised(),)).to_json(),
         "boards": {
             "boards": [board_value(board, about(board.core, board.family)) for board in load_boards()]
         },
