@@ -43,7 +43,9 @@ def test_everything_that_it_offers_is_there() -> None:
         _ = micronets_gen.nix  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("verb", ["build", "run", "check", "inspect", "bench", "characterise", "search", "train"])
+@pytest.mark.parametrize(
+    "verb", ["build", "run", "check", "inspect", "bench", "characterise", "search", "train"]
+)
 def test_keywords_are_the_options_of_the_command_line(verb: str) -> None:
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
     options = {
@@ -68,7 +70,9 @@ def test_search_is_called_whatever_was_imported_before() -> None:
         assert done.stdout == "no such task\n"
 
 
-@pytest.mark.parametrize("kind", [FirmwareBuild, FirmwareRun, BenchResult, Characterisation, api.SearchResult])
+@pytest.mark.parametrize(
+    "kind", [FirmwareBuild, FirmwareRun, BenchResult, Characterisation, api.SearchResult]
+)
 def test_every_attribute_of_a_result_is_told(kind: type) -> None:
     assert is_dataclass(kind)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
