@@ -57,7 +57,7 @@ class TargetRequest:
             )
         require_memory(board, self.flash, self.ram)
         runtime = choose_runtime(self.runtime).runtime
-        regression = regression_of(runtime.name, board.core, board.family, board.name)
+        regression = regression_of(runtime.name, board.core, board.family, board.name, board.path)
         seconds = self.seconds
         return Target(
             board,
