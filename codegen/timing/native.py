@@ -73,7 +73,7 @@ class RowData(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("block", "state")),
-        ("cycles", ctypes.c_uint32 * len(Cause)),
+        ("cycles", ctypes.c_int32 * len(Cause)),
         *((name, ctypes.c_uint32) for name in ("taken", "not_taken", "mispredicted")),
         *((name, ctypes.c_int32) for name in ("state_taken", "state_not_taken")),
         ("paired", ctypes.c_uint64),

@@ -44,7 +44,7 @@ struct block {
 /* One block entered in one state of the pipeline. */
 struct row {
     int32_t block, state;
-    uint32_t cycles[CAUSES];
+    int32_t cycles[CAUSES]; /* negative: what the block before has paid and this one hides */
     uint32_t taken, not_taken, mispredicted;
     int32_t state_taken, state_not_taken;
     uint64_t paired; /* bit n: access n to data issues with access n - 1 */
@@ -236,7 +236,7 @@ static void finish(struct trace *t, uint32_t next)
 
     t->instructions += block->instructions;
     for (int cause = 0; cause < CAUSES; cause++) {
-        t->cycles[cause] += row->cycles[cause];
+        t->cycles[cause] += (uint64_t)row->cycles[cause]; /* modulo 2^64: negative ones, too */
     }
     t->cycles[BRANCHES] += taken ? row->taken : row->not_taken;
     if (t->settings.predicts && !foreseen(t, block, taken, next)) {

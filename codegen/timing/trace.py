@@ -155,7 +155,7 @@ class Trace:
         return RowData(
             block=block,
             state=state,
-            cycles=(len(Cause) * ctypes.c_uint32)(*(cycles & 0xFFFFFFFF for cycles in step.cycles)),
+            cycles=(len(Cause) * ctypes.c_int32)(*step.cycles),
             taken=step.taken,
             not_taken=step.not_taken,
             mispredicted=step.mispredicted,
