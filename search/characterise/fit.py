@@ -36,7 +36,8 @@ class Fit:
 def fit(measured: Sequence[Measured]) -> Fit:
     """Fit weights to the layers of all models, and leave each model out in turn to find the error.
 
-    Non-negative least squares of relative errors: a layer of a thousand cycles counts as much as one of a million.
+    Non-negative least squares of relative errors, each weighted by the layer's share of its model's time: small
+    networks count as much as large ones, and of each what takes its time.
     """
     errors = {}
     for left_out in measured:
@@ -73,20 +74,22 @@ def _outside(measured: Sequence[Measured]) -> float:
 
 
 def _weights(measured: Sequence[Measured]) -> Weights:
-    by_kind: dict[str, list[tuple[tuple[float, ...], int]]] = {}
+    by_kind: dict[str, list[tuple[tuple[float, ...], int, float]]] = {}
     for model in measured:
         for layer in model.layers:
-            work = layer.work
-            by_kind.setdefault(work.kind, []).append((work.features, layer.cycles))
+            row = layer.work.features, max(1, layer.cycles), layer.cycles / model.cycles
+            by_kind.setdefault(layer.work.kind, []).append(row)
     return {kind: _fit_kind(rows) for kind, rows in sorted(by_kind.items())}
 
 
-def _fit_kind(rows: Sequence[tuple[tuple[float, ...], int]]) -> tuple[float, ...]:
+def _fit_kind(rows: Sequence[tuple[tuple[float, ...], int, float]]) -> tuple[float, ...]:
+    """Return the weights of (features, cycles, share of the model's time) of layers."""
     from scipy.optimize import nnls
 
     features: npt.NDArray[np.float64] = np.array([row[0] for row in rows], np.float64)
-    cycles = np.array([max(1, row[1]) for row in rows], np.float64)
-    relative = features / cycles[:, None]
+    cycles: npt.NDArray[np.float64] = np.array([row[1] for row in rows], np.float64)
+    importance = np.sqrt([row[2] for row in rows])
+    relative = features * (importance / cycles)[:, None]
     scale = np.maximum(relative.max(axis=0), 1e-30)
-    weights, _ = nnls(relative / scale, np.ones(len(rows)), maxiter=100 * len(FEATURES))
+    weights, _ = nnls(relative / scale, importance, maxiter=100 * len(FEATURES))
     return tuple(float(f"{w:.6g}") for w in weights / scale)

@@ -9,8 +9,8 @@ from micronets_gen.common.numbers import frequency
 from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
 from micronets_gen.search.characterise.measure import Measured, MeasuredLayer
-from micronets_gen.search.characterise.result import Result, band_text, mops_per_second, time_ratios
-from micronets_gen.search.characterise.samples import BACKBONES, PUBLISHED, WIDTHS
+from micronets_gen.search.characterise.result import Result, band_text, mops_per_second, sweep, time_ratios
+from micronets_gen.search.characterise.samples import BACKBONES, PUBLISHED
 from micronets_gen.search.characterise.tables import beside_text, prediction_text
 from micronets_gen.search.report.charts import Chart, Series, chart
 
@@ -162,13 +162,9 @@ def _scatter(names: Sequence[str], marks: Sequence[Sequence[tuple[float, float]]
 
 
 def _width_chart(result: Result) -> Chart | None:
-    points = []
-    for model in result.group(WIDTHS):
-        layer = model.layers[1]
-        points.append((float(layer.output_shape[-1]), result.subject.milliseconds(layer.cycles)))
+    points = [(float(width), result.subject.milliseconds(cycles)) for width, cycles in sweep(result)]
     if len(points) < 2:
         return None
-    points.sort()
     marks = Series(
         "convolution", points, joined=False, labels=[f"{x:g}" if x % 4 == 0 else "" for x, _ in points]
     )

@@ -232,6 +232,12 @@ def time_ratios(first: Result, other: Result) -> dict[str, float]:
     }
 
 
+def sweep(result: Result) -> list[tuple[int, int]]:
+    """Return channels and cycles of the convolutions of one shape and several widths."""
+    swept = (model.layers[1] for model in result.group(WIDTHS))
+    return sorted((layer.output_shape[-1], layer.cycles) for layer in swept)
+
+
 def is_network(model: Measured) -> bool:
     """Whether a model is a whole network, and no layers put together for their own sake."""
     return model.group not in (LAYERS, WIDTHS)

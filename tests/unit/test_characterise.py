@@ -15,6 +15,7 @@ from rich.console import Console
 import micronets_gen
 from micronets_gen.boards.load import load_board
 from micronets_gen.common.resources import data_dir
+from micronets_gen.search.characterise.docs import page
 from micronets_gen.search.characterise.fit import fit
 from micronets_gen.search.characterise.measure import Measured, MeasuredLayer, measure_all
 from micronets_gen.search.characterise.page import render
@@ -34,7 +35,7 @@ from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.blocks import Conv, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.layers import LAYER_KINDS
-from micronets_gen.timing.regression import Work, recorded_beside, regression_of, write_recorded
+from micronets_gen.timing.regression import Work, recorded_beside, regression_of, regressions, write_recorded
 from tests.support.command import Cli
 
 BOARD = "nucleo_f446re"
@@ -266,6 +267,37 @@ def test_two_models_are_built_timed_fitted_and_not_made_again(tmp_path: Path) ->
     assert again == found.results[0].measured
     assert two.read_bytes() == made
     assert one.stat().st_mtime_ns == kept
+
+
+def test_the_docs_compare_what_was_found_with_the_paper() -> None:
+    text = page([result(), result("nucleo_f746zg", slower=0.5)])
+    ratio = 0.5 * load_board(BOARD).clock_hz / load_board("nucleo_f746zg").clock_hz
+    assert f"`nucleo_f746zg` over `nucleo_f446re` | 24 | {ratio:.2f} | {ratio:.2f} to {ratio:.2f} " in text
+    swept = [one.cycles for one in (m.layers[1] for m in result().group(WIDTHS))]
+    assert f" | {swept[2] / swept[0]:.2f} |" in text
+    for line in result().lines:
+        assert f"| aot | `{BOARD}` | {line.name} | 6 | {line.cycles_per_op:.2f} | " in text
+
+
+def test_the_docs_tell_the_errors_of_the_regressions_that_ship() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "characterisation.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (\w+) \| `(\w+)` \| (\d+) \| ([\d.]+) % \| ([\d.]+) % \|$", text, re.MULTILINE)
+    shipped = [
+        (r.runtime, r.board, str(r.models), f"{r.median_percent:.2f}", f"{r.worst_percent:.2f}")
+        for r in regressions()
+    ]
+    assert sorted(told) == sorted(shipped), "run: python -m micronets_gen.search.characterise.docs"
+
+
+@pytest.mark.needs("compiler", "gcc")
+def test_a_regression_that_ships_tells_the_time_of_an_image(tmp_path: Path) -> None:
+    shipped = regressions()[0]
+    sample = next(sample for sample in designed_set() if sample.name == "ds-cnn-s")
+    (measured,) = measure_all([sample], load_board(shipped.board), shipped.runtime, tmp_path)
+    predicted = shipped.model([one.work for one in measured.layers])
+    assert predicted == pytest.approx(measured.cycles, rel=shipped.worst_percent / 100), (
+        "kernels or the model of time have changed: characterise boards anew (CONTRIBUTING.md, Add a board)"
+    )
 
 
 def test_work_of_a_layer_is_what_the_regression_multiplies() -> None:
