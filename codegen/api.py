@@ -138,26 +138,38 @@ def run(
 
 
 def check(
-    model: PathLike, *, board: PathLike | None = None, runtime: str = "auto", notify: Notify = _silent
+    model: PathLike,
+    *,
+    board: PathLike | None = None,
+    runtime: str = "auto",
+    fps: float | None = None,
+    latency_ms: float | None = None,
+    notify: Notify = _silent,
 ) -> CheckResult:
-    """Check that every operator works, and where the model fits.
+    """Check that every operator works, where the model fits, and how long it will take there.
 
     Args:
         model: A ``.tflite`` file, or a name, as for :func:`build`.
         board: Check this board only.
         runtime: What is to execute it, as for :func:`build`.
+        fps: Inferences a second that are asked for; at most one of this and the next.
+        latency_ms: Most milliseconds of an inference.
         notify: Told what is fetched.
 
     Raises:
-        MicronetsError: the model or the board cannot be read, or the runtime's sources cannot be had.
+        MicronetsError: the model or the board cannot be read, the runtime's sources cannot be had, or a limit of time
+            where no time is known.
     """
     from micronets_gen.boards.load import load_board, load_boards
     from micronets_gen.bundled.catalogue import resolve_model
     from micronets_gen.jobs.check import check_on_boards
+    from micronets_gen.jobs.estimate import require_one_limit, seconds_of
     from micronets_gen.operators.reading import read_model
 
+    require_one_limit({"fps": fps, "latency_ms": latency_ms})
     graph = read_model(resolve_model(str(model)).path)
-    return check_on_boards(graph, [load_board(str(board))] if board else load_boards(), runtime, notify)
+    boards = [load_board(str(board))] if board else load_boards()
+    return check_on_boards(graph, boards, runtime, notify, seconds_of(fps, latency_ms))
 
 
 def inspect(model: PathLike) -> ModelSummary:

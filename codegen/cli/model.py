@@ -35,14 +35,22 @@ def check(
         typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
     ] = None,
     runtime: RuntimeOption = AUTO_RUNTIME,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help="Inferences a second: which boards are fast enough?")
+    ] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option("--latency-ms", help="Most milliseconds of an inference, likewise.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check that every operator works and where the model fits; exit 1 if something does not."""
+    """Check that every operator works, where the model fits and how fast it is; exit 1 if something does not."""
     from micronets_gen import api
     from micronets_gen.report.listing import check_table
 
     with status(as_json) as notify:
-        result = api.check(model, board=board, runtime=runtime.value, notify=notify)
+        result = api.check(
+            model, board=board, runtime=runtime.value, fps=fps, latency_ms=latency_ms, notify=notify
+        )
     if as_json:
         show_json(result.to_json())
     else:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_boards
 from micronets_gen.errors import FitError
+from micronets_gen.jobs.estimate import estimate_on, unknown_time
 from micronets_gen.jobs.fitting import OtherRuntimes, Plans
 from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
@@ -19,7 +20,11 @@ from micronets_gen.runtimes.registry import AUTO
 
 
 def check_on_boards(
-    graph: Graph, boards: Sequence[Board], runtime: str = AUTO, notify: Notify = lambda _step: None
+    graph: Graph,
+    boards: Sequence[Board],
+    runtime: str = AUTO,
+    notify: Notify = lambda _step: None,
+    seconds: float | None = None,
 ) -> CheckResult:
     """Check every operator, then the fit on each board, with other runtimes, too; golden vectors are not counted.
 
@@ -28,8 +33,10 @@ def check_on_boards(
         boards: Where it is to run.
         runtime: As ``build`` takes it.
         notify: Told what is fetched.
+        seconds: Most of an inference; None for no limit.
 
     Raises:
+        UsageError: a limit in time where no board's time is known.
         SourcesError: the runtime's sources cannot be had.
     """
     # What no runtime can execute is told before anything is fetched.
@@ -40,8 +47,38 @@ def check_on_boards(
     if problems := chosen.problems(graph):
         return CheckResult(graph.name, problems, (), chosen.name, choice.reason)
     plans, others = Plans(graph, chosen), OtherRuntimes(graph, chosen.name)
-    fits = tuple(replace(_fit(plans, board), alternatives=others.on(board)) for board in boards)
-    return CheckResult(graph.name, (), fits, chosen.name, choice.reason)
+    fits = tuple(
+        replace(_timed(_fit(plans, board), plans, board, seconds), alternatives=others.on(board))
+        for board in boards
+    )
+    if seconds is not None and boards and all(fit.time is None for fit in fits):
+        raise unknown_time(
+            boards[0],
+            chosen.name,
+            fits[0].timing_note,
+            instead="build and run it, which models the time of the image",
+        )
+    limit_ms = None if seconds is None else seconds * 1000
+    result = CheckResult(graph.name, (), fits, chosen.name, choice.reason, limit_ms)
+    return result if seconds is None else replace(result, smallest=_smallest(result, boards))
+
+
+def _timed(fit: BoardFit, plans: Plans, board: Board, seconds: float | None) -> BoardFit:
+    time, note = estimate_on(board, plans.on(board)[0])
+    meets = None if seconds is None or time is None else time.within(seconds)
+    return replace(fit, time=time, timing_note=note, meets=meets)
+
+
+def _smallest(result: CheckResult, boards: Sequence[Board]) -> str | None:
+    """Return the board of the lowest clock, then of the least memory; one that is emulated only cannot be had."""
+    suiting = {fit.board for fit in result.boards if result.suits(fit)}
+    real = [board for board in boards if board.name in suiting and board.upload is not None]
+    names = [board.name for board in sorted(real, key=_extent)]
+    return names[0] if names else None
+
+
+def _extent(board: Board) -> tuple[int, int]:
+    return board.clock_hz, board.flash_bytes + board.ram_bytes
 
 
 def _fit(plans: Plans, board: Board) -> BoardFit:

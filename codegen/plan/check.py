@@ -9,6 +9,7 @@ from typing import ClassVar
 from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.operators import Problem, layer_title, operator_specs
+from micronets_gen.timing.estimate import Estimate
 
 __all__ = ["Alternative", "BoardFit", "CheckResult", "Problem", "RegionUse", "check_model", "in_words"]
 
@@ -84,6 +85,10 @@ class BoardFit:
         regions: Every memory region of the board.
         problems: Why it does not fit, or may not; empty where it does.
         alternatives: What the other runtimes would give.
+        time: Predicted, of one inference; None where it is not known.
+        timing_note: Why it is not known; empty where it is.
+        meets: Whether the image keeps the time that was asked for, as far as predictions were off; None where none was
+            asked for, or its time is not known.
     """
 
     board: str
@@ -91,6 +96,9 @@ class BoardFit:
     regions: tuple[RegionUse, ...]
     problems: tuple[Problem, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    time: Estimate | None = None
+    timing_note: str = ""
+    meets: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,9 @@ class CheckResult(Plain):
         runtime: What would execute it, and ``runtime_reason`` why.
         problems: Why the runtime cannot execute the model on any board.
         boards: One entry per board asked for; empty while there are problems.
+        limit_ms: Most milliseconds of an inference that were asked for; None for no limit.
+        smallest: The board of the lowest clock, then of the least memory, that holds the model and meets the limit;
+            None without a limit, or where no board does.
     """
 
     derived: ClassVar = ("passed",)
@@ -111,11 +122,17 @@ class CheckResult(Plain):
     boards: tuple[BoardFit, ...] = ()
     runtime: str = ""
     runtime_reason: str = ""
+    limit_ms: float | None = None
+    smallest: str | None = None
 
     @property
     def passed(self) -> bool:
-        """Every operator works, and the model fits a board that was asked for."""
-        return not self.problems and (not self.boards or any(fit.fits for fit in self.boards))
+        """Every operator works, and the model fits a board that was asked for, and is as fast there as was asked."""
+        return not self.problems and (not self.boards or any(map(self.suits, self.boards)))
+
+    def suits(self, fit: BoardFit) -> bool:
+        """Return whether a board holds the model and keeps the time that was asked for."""
+        return fit.fits and (self.limit_ms is None or bool(fit.meets))
 
 
 def check_model(graph: Graph) -> tuple[Problem, ...]:

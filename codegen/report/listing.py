@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from micronets_gen.boards.board import Board
 from micronets_gen.bundled.catalogue import BundledModel
-from micronets_gen.common.numbers import frequency, size
+from micronets_gen.common.numbers import MISSING, duration, frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult, in_words
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 from micronets_gen.timing.result import Basis
@@ -140,16 +140,14 @@ def check_table(result: CheckResult) -> RenderableType:
             lines.append(Text(f"    what to do: {problem.remedy}", style="dim"))
         return Group(*lines)
     table = FittingTable.of(
-        (Column("board"), Column("fits"), Column("regions", wraps=True)),
-        (
-            (fit.board, Text("yes", "green") if fit.fits else Text("no", "red"), _regions(fit))
-            for fit in result.boards
-        ),
+        (Column("board"), Column("fits"), Column("time"), Column("regions", wraps=True)),
+        ((fit.board, _yes_or_no(fit.fits), _time(fit), _regions(fit)) for fit in result.boards),
     )
     parts: list[RenderableType] = [
         Text(f"every operator works with {result.runtime} ({result.runtime_reason})", style="green"),
         Text(),
         table,
+        *_of_time(result),
     ]
     others = zip(*(fit.alternatives for fit in result.boards), strict=True)
     parts += [Text(), *(Text(in_words(alternatives)) for alternatives in others)]
@@ -158,6 +156,36 @@ def check_table(result: CheckResult) -> RenderableType:
             Text(f"\n{problem.reason}\nwhat to do: {problem.remedy}") for problem in result.boards[0].problems
         ]
     return Group(*parts)
+
+
+def _yes_or_no(passed: bool) -> Text:
+    return Text("yes", "green") if passed else Text("no", "red")
+
+
+def _time(fit: BoardFit) -> Text:
+    if fit.time is None:
+        return Text(MISSING, "dim")
+    text = Text(fit.time.text)
+    if fit.meets is not None:
+        text.append(", yes" if fit.meets else ", no", "green" if fit.meets else "red")
+    return text
+
+
+def _of_time(result: CheckResult) -> Iterator[Text]:
+    """Yield which board is fast enough, what predictions rest on, and where there are none."""
+    if result.limit_ms is not None:
+        limit = duration(result.limit_ms / 1e3)
+        yield Text()
+        if not result.passed:
+            yield Text(f"predicted to take at most {limit} an inference: none that holds the model", "red")
+        elif len(result.boards) > 1 and result.smallest:
+            yield Text(f"the smallest board for {limit} an inference: {result.smallest}", "green")
+    bases: dict[str, list[str]] = {}
+    for fit in result.boards:
+        bases.setdefault(fit.time.basis if fit.time else f"no time: {fit.timing_note}", []).append(fit.board)
+    yield Text()
+    for basis, boards in bases.items():
+        yield Text(f"{', '.join(boards)}: {basis}", "dim")
 
 
 def _regions(fit: BoardFit) -> Text:

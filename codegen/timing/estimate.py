@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from micronets_gen.common.numbers import duration, grouped
+from micronets_gen.common.plain import NOT_IN_JSON, Plain
 from micronets_gen.timing.bands import band_of
 from micronets_gen.timing.regression import Regression
 from micronets_gen.timing.result import Band
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Plain):
     """Predicted time of one inference.
 
     Attributes:
@@ -23,11 +24,13 @@ class Estimate:
         band: How far modelled time may be from what a board takes.
     """
 
+    derived: ClassVar = ("milliseconds", "error_percent", "measured_images")
+
     cycles: int
     clock_hz: int
     prediction_percent: float
-    models: int
-    band: Band
+    models: int = field(metadata=NOT_IN_JSON)
+    band: Band = field(metadata=NOT_IN_JSON)
 
     @property
     def milliseconds(self) -> float:
@@ -53,16 +56,23 @@ class Estimate:
             f"that: {self.band.text}"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values (docs/json.md)."""
-        return {
-            "cycles": self.cycles,
-            "clock_hz": self.clock_hz,
-            "milliseconds": self.milliseconds,
-            "error_percent": self.error_percent,
-            "prediction_percent": self.prediction_percent,
-            "measured_images": self.band.images,
-        }
+    @property
+    def measured_images(self) -> int:
+        """Images measured on boards that the band of modelled time rests on; 0: it is a judgement."""
+        return self.band.images
+
+    def within(self, seconds: float) -> bool:
+        """Return whether the image keeps a time, as far as predictions were off."""
+        return self.cycles <= predictable(int(seconds * self.clock_hz), self.prediction_percent)
+
+
+def predictable(cycles: int, percent: float) -> int:
+    """Return the most cycles that may be predicted so that an image keeps to ``cycles``.
+
+    Args:
+        percent: How far predictions were off at most.
+    """
+    return int(cycles / (1 + percent / 100))
 
 
 def with_error(milliseconds: float, percent: float) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import UsageError
+from micronets_gen.jobs.estimate import regression_on, require_one_limit, seconds_of
 from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.data.tasks import get_task, options_for
 from micronets_gen.search.data.tasks.base import Task
 from micronets_gen.search.learn.recipe import Recipe, load_recipe
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.limits import Target, cycles_within, require_memory
-from micronets_gen.timing.regression import regression_of
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,10 @@ class TargetRequest:
             MicronetsError: unknown board or runtime, contradictory or impossible limits.
         """
         board = load_board(self.board)
-        given = [name for name in ("fps", "latency_ms", "mops") if getattr(self, name) is not None]
-        if len(given) > 1:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise UsageError("more than one limit of the same kind", where=flags, remedy="give one of them")
-        if not all(0 < getattr(self, name) < float("inf") for name in given):
-            raise UsageError(
-                "a limit is a number above 0",
-                where=f"--{given[0].replace('_', '-')} {getattr(self, given[0]):g}",
-            )
+        require_one_limit({"fps": self.fps, "latency_ms": self.latency_ms, "mops": self.mops})
         require_memory(board, self.flash, self.ram)
         runtime = choose_runtime(self.runtime).runtime
-        regression = regression_of(runtime.name, board.core, board.family, board.name, board.path)
-        seconds = self.seconds
+        regression, seconds = regression_on(board, runtime.name), seconds_of(self.fps, self.latency_ms)
         return Target(
             board,
             runtime,
@@ -68,13 +59,6 @@ class TargetRequest:
             max_cycles=None if seconds is None else cycles_within(board, runtime.name, regression, seconds),
             regression=regression,
         )
-
-    @property
-    def seconds(self) -> float | None:
-        """Most seconds of an inference; None for no limit."""
-        if self.fps is not None:
-            return 1 / self.fps
-        return None if self.latency_ms is None else self.latency_ms / 1000
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import prod
 
 from micronets_gen.boards.board import Board
-from micronets_gen.boards.load import board_names
 from micronets_gen.common.numbers import duration
 from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
+from micronets_gen.jobs.estimate import UNKNOWN, unknown_time
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.fit import Demand, demand, sample_bytes
 from micronets_gen.plan.placement import find_placement
@@ -24,7 +24,7 @@ from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.cost import Cost, cost_of
 from micronets_gen.search.space.export import placeholder, write_tflite
-from micronets_gen.timing.estimate import Estimate, estimated
+from micronets_gen.timing.estimate import Estimate, estimated, predictable
 from micronets_gen.timing.regression import Regression
 
 EMBEDDED_VECTORS = 32
@@ -80,7 +80,7 @@ class Target:
         """
         cost = cost_of(architecture, self.regression)
         if self.max_cycles is not None and cost.cycles is None:
-            raise unknown_time(self.board, self.runtime.name, "a layer of the network was not characterised")
+            raise _unknown(self.board, self.runtime.name, "a layer of the network was not characterised")
         return cost
 
     def estimate(self, cost: Cost) -> Estimate | None:
@@ -130,7 +130,7 @@ class Target:
         """Most cycles that may be predicted; None for no limit."""
         if self.max_cycles is None or self.regression is None:
             return self.max_cycles
-        return int(self.max_cycles / (1 + self.regression.worst_percent / 100))
+        return predictable(self.max_cycles, self.regression.worst_percent)
 
     @property
     def flash(self) -> int:
@@ -243,17 +243,9 @@ def cycles_within(board: Board, runtime: str, regression: Regression | None, sec
         UsageError: nobody knows how many cycles the runtime's layers take there.
     """
     if regression is None:
-        raise unknown_time(board, runtime)
+        raise _unknown(board, runtime, UNKNOWN)
     return int(seconds * board.clock_hz)
 
 
-def unknown_time(board: Board, runtime: str, why: str = "its layers were not characterised") -> UsageError:
-    """Return the error of a limit in time where time is not known."""
-    given = board.name if board.name in board_names() else board.path
-    return UsageError(
-        f"the time of {runtime} firmware is not known on this board",
-        where=board.name,
-        why=why,
-        remedy="give the limit in operations, with --mops, or find out with "
-        f"micronets-gen characterise --board {given} --runtime {runtime}",
-    )
+def _unknown(board: Board, runtime: str, why: str) -> UsageError:
+    return unknown_time(board, runtime, why, instead="give the limit in operations, with --mops")

@@ -37,7 +37,7 @@ def target(**limits: int) -> Target:
 
 def test_a_time_becomes_cycles_at_the_boards_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """What may be predicted leaves room for how far predictions were off."""
-    monkeypatch.setattr(request, "regression_of", lambda *_: INVENTED)
+    monkeypatch.setattr(request, "regression_on", lambda *_: INVENTED)
     by_rate = TargetRequest("nucleo_f446re", "aot", fps=250.0).resolve()
     by_time = TargetRequest("nucleo_f446re", "aot", latency_ms=4.0).resolve()
     assert by_rate.max_cycles == by_time.max_cycles
@@ -47,13 +47,13 @@ def test_a_time_becomes_cycles_at_the_boards_clock(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_regression_time_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request, "regression_of", lambda *_: None)
+    monkeypatch.setattr(request, "regression_on", lambda *_: None)
     with pytest.raises(UsageError) as caught:
         TargetRequest("qemu_mps2_an500", "aot", fps=10.0).resolve()
     assert str(caught.value) == (
         "qemu_mps2_an500: the time of aot firmware is not known on this board\n"
         "  why: its layers were not characterised\n"
-        "  what to do: give the limit in operations, with --mops, or find out with "
+        "  what to do: give the limit in operations, with --mops, or find it out: "
         "micronets-gen characterise --board qemu_mps2_an500 --runtime aot"
     )
     assert TargetRequest("qemu_mps2_an500", "aot", mops=1.0).resolve().max_cycles is None

@@ -98,6 +98,11 @@ def printed() -> dict[str, Any]:
         "run (application)": application.to_json(),
         "check": {
             **fit.to_json(),
+            "boards": [
+                {**fit.to_json()["boards"][0], "time": estimated(INVENTED, 5, 7).to_json(), "meets": True}
+            ],
+            "limit_ms": 1.0,
+            "smallest": "b",
             "problems": CheckResult("m", (Problem("a", "b", "c"),)).to_json()["problems"],
         },
         "inspect": inspect_model(graph).to_json(),

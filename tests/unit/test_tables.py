@@ -21,7 +21,9 @@ from micronets_gen.report.inspect import render
 from micronets_gen.report.listing import board_details, board_table, check_table, model_table, published_table
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 from micronets_gen.search.space.zoo import published_list
+from micronets_gen.timing.estimate import Estimate
 from micronets_gen.timing.firmware import about
+from micronets_gen.timing.result import Band
 from tests.unit.test_bench import FIRST, SECOND, timed
 from tests.unit.test_report import graph_report
 from tests.unit.test_timing_shown import timed_report
@@ -53,6 +55,12 @@ def fits() -> CheckResult:
     return CheckResult("m", (), tuple(BoardFit(board.name, False, use) for board in load_boards()))
 
 
+def timed_fits() -> CheckResult:
+    time = Estimate(2_160_000, 180_000_000, 5.0, 40, Band(15.0))
+    timed = [replace(fit, time=time, meets=False) for fit in fits().boards]
+    return replace(fits(), boards=tuple(timed), limit_ms=10.0)
+
+
 REPORT = graph_report()
 NAMES = [layer.name for layer in REPORT.layers]
 BOARDS = [board.name for board in load_boards()]
@@ -65,6 +73,7 @@ TABLES: dict[str, tuple[Any, list[str]]] = {
     "models": (model_table(bundled_models()), ["kws-s", "95.9%", "digits", "99.4%"]),
     "published": (published_table(published_list()), [row["name"] for row in published_list()]),  # type: ignore[misc]
     "check": (check_table(fits()), [*BOARDS, "no", "1,234,567"]),
+    "check, timed": (check_table(timed_fits()), [*BOARDS, "12.00 ms ±20.8 %, no", "within 5 %"]),
     "inspect": (lambda console: render(api.inspect("digits"), console), [*NAMES, "91,136"]),
     "run": (terminal.run_summary(REPORT), [*NAMES, "PASS", "36,417"]),
     "run, timed": (terminal.run_summary(timed_report()), [*NAMES, "PASS", "ms ±4 %"]),

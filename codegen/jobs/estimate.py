@@ -1,0 +1,90 @@
+"""How long a model takes on a board before anything is compiled, and limits of time as people give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import board_names
+from micronets_gen.errors import UsageError
+from micronets_gen.model.graph import DType
+from micronets_gen.plan.plan import Plan
+from micronets_gen.report.describe import describe_layers
+from micronets_gen.timing.estimate import Estimate, estimated
+from micronets_gen.timing.regression import Regression, Work, regression_of, work_of
+
+UNKNOWN = "its layers were not characterised"
+
+
+def regression_on(board: Board, runtime: str) -> Regression | None:
+    """Return what is known of a runtime's time on a board; None where nobody characterised it."""
+    return regression_of(runtime, board.core, board.family, board.name, board.path)
+
+
+def estimate_on(board: Board, plan: Plan) -> tuple[Estimate | None, str]:
+    """Return the predicted time of an inference, or why there is none.
+
+    Args:
+        plan: Of the model on the board or one like it.
+    """
+    regression = regression_on(board, plan.runtime)
+    if regression is None:
+        return None, UNKNOWN
+    kinds = {tensor.dtype for op in plan.graph.operators for tensor in map(plan.graph.tensor, op.outputs)}
+    if kinds - {DType.INT8}:
+        return None, "only layers of int8 were characterised"
+    layers = list(_works(plan))
+    cycles = regression.model(layers)
+    if cycles is None:
+        missing = sorted({work.kind for work in layers if regression.layer(work) is None})
+        return None, f"not characterised with {plan.runtime}: {', '.join(missing)}"
+    return estimated(regression, cycles, board.clock_hz), ""
+
+
+def _works(plan: Plan) -> Iterator[Work]:
+    for layer, info in zip(plan.layers, describe_layers(plan), strict=True):
+        if layer.code is None or layer.code.calls:
+            yield work_of(info.op, info.input_shape, info.output_shape, info.macs)
+
+
+def require_one_limit(given: Mapping[str, float | None]) -> None:
+    """Raise where a person gave two limits that mean the same, or one that is none.
+
+    Args:
+        given: By the option's name, ``latency_ms`` of ``--latency-ms``; None where it was not given.
+
+    Raises:
+        UsageError: more than one, or none that is above 0.
+    """
+    limits = {f"--{name.replace('_', '-')}": value for name, value in given.items() if value is not None}
+    if len(limits) > 1:
+        raise UsageError(
+            "more than one limit of the same kind", where=", ".join(limits), remedy="give one of them"
+        )
+    for option, value in limits.items():
+        if not 0 < value < float("inf"):
+            raise UsageError("a limit is a number above 0", where=f"{option} {value:g}")
+
+
+def seconds_of(fps: float | None, latency_ms: float | None) -> float | None:
+    """Return the most seconds of an inference; None for no limit."""
+    if fps is not None:
+        return 1 / fps
+    return None if latency_ms is None else latency_ms / 1000
+
+
+def unknown_time(board: Board, runtime: str, why: str, instead: str) -> UsageError:
+    """Return the error of a limit in time where time is not known.
+
+    Args:
+        why: It is not known; :data:`UNKNOWN` where that can be changed.
+        instead: What a person can do in any case.
+    """
+    given = board.name if board.name in board_names() else board.path
+    finding = f", or find it out: micronets-gen characterise --board {given} --runtime {runtime}"
+    return UsageError(
+        f"the time of {runtime} firmware is not known on this board",
+        where=board.name,
+        why=why,
+        remedy=instead + (finding if why == UNKNOWN else ""),
+    )

@@ -1,0 +1,132 @@
+"""Predicted time of a model before anything is compiled: what ``check`` says of boards, and when it says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from micronets_gen import api
+from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import load_board
+from micronets_gen.bundled.catalogue import resolve_model
+from micronets_gen.common.numbers import duration
+from micronets_gen.errors import UsageError
+from micronets_gen.jobs import estimate
+from micronets_gen.jobs.estimate import estimate_on
+from micronets_gen.operators.reading import read_model
+from micronets_gen.report.describe import describe_layers
+from micronets_gen.runtimes.choose import choose_runtime
+from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.zoo import published, write_untrained
+from micronets_gen.timing.estimate import Estimate, predictable
+from micronets_gen.timing.regression import Regression, work_of
+from micronets_gen.timing.result import Band
+from tests.support.command import Cli
+from tests.support.regression import INVENTED
+
+MODEL = "micronet-kws-s"
+SLOW = "nucleo_l4r5zi"
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every board but the NUCLEO-L4R5ZI takes the cycles of one regression."""
+
+    def regression(board: Board, _runtime: str) -> Regression | None:
+        return None if board.name == SLOW else INVENTED
+
+    monkeypatch.setattr(estimate, "regression_on", regression)
+
+
+def test_both_errors_count() -> None:
+    time = Estimate(1_200_000, 120_000_000, 5.0, 40, Band(4.0, 9))
+    assert time.milliseconds == 10.0
+    assert time.error_percent == 9.2
+    assert time.text == "10.00 ms ±9.2 %"
+    assert (
+        time.basis == "predicted within 5 % of the modelled time of 40 models; that: ±4 %, 9 measured images"
+    )
+    assert not time.within(0.0104)
+    assert time.within(0.0106)
+    assert predictable(105, 5.0) == 100
+
+
+@pytest.mark.usefixtures("known")
+def test_check_predicts_what_the_search_does(tmp_path: Path) -> None:
+    """A converted file may hold other layers; that of an architecture holds those that the search counts."""
+    result = api.check(write_untrained(MODEL, tmp_path), runtime="aot")
+    cycles = cost_of(published(MODEL).architecture, INVENTED).cycles
+    times = {fit.board: fit.time for fit in result.boards}
+    assert times.pop(SLOW) is None
+    assert {time.cycles for time in times.values() if time} == {cycles}
+    assert all(times.values())
+    assert result.passed
+    assert result.limit_ms is result.smallest is None
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("board", ["nucleo_f446re", "nucleo_f746zg", "nucleo_h743zi"])
+def test_the_smallest_board_is_the_slowest_that_suffices(cli: Cli, tmp_path: Path, board: str) -> None:
+    """Boards that are emulated only cannot be had, whatever their clock."""
+    model = write_untrained(MODEL, tmp_path)
+    cycles = cost_of(published(MODEL).architecture, INVENTED).cycles or 0
+    fps = load_board(board).clock_hz / (1.05 * cycles)
+    done = cli("check", model, "--runtime", "aot", "--fps", repr(0.999 * fps), "--json")
+    assert (done.status, done.json["smallest"]) == (0, board)
+    meets = {fit["board"]: fit["meets"] for fit in done.json["boards"]}
+    assert meets.pop("nucleo_l4r5zi") is None
+    assert meets["nucleo_h743zi"]
+    assert not meets["qemu_mps2_an386"]
+    text = cli("check", model, "--runtime", "aot", "--fps", repr(0.999 * fps)).out
+    assert f"the smallest board for {duration(1 / (0.999 * fps))} an inference: {board}" in text
+    faster = cli("check", model, "--runtime", "aot", "--fps", repr(1.001 * fps), "--json")
+    assert faster.json["smallest"] != board
+
+
+@pytest.mark.usefixtures("known")
+def test_a_rate_that_no_board_meets_fails(cli: Cli, tmp_path: Path) -> None:
+    model = write_untrained(MODEL, tmp_path)
+    done = cli("check", model, "--runtime", "aot", "--latency-ms", "1")
+    assert done.status == 1
+    assert "predicted to take at most 1.00 ms an inference: none that holds the model" in done.out
+    said = cli("check", model, "--runtime", "aot", "--latency-ms", "1", "--json").json
+    assert (said["passed"], said["smallest"], said["limit_ms"]) == (False, None, 1.0)
+
+
+@pytest.mark.usefixtures("known")
+def test_a_rate_where_no_time_is_known_is_a_mistake(cli: Cli, tmp_path: Path) -> None:
+    model = write_untrained(MODEL, tmp_path)
+    done = cli("check", model, "--runtime", "aot", "-b", SLOW, "--fps", "5")
+    assert done.status == UsageError.exit_code
+    assert done.err == (
+        "error: nucleo_l4r5zi: the time of aot firmware is not known on this board\n"
+        "  why: its layers were not characterised\n"
+        "  what to do: build and run it, which models the time of the image, or find it out: "
+        "micronets-gen characterise --board nucleo_l4r5zi --runtime aot\n"
+    )
+    assert cli("check", model, "--fps", "5", "--latency-ms", "5").status == UsageError.exit_code
+    assert cli("check", model, "--fps", "-5").status == UsageError.exit_code
+
+
+@pytest.mark.usefixtures("known")
+def test_a_reshape_that_executes_nothing_takes_no_time() -> None:
+    graph = read_model(resolve_model("digits").path)
+    plan = choose_runtime("aot").runtime.plan(graph, load_board("nucleo_f446re"), "digits")
+    time, note = estimate_on(load_board("nucleo_f446re"), plan)
+    works = [work_of(x.op, x.input_shape, x.output_shape, x.macs) for x in describe_layers(plan)]
+    assert [work.kind for work in works].count("RESHAPE") == 1
+    cycles = INVENTED.model([work for work in works if work.kind != "RESHAPE"])
+    assert (time and time.cycles, note) == (round(cycles or 0), "")
+
+
+def test_layers_that_were_not_characterised_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {kind: w for kind, w in INVENTED.weights.items() if kind != "MAX_POOL_2D"}
+    lacking = replace(INVENTED, weights=known)
+    monkeypatch.setattr(estimate, "regression_on", lambda *_: lacking)
+    (fit,) = api.check("digits", board="nucleo_f446re", runtime="aot").boards
+    assert (fit.time, fit.timing_note) == (None, "not characterised with aot: MAX_POOL_2D")
+    with pytest.raises(UsageError) as caught:
+        api.check("digits", board="nucleo_f446re", runtime="aot", fps=10.0)
+    assert caught.value.remedy == "build and run it, which models the time of the image"
