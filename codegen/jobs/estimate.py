@@ -81,7 +81,7 @@ def unknown_time(board: Board, runtime: str, why: str, instead: str) -> UsageErr
         instead: What a person can do in any case.
     """
     given = board.name if board.name in board_names() else board.path
-    finding = f", or find it out: micronets-gen characterise --board {given} --runtime {runtime}"
+    finding = f", or find it out: micronets-gen characterise --board {given} --runtime {runtime} --record"
     return UsageError(
         f"the time of {runtime} firmware is not known on this board",
         where=board.name,

@@ -54,7 +54,7 @@ def test_without_a_regression_time_is_no_limit(monkeypatch: pytest.MonkeyPatch) 
         "qemu_mps2_an500: the time of aot firmware is not known on this board\n"
         "  why: its layers were not characterised\n"
         "  what to do: give the limit in operations, with --mops, or find it out: "
-        "micronets-gen characterise --board qemu_mps2_an500 --runtime aot"
+        "micronets-gen characterise --board qemu_mps2_an500 --runtime aot --record"
     )
     assert TargetRequest("qemu_mps2_an500", "aot", mops=1.0).resolve().max_cycles is None
 

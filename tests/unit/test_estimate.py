@@ -104,7 +104,7 @@ def test_a_rate_where_no_time_is_known_is_a_mistake(cli: Cli, tmp_path: Path) ->
         "error: nucleo_l4r5zi: the time of aot firmware is not known on this board\n"
         "  why: its layers were not characterised\n"
         "  what to do: build and run it, which models the time of the image, or find it out: "
-        "micronets-gen characterise --board nucleo_l4r5zi --runtime aot\n"
+        "micronets-gen characterise --board nucleo_l4r5zi --runtime aot --record\n"
     )
     assert cli("check", model, "--fps", "5", "--latency-ms", "5").status == UsageError.exit_code
     assert cli("check", model, "--fps", "-5").status == UsageError.exit_code
