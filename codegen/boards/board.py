@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from micronets_gen.boards.cores import CORES
+from micronets_gen.boards.power import Power
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Board:
         family: SoC family, a folder of ``templates/soc``.
         clock_hz: Rated core clock that the start-up code sets.
         clock: None where the clock is fixed.
+        power: None where nobody published it.
         notes: For people: what is peculiar to the board.
         path: File that the board was read from; empty for a text. No part of its identity.
     """
@@ -142,6 +144,7 @@ class Board:
     emulator: Emulator | None
     upload: Upload | None
     clock: Clock | None = None
+    power: Power | None = None
     notes: tuple[str, ...] = ()
     path: str = field(default="", compare=False)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.boards.board import Board, Clock, Emulator, Region, Uart, Upload
+from micronets_gen.boards.power import Power, Sleep
 from micronets_gen.boards.rules import check_board
 from micronets_gen.common import resources
 from micronets_gen.common.documents import WRITTEN_BY_HAND, parse_toml, read_text
@@ -36,6 +37,7 @@ _BOARD = {
     "uart": Key(dict),
     "emulator": Key(dict, None),
     "upload": Key(dict, None),
+    "power": Key(dict, None),
 }
 _REGION = {
     "name": Key(str, longest=32),
@@ -77,6 +79,21 @@ _UPLOAD = {
     "openocd_interface": Key(str, "", longest=64, pattern=_FILE),
     "openocd_target": Key(str, "", longest=64, pattern=_FILE),
     "jlink_device": Key(str, "", longest=64, pattern=_PART),
+}
+_POWER = {
+    "active_mw": Key(float),
+    "percent": Key(float),
+    "supply_volts": Key(float),
+    "clock_hz": Key(int),
+    "conditions": Key(str, longest=400),
+    "source": Key(str, longest=400),
+    "sleep": Key(dict, None),
+}
+_SLEEP = {
+    "current_ua": Key(float),
+    "percent": Key(float),
+    "conditions": Key(str, longest=400),
+    "source": Key(str, longest=400),
 }
 
 
@@ -156,6 +173,7 @@ def parse_board(text: str, *, name: str, where: str) -> Board:
         uart=Uart(**checked(values["uart"], _UART, f"{where}: [uart]", BoardError)),
         emulator=_optional(Emulator, values["emulator"], _EMULATOR, f"{where}: [emulator]"),
         upload=_optional(Upload, values["upload"], _UPLOAD, f"{where}: [upload]"),
+        power=_power(values["power"], where),
     )
     check_board(board, where)
     return board
@@ -163,6 +181,14 @@ def parse_board(text: str, *, name: str, where: str) -> Board:
 
 def _optional(make: Any, table: Any, schema: Schema, where: str) -> Any:
     return None if table is None else make(**checked(table, schema, where, BoardError))
+
+
+def _power(table: Mapping[str, Any] | None, where: str) -> Power | None:
+    if table is None:
+        return None
+    values = checked(table, _POWER, f"{where}: [power]", BoardError)
+    sleep = _optional(Sleep, values.pop("sleep"), _SLEEP, f"{where}: [power.sleep]")
+    return Power(**values, sleep=sleep)
 
 
 def _region(table: Mapping[str, Any], where: str) -> Region:

@@ -17,6 +17,7 @@ from micronets_gen.boards.family import (
     frequencies,
     load_family,
 )
+from micronets_gen.boards.power import Power, Sleep
 from micronets_gen.common.numbers import frequency as megahertz
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import shown
@@ -51,6 +52,7 @@ def check_board(board: Board, where: str) -> None:
     _check_uart(board, where)
     _check_emulator(board, where)
     _check_upload(board, where)
+    _check_power(board, where)
 
 
 def _check_texts(board: Board, where: str) -> None:
@@ -266,6 +268,42 @@ def _check_upload(board: Board, where: str) -> None:
         raise BoardError(
             "the key 'jlink_device' is missing", where=place, remedy="add SEGGER's name of the chip"
         )
+
+
+def _check_power(board: Board, where: str) -> None:
+    power = board.power
+    if power is None:
+        return
+    place = f"{where}: [power]"
+    _amount("active_mw", power.active_mw, 1e6, place)
+    _amount("supply_volts", power.supply_volts, 60, place)
+    _check_figure(power, place)
+    if power.clock_hz != board.clock_hz:
+        raise BoardError(
+            f"the power is that at {megahertz(power.clock_hz)}, the core is at {megahertz(board.clock_hz)}",
+            where=place,
+            remedy="give a figure for this clock, or remove the table",
+        )
+    if power.sleep is not None:
+        _amount("current_ua", power.sleep.current_ua, 1e6, f"{where}: [power.sleep]")
+        _check_figure(power.sleep, f"{where}: [power.sleep]")
+
+
+def _check_figure(figure: Power | Sleep, where: str) -> None:
+    """Check that a figure says how far it may be off, and where it comes from."""
+    _amount("percent", figure.percent, 100, where)
+    for key in ("conditions", "source"):
+        if not getattr(figure, key).strip():
+            raise BoardError(
+                f"'{key}' is empty",
+                where=where,
+                remedy="say who published the figure, and what of its conditions is known; or remove the table",
+            )
+
+
+def _amount(key: str, value: float, most: float, where: str) -> None:
+    if not 0 < value <= most:
+        raise BoardError(f"'{key}' must be more than 0 and at most {most:g}, not {value:g}", where=where)
 
 
 def _choice(key: str, value: str, choices: Iterable[str], where: str) -> None:

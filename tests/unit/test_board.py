@@ -78,7 +78,8 @@ jlink_device = "STM32F746ZG"
 """
 
 BOARD_KEYS = (
-    "clock, clock_hz, core, emulator, family, fpu, mcu, notes, regions, title, uart, upload, url, vendor"
+    "clock, clock_hz, core, emulator, family, fpu, mcu, notes, power, regions, title, "
+    "uart, upload, url, vendor"
 )
 REGION_KEYS = "default, kind, name, note, origin, size, vectors"
 
