@@ -96,6 +96,8 @@ def run(
     timeout: float = 300.0,
     clock_fails: bool = False,
     no_time: bool = False,
+    every: str | None = None,
+    battery: str | None = None,
     notify: Notify = _silent,
     tell: Notify = _silent,
     on_line: Notify = _silent,
@@ -111,17 +113,27 @@ def run(
         clock_fails: Virtual board: the external oscillator does not start.
         no_time: Count instructions only; otherwise what an inference takes on the board is modelled, and
             ``timing_note`` of the result says why where it cannot be.
+        every: From one inference to the next, such as ``1s``: ``duty_cycle`` of the result is what that takes on
+            average, with deep sleep in between. The board's file must have the current in deep sleep.
+        battery: With ``every``: a capacity such as ``225mAh``, for how long it lasts.
         notify: Told how far it is.
         tell: Told where another process works in the project, and this one waits.
         on_line: Told each line that the release image, or the board, writes.
 
     Raises:
-        MicronetsError: the folder is no project, or the firmware did not run to its end. That an output is wrong is
-            told in the result.
+        MicronetsError: the folder is no project, the firmware did not run to its end, or its duty cycle cannot be told.
+            That an output is wrong is told in the result.
     """
-    from micronets_gen.jobs.execute import progress_text, run_project
+    from micronets_gen.jobs.duty import duty_cycle, duty_request, require_answer
+    from micronets_gen.jobs.execute import load_report, progress_text, run_project
     from micronets_gen.report.values import FirmwareApplication, FirmwareRun
 
+    asked = duty_request(every, battery)
+    if asked is not None:
+        untimed = {"--port": port is not None, "--no-time": no_time, "--clock-fails": clock_fails}
+        require_answer(
+            load_report(Path(project)), next((name for name, is_set in untimed.items() if is_set), "")
+        )
     report = run_project(
         Path(project),
         timeout=timeout,
@@ -132,9 +144,10 @@ def run(
         on_line=on_line,
         tell=tell,
     )
+    duty = duty_cycle(report, asked) if asked is not None else None
     if report.application is not None:
         return FirmwareApplication.of(Path(project), report, report.application)
-    return FirmwareRun.of(Path(project), report)
+    return FirmwareRun.of(Path(project), report, duty)
 
 
 def check(

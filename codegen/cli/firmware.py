@@ -127,6 +127,17 @@ def run(
     no_time: Annotated[
         bool, typer.Option("--no-time", help="Count instructions only: model no cycles and milliseconds.")
     ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Tell the average power of an inference every 500ms, 1s, 10min, with deep sleep in between.",
+        ),
+    ] = None,
+    battery: Annotated[
+        str | None,
+        typer.Option(metavar="CAPACITY", help="With --every: how long a battery of 225mAh lasts."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the image in the board's emulator, check its output byte for byte and show where the time goes."""
@@ -140,6 +151,8 @@ def run(
             timeout=timeout,
             clock_fails=clock_fails,
             no_time=no_time,
+            every=every,
+            battery=battery,
             notify=notify,
             tell=tell,
             on_line=_ignore if as_json else _show_line,
@@ -155,7 +168,7 @@ def run(
     else:
         from micronets_gen.report.terminal import run_summary
 
-        show(run_summary(done.details))
+        show(run_summary(done.details, done.duty_cycle))
         show(f"report:   {done.report}")
     if not done.passed:
         raise typer.Exit(1)

@@ -58,6 +58,36 @@ def milliseconds(value: float, like: float | None = None) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
+def energy(microjoules: float) -> str:
+    """Return ``203 µJ``, ``1.82 mJ``."""
+    return _scaled(microjoules, ("µJ", "mJ", "J"))
+
+
+def power(microwatts: float) -> str:
+    """Return ``396 µW``, ``1.82 mW``."""
+    return _scaled(microwatts, ("µW", "mW", "W"))
+
+
+def _scaled(value: float, units: tuple[str, ...]) -> str:
+    """Return three significant digits in the unit, each a thousand times the one before, that suits them."""
+    for unit in units[:-1]:
+        if value < 999.5:
+            return f"{_three_digits(value)} {unit}"
+        value /= 1000
+    return f"{_three_digits(value)} {units[-1]}"
+
+
+def lifetime(days: float) -> str:
+    """Return ``5.13 hours``, ``12.0 days`` or ``2.31 years``."""
+    if days < 1:
+        return f"{_three_digits(days * 24)} hours"
+    return f"{_three_digits(days)} days" if days < 365.25 else f"{_three_digits(days / 365.25)} years"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
+
+
 def shape(dimensions: tuple[int, ...]) -> str:
     """Return ``1×8×8×16``; ``scalar`` for no dimensions."""
     return "×".join(map(str, dimensions)) if dimensions else "scalar"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from micronets_gen.common.numbers import grouped, milliseconds, plural, ratio
+from micronets_gen.common.numbers import grouped, milliseconds, plural, power, ratio
 from micronets_gen.report.html import page_environment
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.report.summary import Headline
@@ -37,6 +37,11 @@ TIME_METRICS = (
     Metric("cycles", lambda r: r.cycles, "one inference, modelled"),
 )
 """Shown with their band; where time was not modelled they are left out."""
+
+ENERGY = Metric(
+    "microjoules", lambda r: r.energy_uj, "one inference, power × modelled time", lambda v, _: f"{v:,.0f}"
+)
+"""The same, where the board's power is not known."""
 
 METRICS = (
     Metric("instructions", lambda r: r.count, "one inference"),
@@ -84,6 +89,8 @@ class Comparison:
             if result.error_percent is not None:
                 band = Band(result.error_percent, result.measured_images or 0)
                 notes.append(f"Modelled: {result.modelled}; {band.text}.")
+                if result.power_mw is not None:
+                    notes.append(f"Power: {power(result.power_mw * 1e3)}; {result.power_source}.")
             elif result.timing_note:
                 notes.append(f"{result.runtime}: time is not modelled: {result.timing_note}.")
         return tuple(dict.fromkeys(notes))
@@ -93,7 +100,15 @@ class Comparison:
         """What is known of every runtime; the titles of modelled figures end in their band."""
         timed = bool(self.measured) and all(result.cycles is not None for result in self.measured)
         times = (replace(metric, title=f"{metric.title} {self.band}") for metric in TIME_METRICS if timed)
-        return (*times, *METRICS)
+        return (*times, *self._energies, *METRICS)
+
+    @property
+    def _energies(self) -> tuple[Metric, ...]:
+        """Energy with its band, where it is known of every runtime."""
+        if not self.measured or any(result.energy_uj is None for result in self.measured):
+            return ()
+        percent = max(result.energy_error_percent or 0 for result in self.measured)
+        return (replace(ENERGY, title=f"{ENERGY.title} ±{percent:.0f} %"),)
 
     @property
     def layers(self) -> tuple[tuple[LayerResult | None, ...], ...]:

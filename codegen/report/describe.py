@@ -53,6 +53,7 @@ def describe_board(board: Board) -> BoardInfo:
         core=board.core,
         clock_hz=board.clock_hz,
         simd=board.simd,
+        power=board.power,
     )
 
 

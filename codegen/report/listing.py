@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from micronets_gen.boards.board import Board
+from micronets_gen.boards.power import Power
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.numbers import MISSING, duration, frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult, in_words
+from micronets_gen.report.modelled import power_text
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 from micronets_gen.timing.result import Basis
 
@@ -71,6 +73,8 @@ def board_details(board: Board, basis: Basis | None) -> RenderableType:
     if basis:
         facts.add_row("  core", basis.core_source)
         facts.add_row("  memory", basis.memory_source or "not modelled: core timings only")
+    for title, text in _power_rows(board.power):
+        facts.add_row(title, text)
     if board.url:
         facts.add_row("see", board.url)
     for note in board.notes:
@@ -89,6 +93,21 @@ def board_details(board: Board, basis: Basis | None) -> RenderableType:
         ),
     )
     return Group(Text(f"{board.name}: {board.title}", style="bold"), facts, Text(), regions)
+
+
+def _power_rows(power: Power | None) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a board's power; a board of which nothing is has no rows."""
+    if power is None:
+        return
+    yield "power", f"{power_text(power)}, {frequency(power.clock_hz)}"
+    yield "  source", power.source
+    yield "  conditions", power.conditions
+    if power.sleep is None:
+        yield "deep sleep", "no published figure"
+        return
+    yield "deep sleep", f"{power.sleep.current_ua:g} µA ±{power.sleep.percent:g} %"
+    yield "  source", power.sleep.source
+    yield "  conditions", power.sleep.conditions
 
 
 def model_table(models: Iterable[BundledModel]) -> RenderableType:

@@ -64,6 +64,9 @@ class Result(Plain):
         error_percent: How far they may be off, either way.
         measured_images: Images measured on boards that this rests on; 0: it is a judgement.
         cycles_by_cause: What they go to.
+        energy_uj: Microjoules of one inference; None where time or the board's power is not known.
+        energy_error_percent: How far they may be off, either way.
+        power_mw: Milliwatts of the microcontroller while it computes, and ``power_source`` who published them.
         modelled: Core and memories that the model has; empty without it.
         timing_note: Why time was not modelled; empty where it was.
     """
@@ -95,6 +98,10 @@ class Result(Plain):
     error_percent: float | None = None
     measured_images: int | None = None
     cycles_by_cause: Mapping[str, int] | None = None
+    energy_uj: float | None = None
+    energy_error_percent: float | None = None
+    power_mw: float | None = None
+    power_source: str = ""
     modelled: str = ""
     timing_note: str = ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from micronets_gen.boards.power import DutyCycle, Power
+from micronets_gen.common import numbers
 from micronets_gen.common.numbers import frequency, milliseconds
 from micronets_gen.report.report import Report
 from micronets_gen.timing.result import Spent, Timing
@@ -61,6 +63,34 @@ def causes_text(spent: Spent) -> str:
     return ", ".join(f"{CAUSE_TITLES[name]} {100 * cycles / spent.cycles:.0f} %" for name, cycles in shown)
 
 
+def power_text(power: Power) -> str:
+    """Return a board's power while it computes: ``41.7 mW ±8 % at 1.8 V``."""
+    return f"{numbers.power(power.active_mw * 1e3)} ±{power.percent:g} % at {power.supply_volts:g} V"
+
+
+def energy_text(report: Report) -> str:
+    """Return the energy of one inference, how far it may be off, and what power it rests on; empty without."""
+    energy, power, timing = report.energy, report.board.power, report.timing
+    if energy is None or power is None or timing is None:
+        return ""
+    apart = "; core timings only" if timing.core_only else ""
+    return (
+        f"{numbers.energy(energy.microjoules)} an inference, ±{energy.percent:.0f} % "
+        f"({power_text(power)}: {power.source}{apart})"
+    )
+
+
+def duty_text(duty: DutyCycle, power: Power) -> str:
+    """Return average power at a duty cycle and, where a battery was named, how long it lasts."""
+    every = f"{duty.every_s * 1e3:g} ms" if duty.every_s < 1 else f"{duty.every_s:g} s"
+    average = f"every {every}: {numbers.power(duty.average_uw)} on average"
+    band = f"±{duty.average_error_percent:.0f} %"
+    if duty.battery_mah is None or duty.battery_days is None:
+        return f"{average}, {band}"
+    battery = f"{duty.battery_mah:g} mAh at {power.supply_volts:g} V"
+    return f"{average}; {battery} last {numbers.lifetime(duty.battery_days)}, {band}"
+
+
 def no_time_text(report: Report) -> str:
     """Return why a run has no modelled time; empty where it has, or where a board measured it."""
     return f"Time is not modelled: {report.timing_note}." if report.timing_note else ""
@@ -97,7 +127,19 @@ def total_values(report: Report) -> dict[str, Any]:
     timing = report.timing
     return {
         **part_values(timing, timing.total if timing else None),
+        **_energy_values(report),
         "measured_images": timing.band.images if timing else None,
         "modelled": model_text(timing) if timing else "",
         "timing_note": report.timing_note,
+    }
+
+
+def _energy_values(report: Report) -> dict[str, Any]:
+    energy, power = report.energy, report.board.power
+    known = power if energy else None
+    return {
+        "energy_uj": energy.microjoules if energy else None,
+        "energy_error_percent": energy.percent if energy else None,
+        "power_mw": known.active_mw if known else None,
+        "power_source": known.source if known else "",
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from micronets_gen.boards.power import Energy, Power
 from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import Alternative
@@ -47,7 +48,12 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """The board that the image is linked for; ``simd`` is ``c``, ``dsp`` or ``mve``."""
+    """The board that the image is linked for.
+
+    Attributes:
+        simd: ``c``, ``dsp`` or ``mve``.
+        power: None where nobody published it.
+    """
 
     name: str
     title: str
@@ -55,6 +61,7 @@ class BoardInfo:
     core: str
     clock_hz: int
     simd: str
+    power: Power | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +255,12 @@ class Report:
     def timed(self) -> bool:
         """Whether the time of every layer is modelled."""
         return self.timing is not None and bool(self.timing.layers)
+
+    @property
+    def energy(self) -> Energy | None:
+        """Of one inference; None where time is not modelled or the board's power is not known."""
+        power, timing = self.board.power, self.timing
+        return power.energy(timing.milliseconds, timing.band.percent) if power and timing else None
 
     @property
     def layers_count(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from micronets_gen.common import numbers
 from micronets_gen.common.numbers import (
     duration,
     frequency,
@@ -15,7 +16,7 @@ from micronets_gen.common.numbers import (
     size,
 )
 from micronets_gen.emulate.result import RunResult
-from micronets_gen.report.modelled import band_text
+from micronets_gen.report.modelled import band_text, power_text
 from micronets_gen.report.report import ImageInfo, Report
 from micronets_gen.timing.result import Timing
 
@@ -74,6 +75,7 @@ def key_figures(report: Report) -> tuple[Figure, ...]:
     figures = []
     if report.timing:
         figures.append(_time(report.timing))
+    figures += _energy(report)
     if report.run:
         figures.append(_speed(report.run))
         if report.macs and not report.timing:
@@ -99,6 +101,15 @@ def _time(timing: Timing) -> Figure:
     apart = ", core timings only" if timing.core_only else ""
     note = f"modelled at {frequency(timing.clock_hz)}; {known}{apart}"
     return Figure("Time", milliseconds(timing.milliseconds), f"ms {band_text(timing)}", note)
+
+
+def _energy(report: Report) -> list[Figure]:
+    energy, power = report.energy, report.board.power
+    if energy is None or power is None:
+        return []
+    value, unit = numbers.energy(energy.microjoules).split()
+    note = f"modelled time × {power_text(power)}"
+    return [Figure("Energy", value, f"{unit} ±{energy.percent:.0f} %", note)]
 
 
 def _speed(run: RunResult) -> Figure:

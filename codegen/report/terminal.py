@@ -6,11 +6,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from micronets_gen.boards.power import DutyCycle
 from micronets_gen.common.numbers import frequency, grouped, percent, plural, size
 from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.layer_table import bar, layer_table
-from micronets_gen.report.modelled import causes_text, model_text, no_time_text, time_text
+from micronets_gen.report.modelled import (
+    causes_text,
+    duty_text,
+    energy_text,
+    model_text,
+    no_time_text,
+    time_text,
+)
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
 from micronets_gen.report.samples import samples
 from micronets_gen.report.summary import circumstances, headline
@@ -86,25 +94,37 @@ def build_summary(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-def run_summary(report: Report) -> RenderableType:
-    """Return the verdict, the layer table and how the numbers came about."""
+def run_summary(report: Report, duty: DutyCycle | None = None) -> RenderableType:
+    """Return the verdict, the layer table and how the numbers came about.
+
+    Args:
+        duty: Average power, where that was asked for.
+    """
     if report.run is None:
         return verdict(report)
     run = report.run
     parts: list[RenderableType] = [layer_table(report), Text()]
     if not report.profiled:
         parts.append(Text(f"{run.count:,} {run.unit} an inference"))
-    parts += [*_time(report), verdict(report), *_wrong_samples(report), Text(circumstances(run), style="dim")]
+    parts += [
+        *_time(report, duty),
+        verdict(report),
+        *_wrong_samples(report),
+        Text(circumstances(run), style="dim"),
+    ]
     return Group(*parts)
 
 
-def _time(report: Report) -> list[RenderableType]:
-    """Return the modelled time, where it goes and what was modelled; or why there is none."""
+def _time(report: Report, duty: DutyCycle | None) -> list[RenderableType]:
+    """Return the modelled time and energy, where time goes and what was modelled; or why there is none."""
     timing = report.timing
     if timing is None:
         return [Text(text) for text in (no_time_text(report),) if text]
+    power, energy = report.board.power, energy_text(report)
     return [
         Text(time_text(timing), "bold"),
+        *([Text(energy)] if energy else []),
+        *([Text(duty_text(duty, power))] if duty and power else []),
         Text(causes_text(timing.total)),
         Text(model_text(timing), "dim"),
         Text(),

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from micronets_gen.common.numbers import grouped, milliseconds, percent, ratio
 from micronets_gen.report.geometry import percent_text
-from micronets_gen.report.modelled import CAUSE_NOTES, CAUSE_TITLES, band_text, basis_text, time_text
+from micronets_gen.report.modelled import (
+    CAUSE_NOTES,
+    CAUSE_TITLES,
+    band_text,
+    basis_text,
+    energy_text,
+    time_text,
+)
 from micronets_gen.report.pictures import Segment
 from micronets_gen.report.report import Report
 from micronets_gen.timing.result import CAUSES, Spent, Timing
@@ -45,12 +52,14 @@ class TimePicture:
     """Where the time of an inference goes.
 
     Attributes:
+        energy: Of one inference, in a sentence; empty where the board's power is not known.
         whole: The bar of all.
         bars: One a layer, as long as its share of the longest; empty where layers are not known.
         outside: What an inference takes beside its layers; None where layers are not known.
     """
 
     text: str
+    energy: str
     basis: str
     band: str
     whole: TimeRow
@@ -75,6 +84,7 @@ def time_picture(report: Report, timing: Timing) -> TimePicture:
     ]
     return TimePicture(
         text=time_text(timing),
+        energy=energy_text(report),
         basis=basis_text(timing),
         band=band_text(timing),
         whole=_row(timing, total, ("", "one inference", ""), total.cycles or 1, report.macs),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from micronets_gen.boards.board import Board
+from micronets_gen.boards.power import DutyCycle
 from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import ApplicationRun, VectorResult
@@ -148,8 +149,12 @@ class FirmwareRun(_Ran):
         error_percent: How far they may be off, either way.
         measured_images: Images measured on boards that this rests on; 0: it is a judgement.
         cycles_by_cause: What they go to.
+        energy_uj: Microjoules of one inference; None where time or the board's power is not known.
+        energy_error_percent: How far they may be off, either way.
+        power_mw: Milliwatts of the microcontroller while it computes, and ``power_source`` who published them.
         modelled: Core and memories that the model has; empty without it.
         timing_note: Why time was not modelled; empty where it was, or where a board measured it.
+        duty_cycle: What an inference every so often takes on average; None where nobody asked.
         vector_count: Golden vectors in the image, and ``vectors_passed`` of them byte-exact.
         vectors: Each of them.
         labelled: Vectors with a label, and ``correct`` of them classified as labelled.
@@ -172,8 +177,13 @@ class FirmwareRun(_Ran):
     error_percent: float | None
     measured_images: int | None
     cycles_by_cause: Mapping[str, int] | None
+    energy_uj: float | None
+    energy_error_percent: float | None
+    power_mw: float | None
+    power_source: str
     modelled: str
     timing_note: str
+    duty_cycle: DutyCycle | None
     vector_count: int
     vectors_passed: int
     vectors: tuple[VectorResult, ...]
@@ -183,7 +193,7 @@ class FirmwareRun(_Ran):
     details: Report = field(repr=False, metadata=NOT_IN_JSON)
 
     @classmethod
-    def of(cls, project: Path, report: Report) -> FirmwareRun:
+    def of(cls, project: Path, report: Report, duty_cycle: DutyCycle | None = None) -> FirmwareRun:
         """Return the values of a report after ``run``."""
         run = report.run
         assert run is not None
@@ -205,6 +215,7 @@ class FirmwareRun(_Ran):
             correct=run.correct,
             layers=layer_results(report),
             **total_values(report),
+            duty_cycle=duty_cycle,
             details=report,
         )
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from micronets_gen.boards.load import load_boards
+from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import bundled_models, resolve_model
 from micronets_gen.emulate.result import ApplicationRun, Difference, VectorResult
 from micronets_gen.jobs.check import check_on_boards
+from micronets_gen.jobs.duty import DutyRequest, duty_cycle
 from micronets_gen.operators import Problem
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import CheckResult
@@ -49,6 +50,7 @@ FREE = {
     "clock",
     "uart",
     "upload",
+    "power",
     "emulator",
     "curve",
     "cycles_by_cause",
@@ -87,7 +89,9 @@ def printed() -> dict[str, Any]:
     done = timed_report()
     assert done.run
     wrong = VectorResult(0, False, 1, (Difference(0, 1, 2),), 3, 4)
-    run = FirmwareRun.of(Path("p"), replace(done, run=replace(done.run, vectors=(wrong,))))
+    board = replace(done.board, power=load_board("nucleo_f446re").power)
+    seen = replace(done, run=replace(done.run, vectors=(wrong,)), board=board)
+    run = FirmwareRun.of(Path("p"), seen, duty_cycle(seen, DutyRequest(1.0, 225.0)))
     application = FirmwareApplication.of(Path("p"), done, ApplicationRun("e", "b", 3, "hello"))
     pins = tuple(SourceSet.pinned())
     status = Status(pins[0], "ok", "as committed", Path("p"), "https", ("abc",))
