@@ -4,7 +4,8 @@
 child.
 
 ``... baseline --task digits --board nucleo_f446re --mops 0.06``: the search against random search with the
-same number of training steps, over several seeds; ``--methods dnas free-logits`` against a logit a choice.
+same number of training steps, over several seeds; ``--methods dnas free-logits`` against a logit a choice;
+``--latency-ms 2 --methods dnas operations`` a search that counts cycles against one that counts operations.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -91,23 +92,35 @@ def _print_steps() -> None:
         )
 
 
+MOPS, MS = "MOps", "ms"
+
+
 @dataclass(frozen=True)
 class Trial:
     """A method's result at a limit and a seed.
 
     Attributes:
-        mops: The limit, in millions of operations.
+        limit: In ``unit``.
         validation: The metric of the best epoch of the training.
         test: The metric of the fake-quantised network.
+        milliseconds: Predicted; None where the board's time is not known.
+        unit: :data:`MOPS`, millions of operations, or :data:`MS`, milliseconds.
     """
 
-    mops: float
+    limit: float
     seed: int
     method: str
     ops: int
     validation: float
     test: float
     architecture: str
+    milliseconds: float | None = None
+    unit: str = MOPS
+
+    @property
+    def used(self) -> float:
+        """Share of the limit; a search that counts something else than what is limited may be above 1."""
+        return (self.ops / 1e6 if self.unit == MOPS else self.milliseconds or 0.0) / self.limit
 
 
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
@@ -120,7 +133,6 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     from micronets_gen.search.run.request import TargetRequest, task_and_recipe
     from micronets_gen.search.space.architecture import lower
     from micronets_gen.search.space.backbone import Space, load_backbone
-    from micronets_gen.search.space.cost import cost_of
     from micronets_gen.search.space.limits import bytes_of
 
     board = load_board(arguments.board)
@@ -129,8 +141,15 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     space = Space(backbone, task.input_shape, len(task.classes)).validate()
     tf.config.experimental.enable_op_determinism()
     ram = bytes_of(arguments.ram, "--ram") if arguments.ram else None
-    for mops, seed, method in product(arguments.mops, range(arguments.seeds), arguments.methods):
-        target = TargetRequest(arguments.board, arguments.runtime, mops=mops, ram=ram).resolve()
+    unit, limits = limits_of(arguments)
+    for limit, seed, method in product(limits, range(arguments.seeds), arguments.methods):
+        target = TargetRequest(
+            arguments.board,
+            arguments.runtime,
+            mops=limit if unit == MOPS else None,
+            latency_ms=limit if unit == MS else None,
+            ram=ram,
+        ).resolve()
         data = task.load(arguments.data, seed)
         extent = data.input_range()
         tf.keras.utils.set_random_seed(seed)
@@ -142,15 +161,24 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
             if not recipe.train.inherit:
                 network = Network(lower(architecture), seed, extent)
             history = train_network(network, data, space.classes, recipe.train, folder / "train.npz", seed)
+        cost = target.cost(architecture)
+        time = target.estimate(cost)
         yield Trial(
-            mops,
+            limit,
             seed,
             method,
-            cost_of(architecture).ops,
+            cost.ops,
             max(r["validation"] for r in history if r["eligible"]),
             data.judge("test", outputs_of(network, data.test)).value,
             architecture.summary(),
+            time.milliseconds if time else None,
+            unit,
         )
+
+
+def limits_of(arguments: argparse.Namespace) -> tuple[str, list[float]]:
+    """Return the unit of the limits, and the limits."""
+    return (MOPS, arguments.mops) if arguments.mops else (MS, arguments.latency_ms)
 
 
 @dataclass(frozen=True)
@@ -206,38 +234,55 @@ def _random(setting: Setting) -> tuple[Any, Any]:
     )
 
 
+def _operations(setting: Setting) -> tuple[Any, Any]:
+    from micronets_gen.search.study.random_search import operations_at
+
+    operations = operations_at(setting.space, setting.target, setting.seed)
+    return _dnas(replace(setting, target=replace(setting.target, max_cycles=None, max_ops=operations)))
+
+
 METHODS: Mapping[str, Callable[[Setting], tuple[Any, Any]]] = {
     "dnas": _dnas,
     "free-logits": _free,
+    "operations": _operations,
     "random": _random,
 }
-"""Return architecture and network, trained so far: the search, the same without one peak a width, random search."""
+"""Return architecture and network, trained so far.
+
+The search; the same without one peak a width; the same under as many operations as random architectures at the limit
+do, and no limit in time; random search.
+"""
 
 
 def _print_baseline(arguments: argparse.Namespace) -> None:
-    print("| MOps limit | seed | method | ops | validation | test | architecture |")
-    print("|---|---|---|---|---|---|---|")
+    unit, limits = limits_of(arguments)
+    timed = unit == MS
+    print(
+        f"| {unit} limit | seed | method | {'ms | ' if timed else ''}ops | validation | test | architecture |"
+    )
+    print("|---" * (8 if timed else 7) + "|")
     done = []
     for trial in trials(arguments):
         done.append(trial)
+        milliseconds = f"{trial.milliseconds:.4g} | " if timed else ""
         print(
-            f"| {trial.mops} | {trial.seed} | {trial.method} | {trial.ops:,} | {trial.validation:.4f} "
+            f"| {trial.limit} | {trial.seed} | {trial.method} | {milliseconds}{trial.ops:,} | {trial.validation:.4f} "
             f"| {trial.test:.4f} | {trial.architecture} |",
             flush=True,
         )
-    print_means(done, arguments.mops, arguments.methods)
-    print_differences(done, arguments.mops, arguments.methods)
+    print_means(done, limits, arguments.methods)
+    print_differences(done, limits, arguments.methods)
 
 
 def print_means(done: Sequence[Trial], limits: Sequence[float], methods: Sequence[str]) -> None:
     """Print a row a limit and method."""
     print("\nMeans over the seeds, with their standard errors:\n")
-    print("| MOps limit | method | limit used | validation | test |\n|---|---|---|---|---|")
-    for mops, method in product(limits, methods):
-        group = [trial for trial in done if (trial.mops, trial.method) == (mops, method)]
-        used = np.mean([trial.ops / (1e6 * mops) for trial in group])
+    print(f"| {done[0].unit} limit | method | limit used | validation | test |\n|---|---|---|---|---|")
+    for limit, method in product(limits, methods):
+        group = [trial for trial in done if (trial.limit, trial.method) == (limit, method)]
+        used = np.mean([trial.used for trial in group])
         validation, test = (mean_of([getattr(trial, name) for trial in group]) for name in _SPLITS)
-        print(f"| {mops} | {method} | {used:.1%} | {validation} | {test} |")
+        print(f"| {limit} | {method} | {used:.1%} | {validation} | {test} |")
 
 
 def print_differences(done: Sequence[Trial], limits: Sequence[float], methods: Sequence[str]) -> None:
@@ -246,17 +291,17 @@ def print_differences(done: Sequence[Trial], limits: Sequence[float], methods: S
     if not others:
         return
     print(f"\n{first} less each other method at the same seed, with standard errors:\n")
-    print("| MOps limit | less | validation | test |\n|---|---|---|---|")
-    for mops, method in product(limits, others):
+    print(f"| {done[0].unit} limit | less | validation | test |\n|---|---|---|---|")
+    for limit, method in product(limits, others):
         pairs = [
             (a, b)
             for a, b in product(done, done)
-            if (a.mops, a.method, b.mops, b.method, a.seed) == (mops, first, mops, method, b.seed)
+            if (a.limit, a.method, b.limit, b.method, a.seed) == (limit, first, limit, method, b.seed)
         ]
         validation, test = (
             mean_of([getattr(a, name) - getattr(b, name) for a, b in pairs], sign="+") for name in _SPLITS
         )
-        print(f"| {mops} | {method} | {validation} | {test} |")
+        print(f"| {limit} | {method} | {validation} | {test} |")
 
 
 _SPLITS = ("validation", "test")
@@ -280,7 +325,9 @@ def main() -> None:
     baseline = verbs.add_parser("baseline", help="the search against random search with as many steps")
     baseline.add_argument("--task", required=True)
     baseline.add_argument("--board", required=True)
-    baseline.add_argument("--mops", type=float, nargs="+", required=True)
+    limits = baseline.add_mutually_exclusive_group(required=True)
+    limits.add_argument("--mops", type=float, nargs="+")
+    limits.add_argument("--latency-ms", type=float, nargs="+")
     baseline.add_argument("--runtime", default="aot")
     baseline.add_argument("--ram", help="most bytes of RAM, for example 64K")
     baseline.add_argument("--data", type=Path)

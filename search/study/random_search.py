@@ -16,9 +16,11 @@ from micronets_gen.search.learn.recipe import SearchRecipe, TrainRecipe
 from micronets_gen.search.learn.training import train_network
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space
+from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.limits import Target, require_feasible
 
 _TRIES = 100
+_DRAWN = 16
 
 
 def random_choice(space: Space, target: Target, generator: np.random.Generator) -> Choice:
@@ -46,6 +48,17 @@ def random_choice(space: Space, target: Target, generator: np.random.Generator) 
         if target.verdict(space.architecture(choice)).fits:
             return choice
     raise FitError(f"none of {_TRIES:,} random architectures meets the limits", where=space.backbone.name)
+
+
+def operations_at(space: Space, target: Target, seed: int) -> int:
+    """Return how many operations random architectures at the limits do, on average: what a line says of a time.
+
+    Raises:
+        FitError: none was found.
+    """
+    generator = np.random.default_rng(seed)
+    choices = [random_choice(space, target, generator) for _ in range(_DRAWN)]
+    return round(float(np.mean([cost_of(space.architecture(choice)).ops for choice in choices])))
 
 
 def halvings(candidates: int, epochs: int) -> list[tuple[int, int]]:

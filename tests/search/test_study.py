@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.space.backbone import Space, load_backbone
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.limits import Target
+from tests.support.regression import INVENTED
 
 tf = pytest.importorskip("tensorflow")
 
@@ -27,6 +30,18 @@ def test_random_candidates_differ_and_leave_no_room() -> None:
         assert TARGET.verdict(SPACE.architecture(choice)).fits
         for _, larger in SPACE.neighbours(choice, 1):
             assert cost_of(SPACE.architecture(larger)).ops > 60_000
+
+
+def test_operations_stand_for_a_time_as_random_architectures_do() -> None:
+    from micronets_gen.search.study.random_search import operations_at, random_choice
+
+    limited = replace(TARGET, max_ops=None, max_cycles=900_000, regression=INVENTED)
+    generator = np.random.default_rng(3)
+    operations = [
+        cost_of(SPACE.architecture(random_choice(SPACE, limited, generator))).ops for _ in range(16)
+    ]
+    assert min(operations) < operations_at(SPACE, limited, 3) < max(operations)
+    assert operations_at(SPACE, limited, 3) == round(np.mean(operations))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +82,7 @@ def test_a_logit_a_choice_can_prefer_two_widths_that_are_far_apart() -> None:
 
 
 def test_differences_are_paired_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    from micronets_gen.search.study.benchmark import Trial, print_differences, print_means
+    from micronets_gen.search.study.benchmark import MS, Trial, print_differences, print_means
 
     tests = {"dnas": (0.93, 0.97), "random": (0.90, 0.95)}
     done = [
@@ -80,3 +95,8 @@ def test_differences_are_paired_by_seed(capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     assert "| 0.1 | dnas | 90.0% | 0.9600 ± 0.0200 | 0.9500 ± 0.0200 |" in printed
     assert "| 0.1 | random | +0.0250 ± 0.0050 | +0.0250 ± 0.0050 |" in printed
+    timed = [replace(trial, unit=MS, milliseconds=0.12) for trial in done]
+    print_means(timed, [0.1], list(tests))
+    printed = capsys.readouterr().out
+    assert "| ms limit |" in printed
+    assert "| 0.1 | dnas | 120.0% |" in printed
