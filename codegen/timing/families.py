@@ -101,7 +101,7 @@ def _stm32h7(register: Register, dtcm: int) -> Memory:
         size=16 * _KB,
         ratio=ratio,
         dtcm=dtcm,
-        source="RM0455, 4.3 and 8.7",
+        source="RM0433 and RM0455, 4.3 and 8.7",
     )
 
 
