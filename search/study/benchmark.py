@@ -309,7 +309,7 @@ _SPLITS = ("validation", "test")
 
 def mean_of(values: Sequence[float], sign: str = "") -> str:
     """Return a mean, with its standard error where there are several values: ``0.9500 ± 0.0100``."""
-    mean = format(np.mean(values), f"{sign}.4f")
+    mean = format(np.round(np.mean(values), 4) + 0.0, f"{sign}.4f")
     if len(values) == 1:
         return mean
     return f"{mean} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}"
