@@ -282,6 +282,7 @@ def search(
     runtime: str = "auto",
     fps: float | None = None,
     latency_ms: float | None = None,
+    energy_uj: float | None = None,
     mops: float | None = None,
     flash: int | str | None = None,
     ram: int | str | None = None,
@@ -303,8 +304,9 @@ def search(
         task: What the model is for: a name, a ``.py`` file, or ``folder:DIR``.
         board: A board's name, or a board file (``.toml``).
         runtime: Whose needs are reckoned with: ``auto``, ``aot`` or ``tflm``.
-        fps: Inferences a second, as predicted for the runtime on the board; at most one of this and the next two.
+        fps: Inferences a second, as predicted for the runtime on the board; at most one of this and the next three.
         latency_ms: Milliseconds an inference, likewise.
+        energy_uj: Microjoules an inference: a time at the board's published power.
         mops: Millions of operations an inference.
         flash: Most bytes for code, constants and 32 embedded samples, such as ``"64K"``; None for what the board has.
         ram: Most bytes for arena, data and stack, likewise.
@@ -329,7 +331,9 @@ def search(
     request = SearchRequest(
         task=task,
         out=default_out(task) if out is None else Path(out),
-        target=TargetRequest(str(board), runtime, fps, latency_ms, mops, **_memory(flash, ram)),
+        target=TargetRequest(
+            str(board), runtime, fps, latency_ms, mops, energy_uj=energy_uj, **_memory(flash, ram)
+        ),
         data=_path(data),
         backbone=_text(backbone),
         recipe=_text(recipe),

@@ -54,6 +54,14 @@ Latency = Annotated[
     float | None,
     typer.Option("--latency-ms", help="Milliseconds an inference, likewise.", rich_help_panel=_LIMITS),
 ]
+EnergyUj = Annotated[
+    float | None,
+    typer.Option(
+        "--energy-uj",
+        help="Microjoules an inference: a time at the board's published power.",
+        rich_help_panel=_LIMITS,
+    ),
+]
 Mops = Annotated[
     float | None,
     typer.Option("--mops", help="Millions of operations an inference.", rich_help_panel=_LIMITS),
@@ -189,6 +197,7 @@ def search(
     runtime: RuntimeOption = AUTO_RUNTIME,
     fps: Fps = None,
     latency_ms: Latency = None,
+    energy_uj: EnergyUj = None,
     mops: Mops = None,
     flash: Flash = None,
     ram: Ram = None,
@@ -212,7 +221,7 @@ def search(
     if sweep is None and compare:
         raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
     api.require_run(run, timeout, board)
-    one: dict[str, Any] = {"fps": fps, "latency_ms": latency_ms, "mops": mops}
+    one: dict[str, Any] = {"fps": fps, "latency_ms": latency_ms, "energy_uj": energy_uj, "mops": mops}
     both: dict[str, Any] = {
         **{"task": task, "board": board, "runtime": runtime.value, "flash": flash, "ram": ram, "data": data},
         **{"backbone": backbone, "recipe": recipe, "settings": settings or (), "seed": seed},

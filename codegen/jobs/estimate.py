@@ -73,6 +73,21 @@ def seconds_of(fps: float | None, latency_ms: float | None) -> float | None:
     return None if latency_ms is None else latency_ms / 1000
 
 
+def seconds_within(board: Board, energy_uj: float) -> float:
+    """Return how long a board may compute for an energy in microjoules, at its published power.
+
+    Raises:
+        UsageError: nobody published it.
+    """
+    if board.power is None:
+        raise UsageError(
+            "the power of this board is not known",
+            where=board.name,
+            remedy="give the limit in time, with --latency-ms, or add [power] to the board's file (docs/boards.md)",
+        )
+    return energy_uj / board.power.active_mw / 1e3
+
+
 def unknown_time(board: Board, runtime: str, why: str, instead: str) -> UsageError:
     """Return the error of a limit in time where time is not known.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from micronets_gen.boards.power import DutyCycle, Power
+from micronets_gen.boards.power import DutyCycle, Energy, Power
 from micronets_gen.common import numbers
 from micronets_gen.common.numbers import frequency, milliseconds
 from micronets_gen.report.report import Report
@@ -127,15 +127,15 @@ def total_values(report: Report) -> dict[str, Any]:
     timing = report.timing
     return {
         **part_values(timing, timing.total if timing else None),
-        **_energy_values(report),
+        **energy_values(report.energy, report.board.power),
         "measured_images": timing.band.images if timing else None,
         "modelled": model_text(timing) if timing else "",
         "timing_note": report.timing_note,
     }
 
 
-def _energy_values(report: Report) -> dict[str, Any]:
-    energy, power = report.energy, report.board.power
+def energy_values(energy: Energy | None, power: Power | None) -> dict[str, Any]:
+    """Return the keys of ``--json`` for an inference's energy, and for the power that it rests on."""
     known = power if energy else None
     return {
         "energy_uj": energy.microjoules if energy else None,

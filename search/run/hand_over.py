@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.common.files import write_atomically, write_json
+from micronets_gen.report.modelled import energy_values
 from micronets_gen.search.data.tasks.base import Floats, Judgement, Task, TaskData
 from micronets_gen.search.learn.int8 import run_int8
 from micronets_gen.search.learn.network import Network, keras_model
@@ -144,8 +145,10 @@ def _time(target: Target, cost: Cost) -> dict[str, Any] | None:
     estimate = target.estimate(cost)
     if estimate is None:
         return None
-    asked = target.max_cycles
+    asked, power = target.max_cycles, target.board.power
+    energy = power.energy(estimate.milliseconds, estimate.error_percent) if power else None
     return {
         **estimate.to_json(),
+        **energy_values(energy, power),
         "limit_ms": None if asked is None else asked / target.board.clock_hz * 1e3,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import UsageError
-from micronets_gen.jobs.estimate import regression_on, require_one_limit, seconds_of
+from micronets_gen.jobs.estimate import regression_on, require_one_limit, seconds_of, seconds_within
 from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.data.tasks import get_task, options_for
 from micronets_gen.search.data.tasks.base import Task
@@ -21,14 +21,15 @@ from micronets_gen.search.space.limits import Target, cycles_within, require_mem
 
 @dataclass(frozen=True)
 class TargetRequest:
-    """Where the model is to run, how fast and in how much memory; at most one of ``fps``, ``latency_ms``, ``mops``.
+    """Where the model is to run, how fast and in how much memory.
 
     Attributes:
-        fps: Inferences a second.
+        fps: Inferences a second; at most one of this, ``latency_ms``, ``energy_uj`` and ``mops``.
         latency_ms: Milliseconds an inference.
         mops: Millions of operations an inference.
         flash: Most bytes of flash, as :class:`Target` counts them; None for what the board has.
         ram: Most bytes of RAM, likewise.
+        energy_uj: Microjoules an inference, which are a time at the board's power.
     """
 
     board: str
@@ -38,6 +39,7 @@ class TargetRequest:
     mops: float | None = None
     flash: int | None = None
     ram: int | None = None
+    energy_uj: float | None = None
 
     def resolve(self) -> Target:
         """Return the target.
@@ -46,10 +48,11 @@ class TargetRequest:
             MicronetsError: unknown board or runtime, contradictory or impossible limits.
         """
         board = load_board(self.board)
-        require_one_limit({"fps": self.fps, "latency_ms": self.latency_ms, "mops": self.mops})
+        limits = ("fps", "latency_ms", "energy_uj", "mops")
+        require_one_limit({name: getattr(self, name) for name in limits})
         require_memory(board, self.flash, self.ram)
         runtime = choose_runtime(self.runtime).runtime
-        regression, seconds = regression_on(board, runtime.name), seconds_of(self.fps, self.latency_ms)
+        regression, seconds = regression_on(board, runtime.name), self._seconds(board)
         return Target(
             board,
             runtime,
@@ -59,6 +62,11 @@ class TargetRequest:
             max_cycles=None if seconds is None else cycles_within(board, runtime.name, regression, seconds),
             regression=regression,
         )
+
+    def _seconds(self, board: Board) -> float | None:
+        if self.energy_uj is not None:
+            return seconds_within(board, self.energy_uj)
+        return seconds_of(self.fps, self.latency_ms)
 
 
 @dataclass(frozen=True)

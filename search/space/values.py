@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from micronets_gen.common.numbers import duration, grouped, size
+from micronets_gen.common.numbers import duration, energy, grouped, power, size
 from micronets_gen.timing.estimate import with_error
 
 COSTS = {
@@ -54,7 +54,7 @@ Line = tuple[str, str, str]
 
 
 def predicted_time(target: Mapping[str, Any] | None) -> Iterator[Line]:
-    """Yield the time of an inference as it was predicted, where it was.
+    """Yield time and energy of an inference as they were predicted, where they were.
 
     Args:
         target: As in ``metrics.json``; None for a run without a board.
@@ -64,10 +64,11 @@ def predicted_time(target: Mapping[str, Any] | None) -> Iterator[Line]:
         yield _time(
             "time, predicted", time, target, f"predictions were at most {off} % off the modelled time"
         )
+        yield from _energy("energy, predicted", time)
 
 
 def modelled_time(target: Mapping[str, Any] | None, firmware: Mapping[str, Any] | None) -> Iterator[Line]:
-    """Yield the time of an inference as it was modelled on the image, where it was.
+    """Yield time and energy of an inference as they were modelled on the image, where they were.
 
     Args:
         target: As in ``metrics.json``; None for a run without a board.
@@ -75,6 +76,14 @@ def modelled_time(target: Mapping[str, Any] | None, firmware: Mapping[str, Any] 
     """
     if firmware and firmware.get("milliseconds") is not None:
         yield _time("time, modelled", firmware, target, "of this very image")
+        yield from _energy("energy, modelled", firmware)
+
+
+def _energy(title: str, value: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the energy that a time is at the board's power, where that is known."""
+    if value.get("energy_uj") is not None:
+        text = f"{energy(value['energy_uj'])} ±{value['energy_error_percent']:.0f} %"
+        yield title, text, f"this time at {power(value['power_mw'] * 1e3)}: {value['power_source']}"
 
 
 def _time(title: str, value: Mapping[str, Any], target: Mapping[str, Any] | None, basis: str) -> Line:

@@ -195,6 +195,16 @@ def test_after_a_run_the_modelled_time_stands_beside_the_predicted_one() -> None
     assert not list(modelled_time(target, {"milliseconds": None}))
 
 
+def test_energy_stands_below_the_time_that_it_follows_where_the_boards_power_is_known() -> None:
+    known = {"energy_uj": 1605.0, "energy_error_percent": 11.6, "power_mw": 160.5, "power_source": "them"}
+    target = {**METRICS["target"], "time": {**METRICS["target"]["time"], **known}}
+    told = ("1.60 mJ ±12 %", "this time at 160 mW: them")
+    assert list(predicted_time(target))[1] == ("energy, predicted", *told)
+    ran = {"milliseconds": 10.0, "error_percent": 4.0, **known}
+    assert list(modelled_time(target, ran))[1] == ("energy, modelled", *told)
+    assert len(list(modelled_time(target, {**ran, "energy_uj": None}))) == 1
+
+
 def test_cycles_of_several_boards_are_not_compared() -> None:
     elsewhere = {**METRICS, "name": "b", "path": "../b", "target": {**METRICS["target"], "board": "other"}}
     point = {**METRICS, "limit_mops": 0.1, "path": "0.1"}

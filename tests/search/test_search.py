@@ -46,6 +46,24 @@ def test_a_time_becomes_cycles_at_the_boards_clock(monkeypatch: pytest.MonkeyPat
     assert by_rate.max_ops is None
 
 
+def test_an_energy_becomes_cycles_at_the_boards_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "regression_on", lambda *_: INVENTED)
+    assert F446.power
+    wanted = TargetRequest("nucleo_f446re", "aot", energy_uj=642.0).resolve()  # 0.1605 W for 4 ms
+    assert wanted.max_cycles == pytest.approx(642e-6 / (F446.power.active_mw / 1e3) * 180e6, abs=1)
+    assert wanted.max_cycles == pytest.approx(720_000, abs=1)
+    with pytest.raises(UsageError) as caught:
+        TargetRequest("nucleo_h743zi", "aot", energy_uj=500.0).resolve()
+    assert str(caught.value) == (
+        "nucleo_h743zi: the power of this board is not known\n"
+        "  what to do: give the limit in time, with --latency-ms, or add [power] to the board's file (docs/boards.md)"
+    )
+    with pytest.raises(UsageError, match="more than one limit of the same kind"):
+        TargetRequest("nucleo_f446re", "aot", latency_ms=4.0, energy_uj=500.0).resolve()
+    with pytest.raises(UsageError, match="a limit is a number above 0"):
+        TargetRequest("nucleo_f446re", "aot", energy_uj=0.0).resolve()
+
+
 def test_without_a_regression_time_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request, "regression_on", lambda *_: None)
     with pytest.raises(UsageError) as caught:

@@ -20,6 +20,7 @@ from micronets_gen.operators import Problem
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import CheckResult
 from micronets_gen.report.inspect import inspect_model
+from micronets_gen.report.modelled import energy_values
 from micronets_gen.report.values import (
     BenchResult,
     FirmwareApplication,
@@ -58,6 +59,9 @@ FREE = {
 }
 """Objects whose keys are told elsewhere, or are names of something."""
 
+POWER = load_board("nucleo_f446re").power
+assert POWER
+
 METRICS = {
     "task": "digits",
     "finished": True,
@@ -78,7 +82,11 @@ METRICS = {
         "limits": {"ops": 1},
         "demand": {"arena_bytes": 1, "other_ram_bytes": 1, "flash_bytes": 1, "least_flash_bytes": 1},
         "fits": True,
-        "time": {**estimated(INVENTED, 5, 7).to_json(), "limit_ms": 0.1},
+        "time": {
+            **estimated(INVENTED, 5, 7).to_json(),
+            "limit_ms": 0.1,
+            **energy_values(POWER.energy(1, 5), POWER),
+        },
     },
     "agreement": 1.0,
 }
@@ -89,7 +97,7 @@ def printed() -> dict[str, Any]:
     done = timed_report()
     assert done.run
     wrong = VectorResult(0, False, 1, (Difference(0, 1, 2),), 3, 4)
-    board = replace(done.board, power=load_board("nucleo_f446re").power)
+    board = replace(done.board, power=POWER)
     seen = replace(done, run=replace(done.run, vectors=(wrong,)), board=board)
     run = FirmwareRun.of(Path("p"), seen, duty_cycle(seen, DutyRequest(1.0, 225.0)))
     application = FirmwareApplication.of(Path("p"), done, ApplicationRun("e", "b", 3, "hello"))
