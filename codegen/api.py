@@ -466,7 +466,8 @@ def characterise(
         runtime: As for :func:`build`.
         out: Folder of ``characterisation.json``, of the page, and of a record a model, so that a run goes on.
         quick: The three smallest models of each group.
-        record: Keep each regression beside its board file, where estimates of that board find it.
+        record: Keep each regression where searches and checks for the board find it: beside a board file of one's
+            own, in the cache for a board of the package.
         processes: Models that are timed at a time. With more than one, a program that calls this does so under
             ``if __name__ == "__main__":``, as everything that uses :mod:`multiprocessing`.
         notify: Told how far it is.

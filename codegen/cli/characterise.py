@@ -35,7 +35,10 @@ def characterise(
     ] = Path("build/characterise"),
     quick: Annotated[bool, typer.Option("--quick", help="The three smallest models of each group.")] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep the regression beside a board file, for estimates.")
+        bool,
+        typer.Option(
+            "--record", help="Keep the regressions, by which searches and checks for the boards know times."
+        ),
     ] = False,
     processes: Annotated[
         int, typer.Option("--processes", "-j", min=1, help="Models that are timed at a time.")

@@ -16,8 +16,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from micronets_gen.common.caches import cache_root
 from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
 from micronets_gen.common.files import write_json
+from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import UsageError
 
 FEATURES = ("macs", "outputs", "columns", "positions", "channels", "constant")
@@ -144,12 +146,23 @@ def write_recorded(path: Path, regression: Regression) -> None:
     """Write a regression into a file, in the place of the one of its board and runtime."""
     kept = read_recorded(path.read_text(encoding="utf-8")) if path.is_file() else ()
     every = {(r.board, r.runtime): r for r in (*kept, regression)}
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, [every[key].to_json() for key in sorted(every)])
 
 
-def recorded_beside(board_file: str) -> Path:
-    """Return where the regressions of a board of one's own are kept: ``my_board.timing.json``."""
-    return Path(board_file).with_suffix(".timing.json")
+def recorded_for(board_file: str) -> Path:
+    """Return where ``characterise --record`` keeps a board's regressions: beside its file, or in the cache.
+
+    Args:
+        board_file: ``my_board.toml``, beside which ``my_board.timing.json`` lies; a file of the package has the cache.
+    """
+    path = Path(board_file)
+    folder = cache_root() / "regressions" if _bundled(path) else path.parent
+    return folder / f"{path.stem}.timing.json"
+
+
+def _bundled(board_file: Path) -> bool:
+    return board_file.parent == data_dir("boards")
 
 
 @lru_cache(maxsize=1)
@@ -164,22 +177,21 @@ def regression_of(
     """Return the one of a board, else one of the same core and family; None where neither was characterised.
 
     Args:
-        board_file: Of the board, beside which ``characterise --record`` may have left regressions.
+        board_file: Of the board; what ``characterise --record`` kept for it counts, too, and for a file of one's own
+            more than what the package has.
 
     Raises:
         UsageError: what lies there is something else.
     """
-    alike = [
-        r
-        for r in (*_beside(board_file), *regressions())
-        if (r.runtime, r.core, r.family) == (runtime, core, family)
-    ]
+    own = _recorded(board_file) if board_file else ()
+    every = (*regressions(), *own) if _bundled(Path(board_file)) else (*own, *regressions())
+    alike = [r for r in every if (r.runtime, r.core, r.family) == (runtime, core, family)]
     return next((r for r in alike if r.board == board), alike[0] if alike else None)
 
 
-def _beside(board_file: str) -> tuple[Regression, ...]:
-    path = recorded_beside(board_file) if board_file else None
-    if path is None or not path.is_file():
+def _recorded(board_file: str) -> tuple[Regression, ...]:
+    path = recorded_for(board_file)
+    if not path.is_file():
         return ()
     try:
         return read_recorded(read_text(path, most=WRITTEN_BY_PROGRAM))
@@ -188,5 +200,5 @@ def _beside(board_file: str) -> tuple[Regression, ...]:
             "holds no regressions",
             where=str(path),
             why=f"{type(error).__name__}: {error}",
-            remedy=f"make it anew with micronets-gen characterise --board {board_file} --record, or delete it",
+            remedy="delete it, or make it anew with micronets-gen characterise --record",
         ) from error

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from micronets_gen.boards.board import Board
 from micronets_gen.common.files import write_atomically, write_json
-from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import UsageError
 from micronets_gen.report.values import REPORT_HTML
 from micronets_gen.runtimes.choose import choose_runtime
@@ -22,7 +21,7 @@ from micronets_gen.search.characterise.result import (
     document,
 )
 from micronets_gen.search.characterise.samples import Sample
-from micronets_gen.timing.regression import recorded_beside, write_recorded
+from micronets_gen.timing.regression import recorded_for, write_recorded
 
 
 def characterise(
@@ -42,7 +41,7 @@ def characterise(
         runtime: ``aot``, ``tflm`` or ``auto``.
         out: The folder; records of samples in it are used again.
         samples: The models.
-        record: Write each regression beside its board file, where estimates find it.
+        record: Keep each regression, beside its board file or in the cache, where estimates find it.
         processes: Samples that are timed at a time.
         notify: Told how far it is.
 
@@ -52,8 +51,6 @@ def characterise(
     require_scipy()
     if len({board.name for board in boards}) < len(boards):
         raise UsageError("a board is named twice", where="--board")
-    if record:
-        _require_files(boards)
     name = choose_runtime(runtime, notify=notify).runtime.name
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -64,17 +61,7 @@ def characterise(
         measured = measure_all(samples, board, name, out, notify, processes)
         results.append(Result.of(Subject.of(board, name), measured))
         if record:
-            write_recorded(recorded_beside(board.path), results[-1].regression)
+            write_recorded(recorded_for(board.path), results[-1].regression)
     write_json(out / CHARACTERISATION_JSON, document(results))
     write_atomically(out / REPORT_HTML, render(results))
     return Characterisation(out, out / REPORT_HTML, tuple(results))
-
-
-def _require_files(boards: Sequence[Board]) -> None:
-    for board in boards:
-        if Path(board.path).parent == data_dir("boards"):
-            raise UsageError(
-                "the package holds its regressions",
-                where=f"--record --board {board.name}",
-                remedy="leave --record out, or give a board file of your own",
-            )

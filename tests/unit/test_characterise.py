@@ -14,6 +14,7 @@ from rich.console import Console
 
 import micronets_gen
 from micronets_gen.boards.load import load_board
+from micronets_gen.common.caches import cache_root
 from micronets_gen.common.resources import data_dir
 from micronets_gen.search.characterise.docs import page
 from micronets_gen.search.characterise.fit import fit
@@ -35,7 +36,7 @@ from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.blocks import Conv, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.layers import LAYER_KINDS
-from micronets_gen.timing.regression import Work, recorded_beside, regression_of, regressions, write_recorded
+from micronets_gen.timing.regression import Work, recorded_for, regression_of, regressions, write_recorded
 from tests.support.command import Cli
 
 BOARD = "nucleo_f446re"
@@ -206,16 +207,28 @@ def test_the_terminal_shows_lines_and_the_errors_of_predictions() -> None:
 def test_a_regression_beside_a_board_file_is_found_before_those_of_the_package(tmp_path: Path) -> None:
     board = tmp_path / "mine.toml"
     own = replace(result().regression, board="mine")
-    write_recorded(recorded_beside(str(board)), replace(own, outside=1.0))
-    write_recorded(recorded_beside(str(board)), own)
+    write_recorded(recorded_for(str(board)), replace(own, outside=1.0))
+    write_recorded(recorded_for(str(board)), own)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.timing.json"]
     assert regression_of("aot", own.core, own.family, "mine", str(board)) == own
     assert regression_of("aot", "cortex-m0", "none", "mine", str(board)) is None
 
 
+def test_a_board_of_the_package_has_what_was_recorded_in_the_cache_where_it_has_none_itself() -> None:
+    for name in ("nucleo_l4r5zi", "qemu_mps2_an386"):
+        board = load_board(name)
+        own = replace(result().regression, core=board.core, family=board.family, board=name, outside=7.5)
+        path = recorded_for(board.path)
+        assert path.is_relative_to(cache_root())
+        write_recorded(path, own)
+        shipped = [r for r in regressions() if (r.board, r.runtime) == (name, "aot")]
+        assert [regression_of("aot", board.core, board.family, name, board.path)] == (shipped or [own])
+        path.unlink()
+
+
 def test_a_damaged_file_beside_a_board_file_is_an_error(tmp_path: Path) -> None:
     board = tmp_path / "mine.toml"
-    recorded_beside(str(board)).write_text("[{}]")
+    recorded_for(str(board)).write_text("[{}]")
     with pytest.raises(micronets_gen.MicronetsError, match="holds no regressions"):
         regression_of("aot", "cortex-m4", "stm32f4", "mine", str(board))
 
@@ -226,7 +239,6 @@ def test_a_damaged_file_beside_a_board_file_is_an_error(tmp_path: Path) -> None:
         (["--board", "nucleo"], "there is no board 'nucleo'", 4),
         (["--board", "qemu_mps3_an547"], "time cannot be modelled here", 2),
         (["--board", BOARD, "--board", BOARD], "a board is named twice", 2),
-        (["--board", BOARD, "--record"], "the package holds its regressions", 2),
         (["--board", BOARD, "--out", "file"], "cannot be written", 2),
         ([], "Missing option", 2),
     ],
