@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from micronets_gen.common.numbers import frequency
+from micronets_gen.common.numbers import energy, frequency
 from micronets_gen.report.geometry import Axis, spanning
 from micronets_gen.report.html import page_environment
 from micronets_gen.search.characterise.measure import Measured, MeasuredLayer
-from micronets_gen.search.characterise.result import Result, band_text, mops_per_second, sweep, time_ratios
+from micronets_gen.search.characterise.result import (
+    Result,
+    Subject,
+    band_text,
+    mops_per_second,
+    sweep,
+    time_ratios,
+)
 from micronets_gen.search.characterise.samples import BACKBONES, PUBLISHED
 from micronets_gen.search.characterise.tables import beside_text, prediction_text
 from micronets_gen.search.report.charts import Chart, Series, chart
@@ -83,7 +90,7 @@ def _part(result: Result) -> Part:
     return Part(
         result,
         f"{subject.title}: {subject.core} at {frequency(subject.clock_hz)}; {result.memory_model}. "
-        f"Time is modelled ({band_text(subject)}), of the exact images.",
+        f"Time is modelled ({band_text(subject)}), of the exact images.{_power_text(subject)}",
         (_layer_chart(result, kinds, per_mac=False), _layer_chart(result, kinds, per_mac=True))
         if kinds
         else (),
@@ -106,6 +113,15 @@ def _part(result: Result) -> Part:
     )
 
 
+def _power_text(subject: Subject) -> str:
+    if subject.power_mw is None:
+        return ""
+    return (
+        f" Energy is time at {subject.power_mw:g} mW ({subject.power_source}), "
+        f"±{subject.energy_error_percent:.0f} %."
+    )
+
+
 def _keys(names: Sequence[str]) -> tuple[Key, ...]:
     return tuple(
         Key(name, style, "diamond" if diamond else "circle", hollow)
@@ -114,12 +130,13 @@ def _keys(names: Sequence[str]) -> tuple[Key, ...]:
 
 
 def _row(result: Result, model: Measured) -> tuple[str, ...]:
-    error = result.prediction.get(model.name)
+    error, joules = result.prediction.get(model.name), result.subject.energy_uj(model.cycles)
     return (
         model.name,
         f"{2 * model.macs / 1e6:.2f}",
         f"{model.cycles:,}",
         _short(result.subject.milliseconds(model.cycles)),
+        "" if joules is None else energy(joules),
         f"{model.cycles / model.macs:.2f}" if model.macs else "",
         "" if error is None else f"{100 * error:+.1f} %",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import correlation, linear_regression, median
 from typing import Any
@@ -32,6 +32,9 @@ class Subject(Plain):
         runtime: ``aot`` or ``tflm``.
         core: GCC's name; ``family`` of the part.
         clock_hz: Of the core.
+        power_mw: Of the microcontroller while it computes; None where nobody published it.
+        power_source: Who did.
+        energy_error_percent: How far an energy may be off, either way.
     """
 
     board: str
@@ -40,11 +43,27 @@ class Subject(Plain):
     core: str
     family: str
     clock_hz: int
+    power_mw: float | None = None
+    power_source: str = ""
+    energy_error_percent: float | None = None
 
     @classmethod
     def of(cls, board: Board, runtime: str) -> Subject:
         """Return a board with a runtime."""
-        return cls(board.name, board.title, runtime, board.core, board.family, board.clock_hz)
+        subject = cls(board.name, board.title, runtime, board.core, board.family, board.clock_hz)
+        if board.power is None:
+            return subject
+        error = board.power.energy(0, band_of(board.core, board.family).percent).percent
+        return replace(
+            subject,
+            power_mw=board.power.active_mw,
+            power_source=board.power.source,
+            energy_error_percent=round(error, 2),
+        )
+
+    def energy_uj(self, cycles: float) -> float | None:
+        """Return the microjoules of cycles: power times time; None where the power is not known."""
+        return None if self.power_mw is None else self.power_mw * self.milliseconds(cycles)
 
     def milliseconds(self, cycles: float) -> float:
         """Return the time of cycles at the board's clock."""
@@ -180,10 +199,11 @@ class Result:
     def _model(self, model: Measured) -> dict[str, Any]:
         value = asdict(model)
         del value["memory"]
-        error = self.prediction.get(model.name)
+        error, energy = self.prediction.get(model.name), self.subject.energy_uj(model.cycles)
         return {
             **value,
             "milliseconds": round(self.subject.milliseconds(model.cycles), 4),
+            "energy_uj": None if energy is None else round(energy, 2),
             "predicted_cycles": None if error is None else round((1 + error) * model.cycles),
         }
 

@@ -287,6 +287,11 @@ def test_the_docs_compare_what_was_found_with_the_paper() -> None:
     assert f"`nucleo_f746zg` over `nucleo_f446re` | 24 | {ratio:.2f} | {ratio:.2f} to {ratio:.2f} " in text
     swept = [one.cycles for one in (m.layers[1] for m in result().group(WIDTHS))]
     assert f" | {swept[2] / swept[0]:.2f} |" in text
+    powers = [load_board(name).power for name in (BOARD, "nucleo_f746zg")]
+    assert powers[0] is not None
+    assert powers[1] is not None
+    energies = ratio * powers[1].active_mw / powers[0].active_mw
+    assert f"the F746ZG takes {energies:.2f} times the energy of the F446RE" in text
     for line in result().lines:
         assert f"| aot | `{BOARD}` | {line.name} | 6 | {line.cycles_per_op:.2f} | " in text
 
