@@ -108,7 +108,7 @@ def run(
 
     Args:
         project: What :func:`build` made; compiled first where an image is missing or older than its sources.
-        port: Read a real board on this serial port instead.
+        port: Read a real board on this serial port instead, and model the image that it runs for comparison.
         timeout: Seconds to wait for each image.
         clock_fails: Virtual board: the external oscillator does not start.
         no_time: Count instructions only; otherwise what an inference takes on the board is modelled, and
@@ -130,7 +130,7 @@ def run(
 
     asked = duty_request(every, battery)
     if asked is not None:
-        untimed = {"--port": port is not None, "--no-time": no_time, "--clock-fails": clock_fails}
+        untimed = {"--no-time": no_time, "--clock-fails": clock_fails}
         require_answer(
             load_report(Path(project)), next((name for name, is_set in untimed.items() if is_set), "")
         )

@@ -84,6 +84,11 @@ class RunResult:
     output: str
 
     @property
+    def measured(self) -> bool:
+        """Whether ``count`` is time: cycles, which a board's own counter counts."""
+        return self.unit == "cycles"
+
+    @property
     def correct(self) -> int:
         """Labelled vectors that were classified as labelled."""
         return sum(vector.correct is True for vector in self.vectors)

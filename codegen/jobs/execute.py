@@ -32,6 +32,8 @@ MODELLING = "modelling time"
 
 NOT_ASKED_FOR = "left out as asked for (--no-time)"
 CLOCK_FAILED = "it would be that of the clock that failed"
+NO_CYCLES = "the board counts instructions, and no cycles that modelled ones could stand beside"
+UNKNOWN_IMAGE = "which of the project's images the board runs is not known: it has no identity of a build"
 """Reasons for no modelled time."""
 
 
@@ -77,14 +79,14 @@ def run_project(
 
     Both run in the board's emulator; of an application, which leaves without the self-test's report, the release
     image alone. With ``port``, what the board there says is read instead, once: layers are there if the profiled
-    image was uploaded.
+    image was uploaded; and the time of the image that it runs is modelled.
 
     Args:
         project: What ``build`` made; compiled first where an image is missing or older than its sources.
         timeout: Seconds of the host's time for each image.
         port: A serial port.
         clock_fails: The external oscillator does not start (virtual board).
-        time: Model the time of what ran in an emulator; why that cannot be is told in the report.
+        time: Model the time of what ran; why that cannot be is told in the report.
         progress: See :data:`Progress`.
         on_line: Told each line that the release image, or the board, writes.
         tell: Told where another process works in the project, and this one waits.
@@ -125,9 +127,10 @@ def run_project(
         raise RunError(
             error.what, where=error.where or str(project), why=error.why, remedy=error.remedy
         ) from error
-    if port is None and isinstance(run, RunResult):
+    if isinstance(run, RunResult):
         why = "" if time and not clock_fails else CLOCK_FAILED if time else NOT_ASKED_FOR
-        report = report.with_run(run, *_timed(images, board, run, timeout, progress, why))
+        model, lacks = _model_of(images, project, run, port is not None, timeout)
+        report = report.with_run(run, *_timed(model, board, progress, why or lacks))
     else:
         report = report.with_run(run)
     with exclusive_folder(project, tell):
@@ -156,16 +159,30 @@ def _emulate(
     return replace(release, passed=release.passed and profiled.passed, layers=profiled.layers)
 
 
+def _model_of(
+    images: Images, project: Path, run: RunResult, on_board: bool, timeout: float
+) -> tuple[Callable[..., Timing], str]:
+    """Return what models the time of what ran, and why it cannot."""
+    from micronets_gen.timing.firmware import time_firmware, time_image
+
+    if not on_board:
+        counts = [layer.count for layer in run.layers]
+        profiled = images.profiled if counts else None
+        return partial(time_firmware, images.release, profiled, layer_counts=counts, timeout=timeout), ""
+    uploaded = images.built(project, run.build)
+    model = partial(time_image, uploaded or images.release, layers=len(run.layers), timeout=timeout)
+    if run.clock_note:
+        return model, CLOCK_FAILED
+    if not run.measured:
+        return model, NO_CYCLES
+    return model, "" if uploaded else UNKNOWN_IMAGE
+
+
 def _timed(
-    images: Images,
-    board: Mapping[str, Any],
-    run: RunResult,
-    timeout: float,
-    progress: Progress | None,
-    why_not: str,
+    model: Callable[..., Timing], board: Mapping[str, Any], progress: Progress | None, why_not: str
 ) -> tuple[Timing | None, str]:
     """Return the modelled time of what ran, or why there is none."""
-    from micronets_gen.timing.firmware import can_model, time_firmware
+    from micronets_gen.timing.firmware import can_model
 
     why_not = why_not or can_model(board)
     if why_not:
@@ -173,17 +190,9 @@ def _timed(
     told = _Told(MODELLING, progress, None)
     told.executed(0)
     try:
-        timing = time_firmware(
-            images.release,
-            images.profiled if run.layers else None,
-            board,
-            layer_counts=[layer.count for layer in run.layers],
-            timeout=timeout,
-            progress=told.executed,
-        )
+        return model(board=board, progress=told.executed), ""
     except (ToolError, EmulationError) as error:
         return None, "; ".join(filter(None, (error.what, error.remedy)))
-    return timing, ""
 
 
 class _Told:
@@ -244,6 +253,10 @@ class Images:
         """Return every image of the project that there is, these two first."""
         others = sorted((project / ".pio" / "build").glob("*/firmware.elf"))
         return tuple(dict.fromkeys((self.release, self.profiled, *others)))
+
+    def built(self, project: Path, build: str) -> Path | None:
+        """Return the image of a build's identity; None where there is none, or images have none."""
+        return next((elf for elf in self.all(project) if build and read_image(elf).build == build), None)
 
     def stale(self, project: Path) -> bool:
         """Whether one is missing, or older than a file that it is made of."""

@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from micronets_gen.common.documents import parse_json
 from micronets_gen.common.tables import shown
 from micronets_gen.errors import MicronetsError
+from micronets_gen.report.measured import total_difference
 from micronets_gen.report.report import Report
 
 SCHEMA = 2
@@ -38,6 +39,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "cycles": timing.total.cycles if timing else None,
         "milliseconds": timing.milliseconds if timing else None,
         "error_percent": timing.band.percent if timing else None,
+        "difference_percent": total_difference(report),
     }
     return {"schema": SCHEMA, "totals": totals, **asdict(report)}
 

@@ -10,6 +10,7 @@ from micronets_gen.common import numbers
 from micronets_gen.common.resources import data_dir
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
+from micronets_gen.report.measured import measured_picture
 from micronets_gen.report.modelled import no_time_text
 from micronets_gen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
 from micronets_gen.report.report import Report
@@ -56,6 +57,7 @@ def to_html(report: Report) -> str:
             memory=memory_picture(report.memory, report.layers) if report.memory else None,
             time=time_picture(report, report.timing) if report.timing else None,
             no_time=no_time_text(report),
+            measured=measured_picture(report),
             bars=layer_bars(report),
             arena=_arena(report.arena) if report.arena else None,
             regions=region_pictures(report.image) if report.image else (),

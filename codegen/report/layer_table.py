@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 
 from micronets_gen.common.numbers import grouped, milliseconds, percent, ratio, shape
+from micronets_gen.report.measured import (
+    difference,
+    layer_difference,
+    measured_milliseconds,
+    total_difference,
+)
 from micronets_gen.report.modelled import band_text
 from micronets_gen.report.report import Report, Row
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
@@ -39,7 +45,8 @@ def layer_table(report: Report) -> RenderableType:
     """Return the layer table with totals; without counts where the run was not profiled."""
     fields = _layer_fields(report)
     if report.timing is not None and report.timed:
-        fields += _time_fields(report, report.timing)
+        beside = measured_milliseconds(report) is not None
+        fields += (_measured_fields if beside else _time_fields)(report, report.timing)
     elif report.profiled:
         fields += _count_fields(report)
     lines = [Line(tuple(field.of(row) for field in fields)) for row in report.rows]
@@ -112,6 +119,43 @@ def _time_fields(report: Report, timing: Timing) -> list[_Field]:
             total=ratio(total / report.macs if report.macs else None),
         ),
         *_share_fields(total, outside, report, cycles),
+    ]
+
+
+def _measured_fields(report: Report, timing: Timing) -> list[_Field]:
+    """Return what the board measured, with the modelled cycles of the same image beside it."""
+    run = report.run
+    assert run is not None
+    whole = run.count / run.clock_hz * 1e3
+
+    def time(cycles: int | None) -> str:
+        return milliseconds((cycles or 0) / run.clock_hz * 1e3, like=whole)
+
+    return [
+        _Field(
+            Column("measured cycles", right=True),
+            lambda row: grouped(row.count),
+            grouped(report.outside_layers),
+            grouped(run.count),
+        ),
+        _Field(
+            Column(f"modelled {band_text(timing)}", right=True),
+            lambda row: grouped(row.spent.cycles if row.spent else None),
+            grouped(report.outside_cycles),
+            grouped(timing.total.cycles),
+        ),
+        _Field(
+            Column("difference", right=True),
+            lambda row: difference(layer_difference(report, row)),
+            total=difference(total_difference(report)),
+        ),
+        _Field(
+            Column("measured ms", right=True, rank=4),
+            lambda row: time(row.count),
+            time(report.outside_layers),
+            time(run.count),
+        ),
+        *_share_fields(run.count, report.outside_layers or 0, report, lambda row: row.count or 0),
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from micronets_gen.common.plain import Plain
+from micronets_gen.report.measured import layer_difference
 from micronets_gen.report.modelled import part_values
 from micronets_gen.report.report import Report
 
@@ -25,6 +26,7 @@ class LayerResult:
         milliseconds: They take, at the board's clock.
         error_percent: How far they may be off, either way.
         cycles_by_cause: What they go to.
+        difference_percent: How far ``cycles`` are from what a board measured, in percent of that.
     """
 
     index: int
@@ -38,6 +40,7 @@ class LayerResult:
     milliseconds: float | None = None
     error_percent: float | None = None
     cycles_by_cause: Mapping[str, int] | None = None
+    difference_percent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def layer_results(report: Report) -> tuple[LayerResult, ...]:
             row.count,
             row.layer.kernel,
             **part_values(report.timing, row.spent),
+            difference_percent=layer_difference(report, row),
         )
         for row in report.rows
     )

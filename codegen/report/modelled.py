@@ -92,7 +92,7 @@ def duty_text(duty: DutyCycle, power: Power) -> str:
 
 
 def no_time_text(report: Report) -> str:
-    """Return why a run has no modelled time; empty where it has, or where a board measured it."""
+    """Return why a run has no modelled time; empty where it has."""
     return f"Time is not modelled: {report.timing_note}." if report.timing_note else ""
 
 

@@ -217,7 +217,7 @@ class Report:
         lock: Inputs, versions and hashes as (name, value).
         alternatives: What other runtimes would need of the board.
         timing: Modelled time of the image that ``run`` tells of.
-        timing_note: Why there is none after a run; empty on a board, which measures.
+        timing_note: Why there is none after a run.
     """
 
     model: ModelInfo

@@ -114,7 +114,9 @@ def _energy(report: Report) -> list[Figure]:
 
 def _speed(run: RunResult) -> Figure:
     if run.unit == "cycles" and run.clock_hz:
-        return Figure("Cycles", grouped(run.count), "", f"{duration(run.count / run.clock_hz)} an inference")
+        return Figure(
+            "Measured", grouped(run.count), "cycles", f"{duration(run.count / run.clock_hz)} an inference"
+        )
     return Figure(run.unit.capitalize(), grouped(run.count), "", "an inference")
 
 

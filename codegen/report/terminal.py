@@ -11,6 +11,7 @@ from micronets_gen.common.numbers import frequency, grouped, percent, plural, si
 from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.layer_table import bar, layer_table
+from micronets_gen.report.measured import NOT_PROFILED, measured_text, modelled_text
 from micronets_gen.report.modelled import (
     causes_text,
     duty_text,
@@ -104,7 +105,7 @@ def run_summary(report: Report, duty: DutyCycle | None = None) -> RenderableType
         return verdict(report)
     run = report.run
     parts: list[RenderableType] = [layer_table(report), Text()]
-    if not report.profiled:
+    if not report.profiled and not measured_text(report):
         parts.append(Text(f"{run.count:,} {run.unit} an inference"))
     parts += [
         *_time(report, duty),
@@ -117,12 +118,16 @@ def run_summary(report: Report, duty: DutyCycle | None = None) -> RenderableType
 
 def _time(report: Report, duty: DutyCycle | None) -> list[RenderableType]:
     """Return the modelled time and energy, where time goes and what was modelled; or why there is none."""
-    timing = report.timing
+    timing, measured = report.timing, measured_text(report)
+    said = [Text(measured, "bold")] if measured else []
+    if measured and not report.profiled:
+        said.append(Text(f"{NOT_PROFILED[0].upper()}{NOT_PROFILED[1:]}.", "dim"))
     if timing is None:
-        return [Text(text) for text in (no_time_text(report),) if text]
+        return [*said, *(Text(text) for text in (no_time_text(report),) if text)]
     power, energy = report.board.power, energy_text(report)
     return [
-        Text(time_text(timing), "bold"),
+        *said,
+        Text(modelled_text(report)) if measured else Text(time_text(timing), "bold"),
         *([Text(energy)] if energy else []),
         *([Text(duty_text(duty, power))] if duty and power else []),
         Text(causes_text(timing.total)),

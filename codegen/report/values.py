@@ -17,6 +17,7 @@ from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import ApplicationRun, VectorResult
 from micronets_gen.plan.check import Alternative, RegionUse
+from micronets_gen.report.measured import measured_milliseconds, total_difference
 from micronets_gen.report.measurement import LayerResult, Result, layer_results
 from micronets_gen.report.modelled import total_values
 from micronets_gen.report.report import Report
@@ -153,7 +154,9 @@ class FirmwareRun(_Ran):
         energy_error_percent: How far they may be off, either way.
         power_mw: Milliwatts of the microcontroller while it computes, and ``power_source`` who published them.
         modelled: Core and memories that the model has; empty without it.
-        timing_note: Why time was not modelled; empty where it was, or where a board measured it.
+        timing_note: Why time was not modelled; empty where it was.
+        measured_milliseconds: That a board measured; None in an emulator.
+        difference_percent: How far ``cycles`` are from what the board measured, in percent of that.
         duty_cycle: What an inference every so often takes on average; None where nobody asked.
         vector_count: Golden vectors in the image, and ``vectors_passed`` of them byte-exact.
         vectors: Each of them.
@@ -183,6 +186,8 @@ class FirmwareRun(_Ran):
     power_source: str
     modelled: str
     timing_note: str
+    measured_milliseconds: float | None
+    difference_percent: float | None
     duty_cycle: DutyCycle | None
     vector_count: int
     vectors_passed: int
@@ -215,6 +220,8 @@ class FirmwareRun(_Ran):
             correct=run.correct,
             layers=layer_results(report),
             **total_values(report),
+            measured_milliseconds=measured_milliseconds(report),
+            difference_percent=total_difference(report),
             duty_cycle=duty_cycle,
             details=report,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ CORES: Mapping[str, Callable[[], Core]] = {
 
 _COUNTER = "board_counter"  # templates/soc/common/board.h
 _AFTERWARDS = "vectors_compare"  # templates/selftest: the outputs of the first inference are looked at
+_LAYER_TICKS = "model_layer_ticks"  # templates/interface/model.h
 _BEFORE = 2
 """Readings of the counter before the one at which the first inference begins: around the initialisation."""
 
@@ -82,10 +85,40 @@ def time_firmware(
         EmulationError: the image does not run to its first result.
         ToolError: no capstone.
     """
-    memory, readings = _trace(release, board, timeout, progress)
+    traced = _trace(release, board, timeout, progress)
     layers: tuple[LayerTime, ...] = ()
     if profiled is not None:
-        layers = _layers(_trace(profiled, board, timeout, progress)[1], layer_counts)
+        layers = _layers(_trace(profiled, board, timeout, progress).readings, layer_counts)
+    return _timing(traced, board, layers)
+
+
+def time_image(
+    elf: Path,
+    board: Mapping[str, Any],
+    *,
+    layers: int = 0,
+    timeout: float = 300.0,
+    progress: Progress | None = None,
+) -> Timing:
+    """Model the first inference of one image, as a whole and by layer: what a board measures of the same image.
+
+    Args:
+        elf: Release or profiled.
+        board: What :func:`micronets_gen.emulate.run.describe` gives.
+        layers: Of the model, where the image is profiled; 0 otherwise.
+        timeout: Seconds of the host's time.
+        progress: Told the instructions executed so far.
+
+    Raises:
+        EmulationError: the image does not run to its first result.
+        ToolError: no capstone.
+    """
+    traced = _trace(elf, board, timeout, progress, layers)
+    return _timing(traced, board, _layers(traced.readings, traced.ticks) if layers else ())
+
+
+def _timing(traced: _Traced, board: Mapping[str, Any], layers: tuple[LayerTime, ...]) -> Timing:
+    memory, readings = traced.memory, traced.readings
     return Timing(
         core=board["core"],
         memory=memory.description,
@@ -107,10 +140,25 @@ class _Enough(ProtocolReader):
         return self.enough or super().finished
 
 
+@dataclass(frozen=True)
+class _Traced:
+    """An image that ran up to its first result.
+
+    Attributes:
+        memory: As the firmware set it up.
+        readings: One at each read of the counter, from the one before the first inference on.
+        ticks: Instructions that the profiled image counted of each layer.
+    """
+
+    memory: Memory
+    readings: Sequence[Cycles]
+    ticks: Sequence[int]
+
+
 def _trace(
-    elf: Path, board: Mapping[str, Any], timeout: float, progress: Progress | None
-) -> tuple[Memory, list[Cycles]]:
-    """Run an image up to its first result: the memory as it was set up, and a reading at each read of the counter."""
+    elf: Path, board: Mapping[str, Any], timeout: float, progress: Progress | None, layers: int = 0
+) -> _Traced:
+    """Run an image up to its first result."""
     image, reader = read_image(elf), _Enough()
     counter, afterwards = (_entry(image, name) for name in (_COUNTER, _AFTERWARDS))
     machine = VirtualBoard(image, board, reader)
@@ -138,7 +186,15 @@ def _trace(
             where=str(elf),
             remedy="set SELFTEST to 1 in src/main.c",
         )
-    return trace.memory, readings[_BEFORE:]
+    return _Traced(trace.memory, readings[_BEFORE:], _ticks(machine.engine, image, layers))
+
+
+def _ticks(engine: Any, image: Image, layers: int) -> Sequence[int]:
+    """Return what the firmware's own counters of layers hold; zeros where it has none."""
+    address = image.objects.get(_LAYER_TICKS)
+    if address is None:
+        return [0] * layers
+    return struct.unpack(f"<{layers}I", bytes(engine.mem_read(address, 4 * layers)))
 
 
 def _dtcm(board: Mapping[str, Any]) -> int:

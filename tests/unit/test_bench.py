@@ -192,6 +192,7 @@ def test_derived_figures_are_in_the_json() -> None:
         "milliseconds": None,
         "error_percent": None,
         "cycles_by_cause": None,
+        "difference_percent": None,
     }
     assert Result("m", BOARD, "tflm", problem="no sources").to_json()["per_mac"] is None
     assert value["cycles_per_mac"] is None

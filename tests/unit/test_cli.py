@@ -9,11 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
-import tty
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,12 @@ import pytest
 from benchmarks.micronets import micronet
 from micronets_gen import __version__
 from micronets_gen.bundled.catalogue import DEFAULT_MODEL
-from micronets_gen.emulate.run import run_elf
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.concat import ConcatenationOptions
 from micronets_gen.timing.firmware import about
 from tests.support.builder import ModelBuilder
-from tests.support.command import Cli, Outcome
+from tests.support.command import Cli
+from tests.support.desk import speaking, spoken
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = "qemu_mps2_an386"
@@ -681,44 +678,17 @@ def test_run_of_an_application_shows_it_and_ends_with_its_status(cli: Cli, copie
     assert "Not run" not in (copied / "report.html").read_text()
 
 
-def spoken(project: Path) -> bytes:
-    """What the project's release image writes."""
-    board = json.loads((project / "pio/micronets/tools/board.json").read_text())
-    return run_elf(project / f".pio/build/{BOARD}/firmware.elf", board, timeout=60).output.encode()
-
-
-def listen(cli: Cli, project: Path, said: bytes, *words: str) -> Outcome:
-    """Run the project against a board that says ``said`` over and over."""
-    device, port = os.openpty()
-    tty.setraw(port)
-    os.set_blocking(device, False)
-    stop = threading.Event()
-
-    def talk() -> None:
-        while not stop.wait(0.5):
-            with suppress(BlockingIOError):
-                os.write(device, said)
-
-    talker = threading.Thread(target=talk)
-    talker.start()
-    try:
-        return cli("run", project, "--port", os.ttyname(port), "--timeout", "20", *words)
-    finally:
-        stop.set()
-        talker.join()
-        os.close(device)
-        os.close(port)
-
-
 @needs_compiler
 @needs_qemu
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a thing of Unix")
 def test_run_on_a_port_takes_the_projects_own_firmware_alone(cli: Cli, copied: Path) -> None:
     assert cli("run", copied).status == 0
-    said = spoken(copied)
-    assert listen(cli, copied, said).status == 0
+    said = spoken(copied, BOARD)
+    with speaking(said) as port:
+        assert cli("run", copied, "--port", port, "--timeout", "20").status == 0
     older = re.sub(rb"MN,build,..", b"MN,build,zz", said)
-    done = listen(cli, copied, older)
+    with speaking(older) as port:
+        done = cli("run", copied, "--port", port, "--timeout", "20")
     assert done.status == 7
     assert "this firmware is not the project's as it was built last" in done.err
     assert "its build is 'zz" in done.err

@@ -254,6 +254,7 @@ def test_json_totals(report: Report) -> None:
         "cycles": None,
         "milliseconds": None,
         "error_percent": None,
+        "difference_percent": None,
     }
 
 
