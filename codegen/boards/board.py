@@ -125,7 +125,7 @@ class Board:
         family: SoC family, a folder of ``templates/soc``.
         clock_hz: Rated core clock that the start-up code sets.
         clock: None where the clock is fixed.
-        power: None where nobody published it.
+        power: None where no figure is known.
         notes: For people: what is peculiar to the board.
         path: File that the board was read from; empty for a text. No part of its identity.
     """

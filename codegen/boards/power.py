@@ -70,7 +70,7 @@ class Power:
         clock_hz: Of the core, while it took ``active_mw``.
         conditions: What else is known of how that was measured, and what is not.
         source: Who published it, and where.
-        sleep: None where nobody published it.
+        sleep: None where no figure is known.
     """
 
     active_mw: float

@@ -77,7 +77,7 @@ def seconds_within(board: Board, energy_uj: float) -> float:
     """Return how long a board may compute for an energy in microjoules, at its published power.
 
     Raises:
-        UsageError: nobody published it.
+        UsageError: no figure of it is known.
     """
     if board.power is None:
         raise UsageError(

@@ -103,7 +103,7 @@ def _power_rows(power: Power | None) -> Iterator[tuple[str, str]]:
     yield "  source", power.source
     yield "  conditions", power.conditions
     if power.sleep is None:
-        yield "deep sleep", "no published figure"
+        yield "deep sleep", "not known"
         return
     yield "deep sleep", f"{power.sleep.current_ua:g} µA ±{power.sleep.percent:g} %"
     yield "  source", power.sleep.source

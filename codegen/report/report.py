@@ -52,7 +52,7 @@ class BoardInfo:
 
     Attributes:
         simd: ``c``, ``dsp`` or ``mve``.
-        power: None where nobody published it.
+        power: None where no figure is known.
     """
 
     name: str

@@ -378,7 +378,7 @@ def test_boards_show_tells_power_and_its_source(cli: Cli) -> None:
             f"power {power(known.active_mw * 1e3)} ±{known.percent:g} % at {known.supply_volts:g} V" in text
         )
         assert f"source {known.source} conditions {known.conditions}" in text
-        told = "no published figure" if known.sleep is None else f"{known.sleep.current_ua:g} µA ±"
+        told = "not known" if known.sleep is None else f"{known.sleep.current_ua:g} µA ±"
         assert f"deep sleep {told}" in text
 
 
