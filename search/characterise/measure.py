@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,9 @@ from micronets_gen.boards.board import Board
 from micronets_gen.common.files import write_atomically, write_json
 from micronets_gen.common.resources import data_dir, package_dir
 from micronets_gen.common.version import VERSION
+from micronets_gen.emulate.errors import EmulationError
 from micronets_gen.emulate.run import describe
-from micronets_gen.errors import FitError, UsageError
+from micronets_gen.errors import FitError, RunError, UsageError
 from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import Images
 from micronets_gen.search.characterise.samples import Sample
@@ -29,6 +30,9 @@ from micronets_gen.timing.native import library
 from micronets_gen.timing.regression import Work, work_of
 
 Notify = Callable[[str], None]
+
+_PATIENCE_S = 3600.0
+"""Of the host's time for an image: it may be busy, and no image hangs."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ def measure_all(
     Raises:
         UsageError: the time of the board's image cannot be modelled.
         ToolError: a compiler or the runtime's sources are missing.
+        RunError: an image does not run to its first result.
     """
     if reason := can_model(describe(board)):
         raise UsageError(
@@ -127,20 +132,22 @@ def measure_all(
 
 def _measured(jobs: Sequence[_Job], processes: int) -> Iterator[Measured]:
     count = min(processes, len(jobs))
-    if count <= 1:
-        yield from _finished(map(_measure, jobs), jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(count, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        yield from _finished(pool.imap_unordered(_measure, jobs), jobs)
-
-
-def _finished(results: Iterable[Measured], jobs: Sequence[_Job]) -> Iterator[Measured]:
     try:
-        yield from results
+        if count <= 1:
+            yield from map(_measure, jobs)
+            return
+        with multiprocessing.get_context("spawn").Pool(count, _apart) as pool:
+            yield from pool.imap_unordered(_measure, jobs)
     finally:
-        for path in {path for job in jobs for path in job.folder.glob("project-*")}:
-            shutil.rmtree(path, ignore_errors=True)
+        for project in {path for job in jobs for path in job.folder.glob("project-*")}:
+            shutil.rmtree(project, ignore_errors=True)
+
+
+def _apart() -> None:
+    """Keep Ctrl-C from a worker, and from what it starts: who started the worker ends it."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @cache
@@ -225,7 +232,12 @@ def _timed(job: _Job) -> Measured:
         return Measured(sample.name, sample.group, 0, 0, 0, "", ())
     images = Images.of(project, board.name)
     counts = [0] * len(report.layers)
-    timing = time_firmware(images.release, images.profiled, describe(board), layer_counts=counts)
+    try:
+        timing = time_firmware(
+            images.release, images.profiled, describe(board), layer_counts=counts, timeout=_PATIENCE_S
+        )
+    except EmulationError as error:
+        raise RunError(error.what, where=sample.name, why=error.why, remedy=error.remedy) from error
     layers = tuple(
         MeasuredLayer(layer.op, layer.input_shape, layer.output_shape, layer.macs, time.spent.cycles)
         for layer, time in zip(report.layers, timing.layers, strict=True)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -315,6 +320,22 @@ def test_a_regression_that_ships_tells_the_time_of_an_image(tmp_path: Path) -> N
     assert predicted == pytest.approx(measured.cycles, rel=shipped.worst_percent / 100), (
         "kernels or the model of time have changed: characterise boards anew (CONTRIBUTING.md, Add a board)"
     )
+
+
+@pytest.mark.needs("compiler", "gcc", "unix")
+def test_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
+    words = ["characterise", "--board", BOARD, "--runtime", "aot", "--quick", "--out", str(tmp_path)]
+    program = "from micronets_gen.cli.main import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *words], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        folder = tmp_path / f"{BOARD}-aot"
+        while process.poll() is None and len(list(folder.glob("project-*/.pio/build/*/firmware.elf"))) < 2:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert (process.returncode, error) == (130, "interrupted\n")
+    assert not list(folder.glob("project-*"))
 
 
 def test_work_of_a_layer_is_what_the_regression_multiplies() -> None:
