@@ -144,10 +144,11 @@ def _measured(jobs: Sequence[_Job], processes: int) -> Iterator[Measured]:
 
 
 def _apart() -> None:
-    """Keep Ctrl-C from a worker, and from what it starts: who started the worker ends it."""
+    """Keep Ctrl-C from a worker: who started it ends it, and with it the builds that it started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
 
 
 @cache
