@@ -71,7 +71,8 @@ class Peripherals:
 
     Args:
         core: ``cortex-m4`` and so on.
-        family: ``stm32f7`` and so on; one without a model has registers that keep their value, and no UART.
+        family: ``stm32f7`` and so on, or the family itself; one without a model has registers that keep their
+            value, and no UART.
         terminal: The UART whose bytes are the output.
         executed: Instructions executed before the one that accesses a register.
         emit: Takes each byte that leaves the UART.
@@ -81,7 +82,7 @@ class Peripherals:
     def __init__(
         self,
         core: str,
-        family: str,
+        family: str | Family,
         terminal: Terminal,
         *,
         executed: Callable[[], int],
@@ -98,7 +99,7 @@ class Peripherals:
         self._systick = _SysTick(self, executed)
         self._lost = ""
         self._polled = 0
-        model = FAMILIES.get(family)
+        model = family if isinstance(family, Family) else FAMILIES.get(family)
         if model is not None:
             self._words.update(model.reset)
             self._clocks(model, clock_fails)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .cores import new_engine
 from .counting import BlockCounter
 from .errors import EmulationError, stack_overflow
 from .image import Image
@@ -32,14 +33,6 @@ _APPLICATION_EXIT = 0x20026
 _REFUSED = 0xFFFFFFFF
 _MOST_SEMIHOSTED = 1 << 16
 _EXIT, _STATUS = "board_exit", "board_exit_status"  # templates/soc/common/exit_park.c
-_MODELS = {
-    "cortex-m0": "CORTEX_M0",
-    "cortex-m0plus": "CORTEX_M0",
-    "cortex-m3": "CORTEX_M3",
-    "cortex-m4": "CORTEX_M4",
-    "cortex-m7": "CORTEX_M7",
-    "cortex-m33": "CORTEX_M33",
-}
 
 Progress = Callable[[int], None]
 
@@ -66,7 +59,7 @@ class VirtualBoard:
         self._fault = ""
         self._parked = False
         self._status: int | None = None
-        self._engine = _engine(board["core"])
+        self._engine = new_engine(board["core"])
         uart = board.get("uart") or {}
         self._counter = BlockCounter(self._engine, self._measure)
         self._peripherals = Peripherals(
@@ -385,26 +378,6 @@ class VirtualBoard:
 
     def _said(self) -> str:
         return "; ".join(filter(None, [self._reader.unfinished().why, *self._peripherals.hints()]))
-
-
-def _engine(core: str) -> Any:
-    try:
-        import unicorn
-        from unicorn import arm_const
-    except ImportError:
-        raise EmulationError(
-            "the virtual board needs unicorn", remedy="install it: pip install unicorn"
-        ) from None
-    if core not in _MODELS:
-        raise EmulationError(
-            f"the virtual board has no {core}",
-            why=f"unicorn emulates {', '.join(sorted(_MODELS))}",
-            remedy="run the image in QEMU or on the board (--port)",
-        )
-    # UC_MODE_MCLASS would choose a Cortex-M33, whatever the model asked for.
-    engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-    engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{_MODELS[core]}"))
-    return engine
 
 
 @contextmanager
