@@ -39,19 +39,23 @@ class Board:
         name: As boards are called in published results.
         core: ``cortex-m4`` and so on.
         clock_hz: Of the core, as the published firmware sets it.
-        family: Clocks and supplies; its UARTs are left out, ``uarts`` are those.
+        family: Of the part, as ``micronets_gen.timing.families`` calls it.
+        startup: Clocks and supplies of the family; its UARTs are left out, ``uarts`` are those.
         regions: Memory; the image goes to the beginning of the flash at 0x08000000.
+        dtcm: Bytes of the memory for data that a Cortex-M7 reads past its cache, at 0x20000000.
     """
 
     name: str
     core: str
     clock_hz: int
-    family: Family
+    family: str
+    startup: Family
     regions: tuple[Region, ...]
     uarts: tuple[Uart, ...]
+    dtcm: int = 0
 
 
-def _family(name: str, reset: dict[int, int] | None = None) -> Family:
+def _startup(name: str, reset: dict[int, int] | None = None) -> Family:
     family = FAMILIES[name]
     return replace(family, usarts={}, reset={**family.reset, **(reset or {})})
 
@@ -122,7 +126,8 @@ BOARDS = (
         name="NUCLEO-L4R5ZI",
         core="cortex-m4",
         clock_hz=120_000_000,
-        family=_family("stm32l4"),
+        family="stm32l4",
+        startup=_startup("stm32l4"),
         regions=(
             Region(FLASH, 2048 * _KB, writable=False),
             Region(0x10000000, 64 * _KB),
@@ -135,7 +140,8 @@ BOARDS = (
         name="NUCLEO-U575ZI-Q",
         core="cortex-m33",
         clock_hz=160_000_000,
-        family=_U5,
+        family="stm32u5",
+        startup=_U5,
         regions=(
             Region(FLASH, 2048 * _KB, writable=False),
             Region(0x0BF90000, 128 * _KB, writable=False),
@@ -148,7 +154,8 @@ BOARDS = (
         name="DISCO-F746NG",
         core="cortex-m7",
         clock_hz=216_000_000,
-        family=_family("stm32f7"),
+        family="stm32f7",
+        startup=_startup("stm32f7"),
         regions=(
             Region(0x00000000, 16 * _KB),
             Region(FLASH, 1024 * _KB, writable=False),
@@ -156,12 +163,14 @@ BOARDS = (
             Region(0x20000000, 320 * _KB),
         ),
         uarts=_uarts((38, 39, 52, 53), {0x40011000: 37, 0x40011400: 71, 0x40007800: 82, 0x40007C00: 83}),
+        dtcm=64 * _KB,
     ),
     Board(
         name="NUCLEO-H7A3ZI-Q",
         core="cortex-m7",
         clock_hz=280_000_000,
-        family=_family("stm32h7", {0x52002000: 0x13}),
+        family="stm32h7",
+        startup=_startup("stm32h7", {0x52002000: 0x13}),
         regions=(
             Region(0x00000000, 64 * _KB),
             Region(FLASH, 2048 * _KB, writable=False),
@@ -175,12 +184,14 @@ BOARDS = (
             (38, 39, 52, 53),
             {0x40011000: 37, 0x40011400: 71, 0x40007800: 82, 0x40007C00: 83, 0x58000C00: 142},
         ),
+        dtcm=128 * _KB,
     ),
     Board(
         name="NUCLEO-G0B1RE",
         core="cortex-m0plus",
         clock_hz=64_000_000,
-        family=_G0,
+        family="stm32g0",
+        startup=_G0,
         regions=(
             Region(FLASH, 512 * _KB, writable=False),
             Region(0x1FFF0000, 64 * _KB, writable=False),

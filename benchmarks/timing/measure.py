@@ -14,6 +14,9 @@ from benchmarks.timing.machine import Machine
 from benchmarks.timing.published import Image
 from micronets_gen.emulate.counting import BlockCounter
 from micronets_gen.emulate.thumb import count_instructions
+from micronets_gen.timing.families import memory_of
+from micronets_gen.timing.firmware import CORES, spent
+from micronets_gen.timing.trace import Trace
 
 
 class Snapshot(Protocol):
@@ -67,6 +70,25 @@ class Counter:
         return Counts(self._counter.entered, {})
 
 
+class Model:
+    """The cycle model, with memories as the firmware has set them up.
+
+    Raises:
+        ToolError: no compiler of the host for the helper in C.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        board = machine.board
+        machine.engine.ctl_flush_tb()
+        memory = memory_of(board.family, machine.register, board.dtcm)
+        self._trace = Trace(machine.engine, CORES[board.core](), memory)
+
+    def snapshot(self) -> Counts:
+        """Return what was executed so far, and the cycles that it takes."""
+        read = self._trace.read()
+        return Counts(read.instructions, spent(read).by_cause())
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image, measured and run.
@@ -104,16 +126,17 @@ class Sample:
         return sum(self.cycles.values()) if self.cycles else None
 
 
-def measure(image: Image, board: Board, attach: Attach = Counter) -> Sample:
+def measure(image: Image, board: Board, attach: Attach = Model) -> Sample:
     """Run an image and isolate one warm inference.
 
-    The first inference warms the caches; then a command for one and a command for two differ by one, in the printing
-    around them in nothing.
+    Some images set up the flash when they infer for the first time, so that is done before the engine is followed.
+    The next inference warms the modelled caches; then a command for one and a command for two differ by one, in the
+    printing around them in nothing.
 
     Args:
         image: Which.
         board: The board it was made for.
-        attach: Makes what follows the engine; the firmware has booted and taken its input by then.
+        attach: Makes what follows the engine.
 
     Raises:
         EmulationError: the firmware crashes or hangs.
@@ -124,8 +147,9 @@ def measure(image: Image, board: Board, attach: Attach = Counter) -> Sample:
     machine = Machine(board, image.path.read_bytes())
     protocol.boot(machine)
     protocol.load(machine, made_input(measured.input_bytes))
-    probe = attach(machine)
     said = protocol.infer(machine, 1)
+    probe = attach(machine)
+    protocol.infer(machine, 1)
     start = probe.snapshot()
     protocol.infer(machine, 1)
     one = probe.snapshot()

@@ -18,9 +18,10 @@ _SYST_CSR = 0xE000E010
 _ISER, _ICER = 0xE000E100, 0xE000E180
 _MPU_RNR, _MPU_RBAR, _MPU_RASR = 0xE000ED98, 0xE000ED9C, 0xE000EDA0
 _SYSTEM = 0xE0000000
-# Microseconds are counted by TIM2 or TIM5; a reading is always later than the one before.
+# Microseconds are counted by TIM2 or TIM5; a reading is always later than the one before, and has as many digits,
+# since printing it takes time, too.
 _COUNTERS = (0x40000024, 0x40000C24)
-_STEP = 1000
+_START, _STEP = 100_000_000, 1000
 # So many readings of one register, with nothing in between, are a loop that waits for it.
 _PATIENCE = 16
 
@@ -45,9 +46,9 @@ class Registers:
     def __init__(self, board: Board, emit: Callable[[int], None], asked: Callable[[], None]) -> None:
         self.pending: deque[int] = deque()
         self.mpu: dict[int, tuple[int, int]] = {}
-        readings = count(step=_STEP)
+        readings = count(_START, _STEP)
         self._file = Peripherals(
-            board.core, board.family, Terminal(), executed=lambda: next(readings), emit=lambda _: None
+            board.core, board.startup, Terminal(), executed=lambda: next(readings), emit=lambda _: None
         )
         self._emit = emit
         self._asked = asked
