@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,10 @@ class Snapshot(Protocol):
     def cycles(self) -> Mapping[str, float]:
         """By cause; empty where they are not modelled."""
 
+    @property
+    def misses(self) -> int:
+        """Of all caches that are modelled."""
+
 
 class Probe(Protocol):
     """Follows an engine."""
@@ -43,10 +47,11 @@ Attach = Callable[[Machine], Probe]
 
 @dataclass(frozen=True)
 class Counts:
-    """Instructions alone."""
+    """A snapshot."""
 
     instructions: int
-    cycles: Mapping[str, float]
+    cycles: Mapping[str, float] = field(default_factory=dict)
+    misses: int = 0
 
 
 class Counter:
@@ -67,7 +72,7 @@ class Counter:
         """
         if self._counter.error is not None:
             raise self._counter.error
-        return Counts(self._counter.entered, {})
+        return Counts(self._counter.entered)
 
 
 class Model:
@@ -86,7 +91,7 @@ class Model:
     def snapshot(self) -> Counts:
         """Return what was executed so far, and the cycles that it takes."""
         read = self._trace.read()
-        return Counts(read.instructions, spent(read).by_cause())
+        return Counts(read.instructions, spent(read).by_cause(), sum(read.misses))
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Sample:
         microseconds: Of one inference on the board.
         instructions: Of one warm inference.
         cycles: Modelled, by cause; empty without a model.
+        misses: Of the modelled caches.
         results: What the firmware printed as its result: images of one task print nearly the same.
     """
 
@@ -113,6 +119,7 @@ class Sample:
     microseconds: float
     instructions: int
     cycles: Mapping[str, float]
+    misses: int
     results: str
 
     @property
@@ -167,6 +174,7 @@ def measure(image: Image, board: Board, attach: Attach = Model) -> Sample:
             cause: value - 2 * one.cycles.get(cause, 0) + start.cycles.get(cause, 0)
             for cause, value in two.cycles.items()
         },
+        misses=two.misses - 2 * one.misses + start.misses,
         results=said,
     )
 

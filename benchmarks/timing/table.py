@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any
 
 from benchmarks.timing.measure import Sample
+from micronets_gen.timing.families import BUS_CYCLES
 
 Fit = Callable[[Sequence[Sample]], float]
 Predict = Callable[[Sample, float], float]
+Group = Callable[[Sample], str]
+
+FITTED = frozenset({"cortex-m7"})
+"""Cores one number of whose model was fitted to these images: ``BUS_CYCLES``."""
 
 _COLUMNS = (
     "image",
@@ -51,25 +57,45 @@ def error_percent(sample: Sample) -> float | None:
     return None if modelled is None else 100 * (modelled / sample.measured_cycles - 1)
 
 
-def leave_one_out(samples: Sequence[Sample], fit: Fit, predict: Predict) -> list[float]:
-    """Return each sample's error in percent where a number was fitted to the others alone.
+def leave_out(
+    samples: Sequence[Sample], fit: Fit, predict: Predict, group: Group = lambda sample: sample.image
+) -> list[float]:
+    """Return each sample's error in percent where a number was fitted to the samples of other groups alone.
 
     Args:
-        samples: At least two.
+        samples: Of at least two groups.
         fit: The number for some samples.
         predict: Cycles of a sample with that number.
+        group: Of a sample; one sample a group leaves one out.
     """
-    errors = []
-    for i, sample in enumerate(samples):
-        number = fit([*samples[:i], *samples[i + 1 :]])
-        errors.append(100 * (predict(sample, number) / sample.measured_cycles - 1))
-    return errors
+    numbers = {
+        left_out: fit([sample for sample in samples if group(sample) != left_out])
+        for left_out in set(map(group, samples))
+    }
+    return [
+        100 * (predict(sample, numbers[group(sample)]) / sample.measured_cycles - 1) for sample in samples
+    ]
 
 
 def fit_cycles_per_instruction(samples: Sequence[Sample]) -> float:
     """Return the constant that, times instructions, is nearest to the measured cycles in relative squares."""
     ratios = [sample.instructions / sample.measured_cycles for sample in samples]
     return sum(ratios) / sum(ratio * ratio for ratio in ratios)
+
+
+def fit_bus_cycles(samples: Sequence[Sample]) -> float:
+    """Return the cycles of the bus for a miss with which the model is nearest to what was measured.
+
+    The model is linear in them, as long as the bus runs at the core's clock, which it does in all of these images.
+    """
+    shares = [sample.misses / sample.measured_cycles for sample in samples]
+    rests = [1 - with_bus_cycles(sample, 0) / sample.measured_cycles for sample in samples]
+    return sum(map(mul, shares, rests)) / sum(map(mul, shares, shares))
+
+
+def with_bus_cycles(sample: Sample, bus_cycles: float) -> float:
+    """Return the modelled cycles of a sample with another number of cycles of the bus for a miss."""
+    return (sample.modelled_cycles or 0) + (bus_cycles - BUS_CYCLES) * sample.misses
 
 
 def summary(samples: Sequence[Sample]) -> list[Errors]:
@@ -80,12 +106,32 @@ def summary(samples: Sequence[Sample]) -> list[Errors]:
         modelled = [(sample, error) for sample in own if (error := error_percent(sample)) is not None]
         if modelled:
             found.append(_errors("model", [s for s, _ in modelled], [error for _, error in modelled]))
+        if core in FITTED and len(modelled) == len(own):
+            found += _fitted(own)
         if len(own) > 1:
-            errors = leave_one_out(
+            errors = leave_out(
                 own, fit_cycles_per_instruction, lambda sample, constant: constant * sample.instructions
             )
-            found.append(_errors("instructions times a constant, leave one out", own, errors))
+            found.append(_errors("instructions times a constant fitted to the other images", own, errors))
     return found
+
+
+def _fitted(samples: Sequence[Sample]) -> list[Errors]:
+    """The model with its fitted number from other images, other makers, other boards."""
+    groups: dict[str, Group] = {
+        "images": lambda sample: sample.image,
+        "makers": lambda sample: sample.image.split("/")[0],
+        "boards": lambda sample: sample.board,
+    }
+    return [
+        _errors(
+            f"model, cycles of the bus fitted to other {name}",
+            samples,
+            leave_out(samples, fit_bus_cycles, with_bus_cycles, group),
+        )
+        for name, group in groups.items()
+        if len(set(map(group, samples))) > 1
+    ]
 
 
 def _errors(model: str, samples: Sequence[Sample], errors: Sequence[float]) -> Errors:

@@ -24,8 +24,8 @@ _H7_ACR = 0x5200_2000
 _H7_CDCFGR1 = 0x5802_4418
 _CCR = 0xE000_ED14
 _KB = 1024
-# Cycles of the bus before the first word of a line; fitted to measurements of the STM32F746 and the STM32H7A3.
-_BUS = 5
+BUS_CYCLES = 5
+"""Of the bus before the first word of a line, with a Cortex-M7: fitted to measured images (``benchmarks/timing``)."""
 
 
 def memory_of(family: str, register: Register, dtcm: int = 0) -> Memory:
@@ -125,7 +125,7 @@ def _cached(
     cached = bool(enabled >> 16 & 1)
 
     def span(first: int, last: int, first_word: int) -> Span:
-        miss = (_BUS + first_word) * ratio
+        miss = (BUS_CYCLES + first_word) * ratio
         return Span(
             first, last, fetch=0, data=1 if cached else None, fetch_miss=miss, fetch_next=miss, data_miss=miss
         )

@@ -35,22 +35,23 @@ def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
     """Give this process, and those that it starts, a home of their own.
 
     Git has no configuration but one that leads every server nowhere; proxies lead nowhere; caches are empty but for
-    the sources of the tflm runtime where the user's cache has them, which is how tests find them, and for compiled
-    objects, which runs of the suite hand on.
+    the sources of the tflm runtime and published images where the user's cache has them, which is how tests find them,
+    and for compiled objects, which runs of the suite hand on.
 
     Args:
         patch: Undoes it.
         home: A folder for this; several processes may share it.
     """
-    sources = cache_root() / "sources"
+    fetched = [cache_root() / name for name in ("sources", "published")]
     for name in list(os.environ):
         if name.startswith(_FOREIGN) and name not in _KEPT:
             patch.delenv(name)
     cache = home / ".cache" / "micronets-gen"
     cache.mkdir(parents=True, exist_ok=True)
-    if sources.is_dir():
-        with suppress(FileExistsError):  # another process was faster
-            (cache / "sources").symlink_to(sources.resolve(), target_is_directory=True)
+    for folder in fetched:
+        if folder.is_dir():
+            with suppress(FileExistsError):  # another process was faster
+                (cache / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
     (home / ".gitconfig").write_text(_GIT_CONFIG, encoding="utf-8")
     patch.setenv("HOME", str(home))
     patch.setenv("USERPROFILE", str(home))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 
+from benchmarks.timing import published
 from micronets_gen.errors import MicronetsError
 from micronets_gen.runtimes.tflm.kind import lacks_cpp_library
 from micronets_gen.runtimes.tflm.sources import locate
@@ -45,6 +46,7 @@ def _sources() -> str:
 _LACKS: Mapping[str, Callable[[], str]] = {
     **{name: _program(program) for name, program in PROGRAMS.items()},
     "sources": _sources,
+    "published": published.lacking,
     "c++": lacks_cpp_library,
     "tensorflow": _module("tensorflow"),
     "unix": lambda: "pseudo-terminals and signals are things of Unix" if sys.platform == "win32" else "",
