@@ -17,7 +17,18 @@ from micronets_gen.common.version import VERSION
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all of this
 
 if TYPE_CHECKING:
-    from micronets_gen.api import bench, build, characterise, check, inspect, run, search, sweep, train
+    from micronets_gen.api import (
+        bench,
+        build,
+        calibrate,
+        characterise,
+        check,
+        inspect,
+        run,
+        search,
+        sweep,
+        train,
+    )
     from micronets_gen.errors import MicronetsError
 
 __version__ = VERSION
@@ -26,6 +37,7 @@ __all__ = [
     "MicronetsError",
     "bench",
     "build",
+    "calibrate",
     "characterise",
     "check",
     "inspect",

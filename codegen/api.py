@@ -17,7 +17,13 @@ from micronets_gen.errors import ToolError, UsageError
 if TYPE_CHECKING:
     from micronets_gen.plan.check import CheckResult
     from micronets_gen.report.inspect import ModelSummary
-    from micronets_gen.report.values import BenchResult, FirmwareApplication, FirmwareBuild, FirmwareRun
+    from micronets_gen.report.values import (
+        BenchResult,
+        Calibration,
+        FirmwareApplication,
+        FirmwareBuild,
+        FirmwareRun,
+    )
     from micronets_gen.search.characterise.result import Characterisation
     from micronets_gen.search.learn.progress import Progress
     from micronets_gen.search.run.pipeline import Outcome
@@ -130,7 +136,8 @@ def run(
 
     asked = duty_request(every, battery)
     if asked is not None:
-        untimed = {"--no-time": no_time, "--clock-fails": clock_fails}
+        modelled = port is None  # a board measures
+        untimed = {"--no-time": no_time and modelled, "--clock-fails": clock_fails and modelled}
         require_answer(
             load_report(Path(project)), next((name for name, is_set in untimed.items() if is_set), "")
         )
@@ -148,6 +155,58 @@ def run(
     if report.application is not None:
         return FirmwareApplication.of(Path(project), report, report.application)
     return FirmwareRun.of(Path(project), report, duty)
+
+
+def calibrate(
+    project: PathLike,
+    *,
+    port: str,
+    timeout: float = 300.0,
+    out: PathLike | None = None,
+    notify: Notify = _silent,
+    tell: Notify = _silent,
+    on_line: Notify = _silent,
+) -> Calibration:
+    """Run a project on its board, model the image that runs there, and record both for the board.
+
+    Records of a board say from then on how far its modelled time may be off; nothing scales the model by them.
+
+    Args:
+        project: What :func:`build` made, uploaded: release or profiled.
+        port: The board's serial port.
+        timeout: Seconds to wait for the board and for each image.
+        out: The file of records; None for ``<board>.measured.json`` beside the board file that :func:`build` took, or
+            in the project where the board is a bundled one.
+        notify: Told how far it is.
+        tell: Told where another process works in the project, and this one waits.
+        on_line: Told each line that the board writes.
+
+    Raises:
+        MicronetsError: as :func:`run`; and an output is wrong, time cannot be modelled, or the file holds something
+            else. Then nothing is recorded.
+    """
+    from micronets_gen.jobs.calibrate import calibrate_project
+    from micronets_gen.jobs.execute import progress_text
+    from micronets_gen.report.values import BandValue, Calibration, FirmwareRun
+
+    done = calibrate_project(
+        Path(project),
+        port=port,
+        timeout=timeout,
+        out=_path(out),
+        progress=lambda *done: notify(progress_text(*done)),
+        on_line=on_line,
+        tell=tell,
+    )
+    return Calibration(
+        records=done.path,
+        record_count=len(done.records),
+        replaced=done.replaced,
+        band_before=BandValue.of(done.before),
+        band_after=BandValue.of(done.after),
+        mean_factor=done.factor,
+        firmware=FirmwareRun.of(Path(project), done.report),
+    )
 
 
 def check(

@@ -130,9 +130,23 @@ def load_board(name_or_path: str | Path) -> Board:
     return _load_bundled(name)
 
 
+def bundled_file(name: str) -> str:
+    """Return the file of a bundled board; empty where no board has that name."""
+    return str(_bundled(name)) if name in board_names() else ""
+
+
+def own_file(board: Board) -> str:
+    """Return the absolute path of the file of one's own that a board was read from; empty for a bundled board."""
+    return str(Path(board.path).absolute()) if board.path and Path(board.path) != _bundled(board.name) else ""
+
+
+def _bundled(name: str) -> Path:
+    return resources.data_dir("boards") / f"{name}.toml"
+
+
 @cache
 def _load_bundled(name: str) -> Board:
-    return _load_file(resources.data_dir("boards") / f"{name}.toml")
+    return _load_file(_bundled(name))
 
 
 def _load_file(path: Path) -> Board:

@@ -13,13 +13,14 @@ from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmComm
 from micronets_gen.runtimes.registry import runtime_names
 
 if TYPE_CHECKING:
-    from micronets_gen.report.values import FirmwareBuild
+    from micronets_gen.report.values import Calibration, FirmwareBuild
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to an application."""
     app.command()(build)
     app.command()(run)
+    app.command()(calibrate)
     app.command()(bench)
 
 
@@ -172,6 +173,61 @@ def run(
         show(f"report:   {done.report}")
     if not done.passed:
         raise typer.Exit(1)
+
+
+def calibrate(
+    project: Annotated[Path, typer.Argument(help="A project that build made.", metavar="PROJECT_DIR")],
+    port: Annotated[str, typer.Option("--port", "-p", help="The board's serial port.")],
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for the board, and for each image.")
+    ] = 300.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file of records.",
+            show_default="<board>.measured.json beside your board file, or in the project",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the image on its board, model the same image, and record how far the model is off there."""
+    from micronets_gen import api
+
+    with status(as_json) as notify:
+        done = api.calibrate(
+            project,
+            port=port,
+            timeout=timeout,
+            out=out,
+            notify=notify,
+            tell=tell,
+            on_line=_ignore if as_json else _show_line,
+        )
+    if as_json:
+        show_json(done.to_json())
+    else:
+        _show_calibration(done)
+
+
+def _show_calibration(done: Calibration) -> None:
+    from micronets_gen.common.numbers import plural
+    from micronets_gen.report.terminal import run_summary
+    from micronets_gen.timing.measured import ENOUGH
+
+    show(run_summary(done.firmware.details))
+    how = "; this build's record was replaced" if done.replaced else ""
+    show(f"\nrecorded: {done.records} ({plural(done.record_count, 'image')} of this board{how})")
+    show(f"band:     {done.band_before.text} before; {done.band_after.text} now")
+    if done.mean_factor is None:
+        show(
+            f"          records of {ENOUGH} different networks make a band of the board's own; fewer only widen it"
+        )
+    else:
+        show(
+            f"measured: {done.mean_factor:.3f} times the modelled cycles on average; the model is not scaled by it"
+        )
 
 
 def _ignore(_line: str) -> None:

@@ -42,8 +42,15 @@ def _list_boards(as_json: bool) -> None:
     found = load_boards()
     if as_json:
         from micronets_gen.timing.firmware import about
+        from micronets_gen.timing.measured import records_of
 
-        show_json({"boards": [board_value(board, about(board.core, board.family)) for board in found]})
+        show_json(
+            {
+                "boards": [
+                    board_value(board, about(board.core, board.family, records_of(board))) for board in found
+                ]
+            }
+        )
     else:
         show(board_table(found))
 
@@ -58,9 +65,10 @@ def boards_show(
     from micronets_gen.report.listing import board_details
     from micronets_gen.report.values import board_value
     from micronets_gen.timing.firmware import about
+    from micronets_gen.timing.measured import records_of
 
     board = load_board(name)
-    basis = about(board.core, board.family)
+    basis = about(board.core, board.family, records_of(board))
     if as_json:
         show_json(board_value(board, basis))
     else:

@@ -73,18 +73,19 @@ def duty_cycle(report: Report, request: DutyRequest) -> DutyCycle:
         RunError: time was not modelled.
         UsageError: the inference takes longer than the period.
     """
-    timing, power = report.timing, report.board.power
-    if timing is None or power is None:
+    time, power = report.time, report.board.power
+    if time is None or power is None or report.energy is None:
         raise RunError(
-            "time was not modelled, and average power rests on it",
+            "no time that the board's power would be known of, and average power rests on both",
             where=_EVERY,
             why=report.timing_note or "the firmware ran its application",
         )
-    if timing.milliseconds > request.every_s * 1e3:
+    taken, percent = time
+    if taken > request.every_s * 1e3:
         raise UsageError(
-            f"an inference takes {milliseconds(timing.milliseconds)} ms, longer than the "
+            f"an inference takes {milliseconds(taken)} ms, longer than the "
             f"{milliseconds(request.every_s * 1e3)} ms from one to the next",
             where=_EVERY,
             remedy="give a longer period, or take a smaller model or a faster board",
         )
-    return power.duty_cycle(timing.milliseconds, timing.band.percent, request.every_s, request.battery_mah)
+    return power.duty_cycle(taken, percent, request.every_s, request.battery_mah)

@@ -11,6 +11,7 @@ from micronets_gen.model.graph import DType
 from micronets_gen.plan.plan import Plan
 from micronets_gen.report.describe import describe_layers
 from micronets_gen.timing.estimate import Estimate, estimated
+from micronets_gen.timing.measured import records_of
 from micronets_gen.timing.regression import Regression, Work, regression_of, work_of
 
 UNKNOWN = "its layers were not characterised"
@@ -38,7 +39,7 @@ def estimate_on(board: Board, plan: Plan) -> tuple[Estimate | None, str]:
     if cycles is None:
         missing = sorted({work.kind for work in layers if regression.layer(work) is None})
         return None, f"not characterised with {plan.runtime}: {', '.join(missing)}"
-    return estimated(regression, cycles, board.clock_hz), ""
+    return estimated(regression, cycles, board.clock_hz, records_of(board)), ""
 
 
 def _works(plan: Plan) -> Iterator[Work]:

@@ -17,6 +17,7 @@ from micronets_gen.emulate.lines import OnLine
 from micronets_gen.emulate.result import SELF_TEST_INSTEAD, ApplicationRun, Run, RunResult
 from micronets_gen.errors import RunError, ToolError, UsageError
 from micronets_gen.jobs.build import REPORT_JSON, write_report
+from micronets_gen.jobs.own_records import ProjectBoard, own_records
 from micronets_gen.project.folder import exclusive_folder
 from micronets_gen.project.project import PLATFORM
 from micronets_gen.report.document import from_json
@@ -96,6 +97,7 @@ def run_project(
 
     Raises:
         RunError: the firmware did not run to its end, or is not the project's.
+        UsageError: the folder is no project, or what was recorded of its board is something else.
     """
     from micronets_gen.emulate.run import run_elf, run_port
     from micronets_gen.emulate.serial_port import require_port
@@ -105,6 +107,7 @@ def run_project(
     tools = project / PLATFORM / "tools"
     try:
         board = read_board(tools / BOARD_JSON)
+        records = own_records(project, ProjectBoard.of(report, board)) if time else ()
         if port is not None:
             require_port(port)
         if images.stale(project):
@@ -129,7 +132,8 @@ def run_project(
         ) from error
     if isinstance(run, RunResult):
         why = "" if time and not clock_fails else CLOCK_FAILED if time else NOT_ASKED_FOR
-        model, lacks = _model_of(images, project, run, port is not None, timeout)
+        model, lacks = _model_of(images, project, run, port is not None)
+        model = partial(model, records=records, timeout=timeout)
         report = report.with_run(run, *_timed(model, board, progress, why or lacks))
     else:
         report = report.with_run(run)
@@ -160,7 +164,7 @@ def _emulate(
 
 
 def _model_of(
-    images: Images, project: Path, run: RunResult, on_board: bool, timeout: float
+    images: Images, project: Path, run: RunResult, on_board: bool
 ) -> tuple[Callable[..., Timing], str]:
     """Return what models the time of what ran, and why it cannot."""
     from micronets_gen.timing.firmware import time_firmware, time_image
@@ -168,9 +172,9 @@ def _model_of(
     if not on_board:
         counts = [layer.count for layer in run.layers]
         profiled = images.profiled if counts else None
-        return partial(time_firmware, images.release, profiled, layer_counts=counts, timeout=timeout), ""
+        return partial(time_firmware, images.release, profiled, layer_counts=counts), ""
     uploaded = images.built(project, run.build)
-    model = partial(time_image, uploaded or images.release, layers=len(run.layers), timeout=timeout)
+    model = partial(time_image, uploaded or images.release, layers=len(run.layers))
     if run.clock_note:
         return model, CLOCK_FAILED
     if not run.measured:

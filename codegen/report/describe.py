@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from micronets_gen.boards.board import Board
+from micronets_gen.boards.load import own_file
 from micronets_gen.common.integers import overlap
 from micronets_gen.image.demangle import readable
 from micronets_gen.image.elf import ARENA, BSS, CODE, DATA, HEAP, OTHER, RODATA, ImageReport, RegionReport
@@ -54,6 +55,7 @@ def describe_board(board: Board) -> BoardInfo:
         clock_hz=board.clock_hz,
         simd=board.simd,
         power=board.power,
+        file=own_file(board),
     )
 
 

@@ -11,7 +11,6 @@ from micronets_gen.common.numbers import grouped, milliseconds, percent, ratio, 
 from micronets_gen.report.measured import (
     difference,
     layer_difference,
-    measured_milliseconds,
     total_difference,
 )
 from micronets_gen.report.modelled import band_text
@@ -45,7 +44,7 @@ def layer_table(report: Report) -> RenderableType:
     """Return the layer table with totals; without counts where the run was not profiled."""
     fields = _layer_fields(report)
     if report.timing is not None and report.timed:
-        beside = measured_milliseconds(report) is not None
+        beside = report.measured_milliseconds is not None
         fields += (_measured_fields if beside else _time_fields)(report, report.timing)
     elif report.profiled:
         fields += _count_fields(report)

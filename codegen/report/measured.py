@@ -12,12 +12,6 @@ from micronets_gen.timing.measured import difference_percent
 NOT_PROFILED = "the release image ran; layers are measured where the profiled one is uploaded"
 
 
-def measured_milliseconds(report: Report) -> float | None:
-    """Return the time of one inference that a board measured; None in an emulator, or without a clock."""
-    run = report.run
-    return run.count / run.clock_hz * 1e3 if run and run.measured and run.clock_hz else None
-
-
 def total_difference(report: Report) -> float | None:
     """Return how far modelled cycles of an inference are from measured ones, in percent; None where one lacks."""
     run, timing = report.run, report.timing
@@ -40,7 +34,7 @@ def difference(percent: float | None) -> str:
 
 def measured_text(report: Report) -> str:
     """Return what the board measured, as a sentence; empty in an emulator."""
-    run, time = report.run, measured_milliseconds(report)
+    run, time = report.run, report.measured_milliseconds
     if run is None or time is None:
         return ""
     image = "profiled image" if report.profiled else "release image"

@@ -7,7 +7,7 @@ from typing import Any
 
 from micronets_gen.boards.power import DutyCycle, Energy, Power
 from micronets_gen.common import numbers
-from micronets_gen.common.numbers import frequency, milliseconds
+from micronets_gen.common.numbers import frequency, milliseconds, plural
 from micronets_gen.report.report import Report
 from micronets_gen.timing.result import Spent, Timing
 
@@ -70,10 +70,11 @@ def power_text(power: Power) -> str:
 
 def energy_text(report: Report) -> str:
     """Return the energy of one inference, how far it may be off, and what power it rests on; empty without."""
-    energy, power, timing = report.energy, report.board.power, report.timing
-    if energy is None or power is None or timing is None:
+    energy, power = report.energy, report.board.power
+    if energy is None or power is None:
         return ""
-    apart = "; core timings only" if timing.core_only else ""
+    modelled = report.timing if report.measured_milliseconds is None else None
+    apart = "; core timings only" if modelled and modelled.core_only else ""
     return (
         f"{numbers.energy(energy.microjoules)} an inference, ±{energy.percent:.0f} % "
         f"({power_text(power)}: {power.source}{apart})"
@@ -100,7 +101,7 @@ def basis_text(timing: Timing) -> str:
     """Return what modelled time rests on, in sentences."""
     images = timing.band.images
     trust = (
-        f"±{timing.band.percent:g} % rests on {images} images measured on boards with this core and memory."
+        f"±{timing.band.percent:g} % rests on {plural(images, 'image')} measured on boards with this core and memory."
         if images
         else f"No measured image ran on this core and memory yet: ±{timing.band.percent:g} % is a judgement."
     )

@@ -53,6 +53,7 @@ class BoardInfo:
     Attributes:
         simd: ``c``, ``dsp`` or ``mve``.
         power: None where no figure is known.
+        file: That ``build`` read the board from; empty for a bundled board.
     """
 
     name: str
@@ -62,6 +63,7 @@ class BoardInfo:
     clock_hz: int
     simd: str
     power: Power | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -257,10 +259,25 @@ class Report:
         return self.timing is not None and bool(self.timing.layers)
 
     @property
+    def measured_milliseconds(self) -> float | None:
+        """Of one inference, as a board measured it; None in an emulator, or without a clock."""
+        run = self.run
+        return run.count / run.clock_hz * 1e3 if run and run.measured and run.clock_hz else None
+
+    @property
+    def time(self) -> tuple[float, float] | None:
+        """Milliseconds of one inference, and how many percent they may be off: measured, else modelled."""
+        if self.measured_milliseconds is not None:
+            return self.measured_milliseconds, 0.0
+        return (self.timing.milliseconds, self.timing.band.percent) if self.timing else None
+
+    @property
     def energy(self) -> Energy | None:
-        """Of one inference; None where time is not modelled or the board's power is not known."""
-        power, timing = self.board.power, self.timing
-        return power.energy(timing.milliseconds, timing.band.percent) if power and timing else None
+        """Of one inference; None where neither time is known, or not the board's power at the clock in use."""
+        power, time = self.board.power, self.time
+        if self.run is not None and self.run.clock_note:
+            return None
+        return power.energy(*time) if power and time else None
 
     @property
     def layers_count(self) -> int:

@@ -97,7 +97,7 @@ def key_figures(report: Report) -> tuple[Figure, ...]:
 
 
 def _time(timing: Timing) -> Figure:
-    known = f"{timing.band.images} measured images" if timing.band.images else "indicative"
+    known = plural(timing.band.images, "measured image") if timing.band.images else "indicative"
     apart = ", core timings only" if timing.core_only else ""
     note = f"modelled at {frequency(timing.clock_hz)}; {known}{apart}"
     return Figure("Time", milliseconds(timing.milliseconds), f"ms {band_text(timing)}", note)
@@ -108,7 +108,8 @@ def _energy(report: Report) -> list[Figure]:
     if energy is None or power is None:
         return []
     value, unit = numbers.energy(energy.microjoules).split()
-    note = f"modelled time × {power_text(power)}"
+    time = "modelled" if report.measured_milliseconds is None else "measured"
+    note = f"{time} time × {power_text(power)}"
     return [Figure("Energy", value, f"{unit} ±{energy.percent:.0f} %", note)]
 
 

@@ -117,19 +117,19 @@ def run_summary(report: Report, duty: DutyCycle | None = None) -> RenderableType
 
 
 def _time(report: Report, duty: DutyCycle | None) -> list[RenderableType]:
-    """Return the modelled time and energy, where time goes and what was modelled; or why there is none."""
+    """Return time and energy, where time goes and what was modelled; or why there is none."""
     timing, measured = report.timing, measured_text(report)
     said = [Text(measured, "bold")] if measured else []
     if measured and not report.profiled:
         said.append(Text(f"{NOT_PROFILED[0].upper()}{NOT_PROFILED[1:]}.", "dim"))
-    if timing is None:
-        return [*said, *(Text(text) for text in (no_time_text(report),) if text)]
     power, energy = report.board.power, energy_text(report)
+    takes = [*([Text(energy)] if energy else []), *([Text(duty_text(duty, power))] if duty and power else [])]
+    if timing is None:
+        return [*said, *takes, *(Text(text) for text in (no_time_text(report),) if text)]
     return [
-        *said,
-        Text(modelled_text(report)) if measured else Text(time_text(timing), "bold"),
-        *([Text(energy)] if energy else []),
-        *([Text(duty_text(duty, power))] if duty and power else []),
+        *(said or [Text(time_text(timing), "bold")]),
+        *takes,
+        *([Text(modelled_text(report))] if measured else []),
         Text(causes_text(timing.total)),
         Text(model_text(timing), "dim"),
         Text(),

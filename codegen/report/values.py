@@ -17,11 +17,11 @@ from micronets_gen.bundled.catalogue import BundledModel
 from micronets_gen.common.plain import NOT_IN_JSON, Plain, plain
 from micronets_gen.emulate.result import ApplicationRun, VectorResult
 from micronets_gen.plan.check import Alternative, RegionUse
-from micronets_gen.report.measured import measured_milliseconds, total_difference
+from micronets_gen.report.measured import total_difference
 from micronets_gen.report.measurement import LayerResult, Result, layer_results
 from micronets_gen.report.modelled import total_values
 from micronets_gen.report.report import Report
-from micronets_gen.timing.result import Basis
+from micronets_gen.timing.result import Band, Basis
 
 REPORT_HTML = "report.html"
 """The page of a project, a search's run or a sweep, in its folder."""
@@ -220,7 +220,7 @@ class FirmwareRun(_Ran):
             correct=run.correct,
             layers=layer_results(report),
             **total_values(report),
-            measured_milliseconds=measured_milliseconds(report),
+            measured_milliseconds=report.measured_milliseconds,
             difference_percent=total_difference(report),
             duty_cycle=duty_cycle,
             details=report,
@@ -260,6 +260,53 @@ class FirmwareApplication(_Ran):
             output=run.output,
             details=report,
         )
+
+
+@dataclass(frozen=True)
+class BandValue(Plain):
+    """How far modelled time may be off.
+
+    Attributes:
+        error_percent: Either way.
+        measured_images: Images measured on boards that this rests on; 0: it is a judgement.
+    """
+
+    error_percent: float
+    measured_images: int
+
+    @classmethod
+    def of(cls, band: Band) -> BandValue:
+        """Return the values of a band."""
+        return cls(band.percent, band.images)
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return Band(self.error_percent, self.measured_images).text
+
+
+@dataclass(frozen=True)
+class Calibration(Plain):
+    """What ``calibrate`` measured and recorded.
+
+    Attributes:
+        records: The file.
+        record_count: Images of the board, at its clock, that were recorded; this one included.
+        replaced: There was a record of the same build.
+        band_before: How far modelled time may be off on the board, without this record.
+        band_after: The same with it.
+        mean_factor: Measured cycles to a modelled one, on average over the records; None of too few networks. The
+            model is not scaled by it.
+        firmware: The run.
+    """
+
+    records: Path
+    record_count: int
+    replaced: bool
+    band_before: BandValue
+    band_after: BandValue
+    mean_factor: float | None
+    firmware: FirmwareRun
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
+
+from micronets_gen.timing.measured import Record, is_enough
 from micronets_gen.timing.result import Band
 
 INDICATIVE = Band(15.0)
@@ -17,6 +21,17 @@ _MEASURED = {
 }
 
 
-def band_of(core: str, family: str) -> Band:
-    """Return the band of a core with the memories of a family."""
-    return _MEASURED.get((core, family), INDICATIVE)
+def band_of(core: str, family: str, records: Sequence[Record] = ()) -> Band:
+    """Return the band of a core with the memories of a family, or of a board with records of its own.
+
+    Records of enough networks make the band: the worst deviation, and not less than deviations differ. Those of fewer
+    only widen it: one image that was met well says little of the next.
+    """
+    general = _MEASURED.get((core, family), INDICATIVE)
+    off = [record.off_percent for record in records]
+    if not off:
+        return general
+    worst = max(*map(abs, off), max(off) - min(off))
+    if worst <= general.percent and not is_enough(records):
+        return general
+    return Band(max(0.1, ceil(round(10 * worst, 3)) / 10), len(off))

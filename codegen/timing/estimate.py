@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from micronets_gen.common.numbers import duration, grouped
 from micronets_gen.common.plain import NOT_IN_JSON, Plain
 from micronets_gen.timing.bands import band_of
+from micronets_gen.timing.measured import Record
 from micronets_gen.timing.regression import Regression
 from micronets_gen.timing.result import Band
 
@@ -80,12 +82,18 @@ def with_error(milliseconds: float, percent: float) -> str:
     return f"{duration(milliseconds / 1e3)} ±{percent:.3g} %"
 
 
-def estimated(regression: Regression, cycles: float, clock_hz: int) -> Estimate:
-    """Return the time that a regression's cycles take, and how far it may be off."""
+def estimated(
+    regression: Regression, cycles: float, clock_hz: int, records: Sequence[Record] = ()
+) -> Estimate:
+    """Return the time that a regression's cycles take, and how far it may be off.
+
+    Args:
+        records: Measurements of the board, where there are any.
+    """
     return Estimate(
         round(cycles),
         clock_hz,
         regression.worst_percent,
         regression.models,
-        band_of(regression.core, regression.family),
+        band_of(regression.core, regression.family, records),
     )

@@ -21,6 +21,7 @@ from micronets_gen.timing.cortex_m7 import CortexM7
 from micronets_gen.timing.cortex_m33 import CortexM33
 from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.families import memory_of
+from micronets_gen.timing.measured import Record
 from micronets_gen.timing.memory import Memory
 from micronets_gen.timing.native import has_compiler
 from micronets_gen.timing.result import Basis, LayerTime, Spent, Timing
@@ -53,13 +54,17 @@ def can_model(board: Mapping[str, Any]) -> str:
     return ""
 
 
-def about(core: str, family: str) -> Basis | None:
-    """Return what is known of the time of a core with the memories of a family; None where the core is not modelled."""
+def about(core: str, family: str, records: Sequence[Record] = ()) -> Basis | None:
+    """Return what is known of the time of a core with the memories of a family; None where the core is not modelled.
+
+    Args:
+        records: Measurements of one board, where there are any.
+    """
     if core not in CORES:
         return None
     # Sources are the same however the firmware sets the memories up.
     source = memory_of(family, lambda _address: 0).source
-    return Basis(CORES[core]().source, source, band_of(core, family))
+    return Basis(CORES[core]().source, source, band_of(core, family, records))
 
 
 def time_firmware(
@@ -68,6 +73,7 @@ def time_firmware(
     board: Mapping[str, Any],
     *,
     layer_counts: Sequence[int] = (),
+    records: Sequence[Record] = (),
     timeout: float = 300.0,
     progress: Progress | None = None,
 ) -> Timing:
@@ -78,6 +84,7 @@ def time_firmware(
         profiled: The image with counters around layers; None: no layers.
         board: What :func:`micronets_gen.emulate.run.describe` gives.
         layer_counts: Instructions of each layer, as the profiled image reports them.
+        records: Measurements of the board, where there are any.
         timeout: Seconds of the host's time for each image.
         progress: Told the instructions executed so far.
 
@@ -89,7 +96,7 @@ def time_firmware(
     layers: tuple[LayerTime, ...] = ()
     if profiled is not None:
         layers = _layers(_trace(profiled, board, timeout, progress).readings, layer_counts)
-    return _timing(traced, board, layers)
+    return _timing(traced, board, layers, records)
 
 
 def time_image(
@@ -97,6 +104,7 @@ def time_image(
     board: Mapping[str, Any],
     *,
     layers: int = 0,
+    records: Sequence[Record] = (),
     timeout: float = 300.0,
     progress: Progress | None = None,
 ) -> Timing:
@@ -106,6 +114,7 @@ def time_image(
         elf: Release or profiled.
         board: What :func:`micronets_gen.emulate.run.describe` gives.
         layers: Of the model, where the image is profiled; 0 otherwise.
+        records: Measurements of the board, where there are any.
         timeout: Seconds of the host's time.
         progress: Told the instructions executed so far.
 
@@ -114,16 +123,19 @@ def time_image(
         ToolError: no capstone.
     """
     traced = _trace(elf, board, timeout, progress, layers)
-    return _timing(traced, board, _layers(traced.readings, traced.ticks) if layers else ())
+    return _timing(traced, board, _layers(traced.readings, traced.ticks) if layers else (), records)
 
 
-def _timing(traced: _Traced, board: Mapping[str, Any], layers: tuple[LayerTime, ...]) -> Timing:
+def _timing(
+    traced: _Traced, board: Mapping[str, Any], layers: tuple[LayerTime, ...], records: Sequence[Record]
+) -> Timing:
     memory, readings = traced.memory, traced.readings
+    band = band_of(board["core"], board.get("family", ""), records)
     return Timing(
         core=board["core"],
         memory=memory.description,
         clock_hz=board["clock_hz"],
-        band=INDICATIVE if memory is UNKNOWN else band_of(board["core"], board.get("family", "")),
+        band=INDICATIVE if memory is UNKNOWN else band,
         total=spent(readings[-1] - readings[0]),
         layers=layers,
         core_only=not memory.known,

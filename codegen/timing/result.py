@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from micronets_gen.common.numbers import plural
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -60,7 +62,7 @@ class Band:
         """For people: ``±4 %, 9 measured images`` or ``indicative, ±15 %``."""
         if not self.images:
             return f"indicative, ±{self.percent:g} %"
-        return f"±{self.percent:g} %, {self.images} measured images"
+        return f"±{self.percent:g} %, {plural(self.images, 'measured image')}"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.cost import Cost, cost_of
 from micronets_gen.search.space.export import placeholder, write_tflite
 from micronets_gen.timing.estimate import Estimate, estimated, predictable
+from micronets_gen.timing.measured import records_of
 from micronets_gen.timing.regression import Regression
 
 EMBEDDED_VECTORS = 32
@@ -87,7 +88,7 @@ class Target:
         """Return the time of an inference; None where it is not known."""
         if self.regression is None or cost.cycles is None:
             return None
-        return estimated(self.regression, cost.cycles, self.board.clock_hz)
+        return estimated(self.regression, cost.cycles, self.board.clock_hz, records_of(self.board))
 
     def demand(self, architecture: Architecture) -> Demand:
         """Plan the architecture as ``build`` would, with arbitrary weights."""

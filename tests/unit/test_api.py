@@ -15,7 +15,7 @@ import typer.main
 import micronets_gen
 from micronets_gen import api
 from micronets_gen.cli.main import app
-from micronets_gen.report.values import BenchResult, FirmwareBuild, FirmwareRun
+from micronets_gen.report.values import BenchResult, Calibration, FirmwareBuild, FirmwareRun
 from micronets_gen.search.characterise.result import Characterisation
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
@@ -44,7 +44,7 @@ def test_everything_that_it_offers_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["build", "run", "check", "inspect", "bench", "characterise", "search", "train"]
+    "verb", ["build", "run", "calibrate", "check", "inspect", "bench", "characterise", "search", "train"]
 )
 def test_keywords_are_the_options_of_the_command_line(verb: str) -> None:
     command = typer.main.get_command(app).commands[verb]  # type: ignore[attr-defined]
@@ -71,7 +71,7 @@ def test_search_is_called_whatever_was_imported_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [FirmwareBuild, FirmwareRun, BenchResult, Characterisation, api.SearchResult]
+    "kind", [FirmwareBuild, FirmwareRun, Calibration, BenchResult, Characterisation, api.SearchResult]
 )
 def test_every_attribute_of_a_result_is_told(kind: type) -> None:
     assert is_dataclass(kind)

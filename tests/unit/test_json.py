@@ -22,7 +22,9 @@ from micronets_gen.plan.check import CheckResult
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.modelled import energy_values
 from micronets_gen.report.values import (
+    BandValue,
     BenchResult,
+    Calibration,
     FirmwareApplication,
     FirmwareBuild,
     FirmwareRun,
@@ -108,6 +110,9 @@ def printed() -> dict[str, Any]:
         "build": FirmwareBuild.of(Path("p"), Path("p/e"), done).to_json(),
         "run": run.to_json(),
         "run (application)": application.to_json(),
+        "calibrate": Calibration(
+            Path("b"), 3, False, BandValue(15.0, 0), BandValue(2.1, 3), 1.01, run
+        ).to_json(),
         "check": {
             **fit.to_json(),
             "boards": [
@@ -178,7 +183,7 @@ def test_every_documented_key_is_printed(objects: dict[str, Any]) -> None:
     assert set(documented()) == {key for value in objects.values() for key, _ in keys(value)} | elsewhere
 
 
-@pytest.mark.parametrize("verb", ["build", "run", "run (application)", "inspect", "bench"])
+@pytest.mark.parametrize("verb", ["build", "run", "run (application)", "calibrate", "inspect", "bench"])
 def test_the_page_lists_each_verbs_keys_in_order(objects: dict[str, Any], verb: str) -> None:
     name, _, which = verb.partition(" ")
     title = f"`{name}` {which}".strip()

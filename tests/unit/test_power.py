@@ -27,6 +27,7 @@ from micronets_gen.report.report import Report
 from micronets_gen.report.terminal import run_summary
 from micronets_gen.report.values import FirmwareRun
 from tests.support.command import Cli
+from tests.support.desk import speaking, spoken, with_cycles
 from tests.unit.test_bench import FIRST, SECOND, dense
 from tests.unit.test_board import GOOD, parse
 from tests.unit.test_report import Page
@@ -385,7 +386,7 @@ def test_boards_show_tells_power_and_its_source(cli: Cli) -> None:
 # --- on a real image --------------------------------------------------------------------------------------
 
 
-@pytest.mark.needs("compiler", "gcc")
+@pytest.mark.needs("compiler", "gcc", "unix")
 def test_energy_and_battery_of_a_real_image(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "dense.tflite").write_bytes(dense())
     project = api.build(
@@ -400,6 +401,18 @@ def test_energy_and_battery_of_a_real_image(cli: Cli, tmp_path: Path) -> None:
     assert done["energy_error_percent"] == pytest.approx(hypot(7, done["error_percent"]))
     mean_ma = (done["energy_uj"] / 3.3 + 120 * (1 - done["milliseconds"] / 1e3)) / 1e3
     assert done["duty_cycle"]["battery_days"] == pytest.approx(225 / mean_ma / 24)
+    # On a board time is measured, whatever is modelled.
+    with speaking(with_cycles(spoken(project, "nucleo_f446re"), lambda ticks: 3 * ticks)) as port:
+        asked = ("--port", port, "--timeout", 60, "--no-time", "--every", "1s", "--json")
+        desk = cli("run", project, *asked).json
+    assert desk["count"] == 3 * done["count"]
+    assert (desk["energy_uj"], desk["energy_error_percent"]) == (
+        pytest.approx(160.5 * desk["measured_milliseconds"]),
+        7,
+    )
+    assert desk["duty_cycle"]["average_uw"] == pytest.approx(
+        desk["energy_uj"] + 3.3 * 120 * (1 - desk["measured_milliseconds"] / 1e3)
+    )
     for words, message in (
         (("--every", "soon"), "--every: 'soon' is not a duration"),
         (("--battery", "225mAh"), "--battery: how long a battery lasts depends"),
