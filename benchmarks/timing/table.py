@@ -190,6 +190,7 @@ def to_json(samples: Sequence[Sample]) -> dict[str, Any]:
                 "instructions": sample.instructions,
                 "modelled_cycles": sample.modelled_cycles,
                 "cycles": dict(sample.cycles),
+                "misses": sample.misses,
                 "error_percent": error_percent(sample),
                 "results": sample.results,
             }
