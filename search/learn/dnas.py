@@ -270,12 +270,14 @@ def settle(space: Space, supernet: Supernet, target: Target, temperature: float)
     margin = 1.0
     while True:
         limits = {k: v * margin for k, v in target.limits(space.architecture(choice)).items()}
-        choice = _settled(space, choice, preferences, _over(space, target, limits))
+        over = _over(space, target, limits)
+        choice = _settled(space, choice, preferences, over)
         verdict = target.verdict(space.architecture(choice))
         if verdict.fits:
             return choice, verdict
-        if choice == space.smallest():
+        if choice == space.smallest() or over(choice) > 0:  # it can shrink no more
             require_feasible(space, target)
+            choice = space.smallest()
         # The limits hold for architectures like the one they were taken from; a shrunk one has its own.
         margin *= 0.98
 
@@ -342,8 +344,10 @@ def _shrunk(space: Space, choice: Choice, preferences: Preferences, over: Over) 
         if best is None:
             return choice
         if best[0] == 0:  # the largest of several equal maxima shrinks only where all of them do
-            choice = _all_smaller(space, choice)
-            now = over(choice)
+            smaller = _all_smaller(space, choice)
+            if smaller == choice:
+                return choice
+            choice, now = smaller, over(smaller)
         else:
             _, now, choice = best
     return choice

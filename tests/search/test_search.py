@@ -136,11 +136,13 @@ def small_recipe(**changes: object) -> list[str]:
 @pytest.mark.parametrize(
     "limits",
     [
+        {"max_ops": 14_000},
         {"max_ops": 30_000},
         {"max_ops": 100_000},
         {"max_ops": 300_000},
         {"max_ram": 3800, "max_flash": 23_000},
         {"max_ops": 60_000, "max_ram": 4200, "max_flash": 18_000},
+        {"max_cycles": 160_000},
         {"max_cycles": 600_000},
         {"max_cycles": 1_500_000, "max_ram": 4200},
     ],
