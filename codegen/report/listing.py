@@ -197,7 +197,9 @@ def _of_time(result: CheckResult) -> Iterator[Text]:
         yield Text()
         if not result.passed:
             yield Text(f"predicted to take at most {limit} an inference: none that holds the model", "red")
-        elif len(result.boards) > 1 and result.smallest:
+        elif len(result.boards) == 1:
+            yield Text(f"predicted to take at most {limit} an inference", "green")
+        elif result.smallest:
             yield Text(f"the smallest board for {limit} an inference: {result.smallest}", "green")
     bases: dict[str, list[str]] = {}
     for fit in result.boards:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("tensorflow")
 @pytest.mark.needs("compiler")
 def test_one_command_searches_builds_and_runs(tmp_path: Path) -> None:
     out = tmp_path / "digits"
-    limits = ["--board", "nucleo_f446re", "--runtime", "aot", "--mops", "0.3"]
+    limits = ["--board", "nucleo_l4r5zi", "--runtime", "aot", "--latency-ms", "8"]
     result = run_cli("search", "--task", "digits", *limits, "--out", str(out), "--run", "--json")
     assert result.returncode == 0, result.stderr
     metrics = json.loads(result.stdout)
@@ -27,5 +27,9 @@ def test_one_command_searches_builds_and_runs(tmp_path: Path) -> None:
     assert abs(metrics["test"] - metrics["test_fake_quantised"]) <= 0.01
     with np.load(out / "vectors.npz") as vectors:
         right = vectors["output_0"].argmax(-1) == vectors["labels"]
+    time = target["time"]
+    assert time["limit_ms"] == 8
+    assert time["milliseconds"] == pytest.approx(firmware["milliseconds"], rel=0.1), "predicted and modelled"
+    assert firmware["milliseconds"] <= 8
     assert firmware["passed"], "an output differs from the host's"
     assert (firmware["correct"], firmware["labelled"]) == (np.count_nonzero(right), 360)

@@ -91,6 +91,9 @@ def test_a_rate_that_no_board_meets_fails(cli: Cli, tmp_path: Path) -> None:
     done = cli("check", model, "--runtime", "aot", "--latency-ms", "1")
     assert done.status == 1
     assert "predicted to take at most 1.00 ms an inference: none that holds the model" in done.out
+    one = cli("check", model, "--runtime", "aot", "-b", "nucleo_h743zi", "--latency-ms", "1000")
+    assert one.status == 0
+    assert "predicted to take at most 1,000.00 ms an inference" in one.out
     said = cli("check", model, "--runtime", "aot", "--latency-ms", "1", "--json").json
     assert (said["passed"], said["smallest"], said["limit_ms"]) == (False, None, 1.0)
 
