@@ -165,11 +165,19 @@ def record_into(path: Path, record: Record, board: Measurable) -> bool:
     """Add a record to a file, in the place of the one of its build; return whether there was one.
 
     Raises:
-        UsageError: the file holds something else, or records of another board.
+        UsageError: the file holds something else, or records of another board, or cannot be written.
     """
     before = read_records(path, board)
     kept = [other for other in before if other.build != record.build]
-    write_json(path, {"schema": SCHEMA, "records": [other.to_json() for other in (*kept, record)]})
+    try:
+        write_json(path, {"schema": SCHEMA, "records": [other.to_json() for other in (*kept, record)]})
+    except OSError as error:
+        raise UsageError(
+            "cannot be written",
+            where=str(path),
+            why=error.strerror or "",
+            remedy="name another file with --out",
+        ) from error
     return len(kept) < len(before)
 
 
