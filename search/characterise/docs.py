@@ -189,13 +189,15 @@ def _channels(results: Sequence[Result]) -> str:
     swept = [(result, cycles) for result, cycles in swept if {138, 140} <= cycles.keys()]
     if not swept:
         return ""
-    widths = sorted(swept[0][1])
+    widths = sorted({width for _, cycles in swept for width in cycles})
     rows = [
         f"| {r.subject.runtime} | `{r.subject.board}` | "
         + " | ".join(_ms(r, cycles[width]) if width in cycles else "" for width in widths)
         + f" | {cycles[140] / cycles[138]:.2f} |"
         for r, cycles in swept
     ]
+    incomplete = any(len(cycles) < len(widths) for _, cycles in swept)
+    missing = "\n\nWidths without a figure were not timed in that run." if incomplete else ""
     return f"""\
 ## Channels that are a multiple of four
 
@@ -204,7 +206,7 @@ convolution over 6x6 positions, as many channels in as out, milliseconds:
 
 | runtime | board | {" | ".join(map(str, widths))} | 140 over 138 |
 |---|---|{"---:|" * (len(widths) + 1)}
-{_rows(rows)}"""
+{_rows(rows)}{missing}"""
 
 
 def _boards(results: Sequence[Result]) -> str:
@@ -261,7 +263,7 @@ def _paper_times(results: Sequence[Result]) -> str:
 ## The paper's networks
 
 Milliseconds of an inference, measured in the paper with TensorFlow Lite Micro and CMSIS-NN of 2020, and modelled here
-with the kernels of this package. They differ because kernels and compilers do, besides the band above.
+with the kernels of today. They differ because kernels and compilers do, besides the band above.
 
 | network | board | runtime | paper, measured | here, modelled | ratio |
 |---|---|---|---:|---:|---:|
