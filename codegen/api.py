@@ -524,7 +524,7 @@ def characterise(
         board: One or several, as for :func:`build`; several are put side by side.
         runtime: As for :func:`build`.
         out: Folder of ``characterisation.json``, of the page, and of a record a model, so that a run goes on.
-        quick: The three smallest models of each group.
+        quick: A few models: the smallest of each group.
         record: Keep each regression where searches and checks for the board find it: beside a board file of one's
             own, in the cache for a board of the package.
         processes: Models that are timed at a time. With more than one, a program that calls this does so under

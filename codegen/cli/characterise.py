@@ -33,7 +33,7 @@ def characterise(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of data, page and records; a run in it goes on.")
     ] = Path("build/characterise"),
-    quick: Annotated[bool, typer.Option("--quick", help="The three smallest models of each group.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few models: the smallest of each group.")] = False,
     record: Annotated[
         bool,
         typer.Option(

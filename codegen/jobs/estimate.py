@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import board_names
 from micronets_gen.errors import UsageError
-from micronets_gen.model.graph import DType
+from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.operators.convolution import Conv2DOptions, DepthwiseConv2DOptions, geometry
 from micronets_gen.plan.plan import Plan
 from micronets_gen.report.describe import describe_layers
 from micronets_gen.timing.estimate import Estimate, estimated
 from micronets_gen.timing.measured import records_of
-from micronets_gen.timing.regression import Regression, Work, regression_of, work_of
+from micronets_gen.timing.regression import POINT, Regression, Window, Work, regression_of, work_of
 
 UNKNOWN = "its layers were not characterised"
 
@@ -34,7 +35,8 @@ def estimate_on(board: Board, plan: Plan) -> tuple[Estimate | None, str]:
     kinds = {tensor.dtype for op in plan.graph.operators for tensor in map(plan.graph.tensor, op.outputs)}
     if kinds - {DType.INT8}:
         return None, "only layers of int8 were characterised"
-    layers = list(_works(plan))
+    every = zip(plan.layers, works_of(plan), strict=True)
+    layers = [work for layer, work in every if layer.code is None or layer.code.calls]
     cycles = regression.model(layers)
     if cycles is None:
         missing = sorted({work.kind for work in layers if regression.layer(work) is None})
@@ -42,10 +44,30 @@ def estimate_on(board: Board, plan: Plan) -> tuple[Estimate | None, str]:
     return estimated(regression, cycles, board.clock_hz, records_of(board)), ""
 
 
-def _works(plan: Plan) -> Iterator[Work]:
-    for layer, info in zip(plan.layers, describe_layers(plan), strict=True):
-        if layer.code is None or layer.code.calls:
-            yield work_of(info.op, info.input_shape, info.output_shape, info.macs)
+def works_of(plan: Plan) -> tuple[Work, ...]:
+    """Return what each layer computes, those that execute nothing included."""
+    return tuple(
+        work_of(
+            info.op,
+            info.input_shape,
+            info.output_shape,
+            info.macs,
+            _window(plan.graph, plan.graph.operators[info.index]),
+        )
+        for info in describe_layers(plan)
+    )
+
+
+def _window(graph: Graph, op: Operator) -> Window:
+    if not isinstance(op.options, Conv2DOptions | DepthwiseConv2DOptions):
+        return POINT
+    g = geometry(graph, op)
+    return Window(
+        (g.filter_height, g.filter_width),
+        (g.stride_h, g.stride_w),
+        (g.dilation_h, g.dilation_w),
+        (g.pad_h, g.pad_w),
+    )
 
 
 def require_one_limit(given: Mapping[str, float | None]) -> None:

@@ -1,15 +1,16 @@
 """Cycles of a layer before anything is compiled: a sum over what it computes, fitted to modelled images.
 
 For each kernel set (a runtime on a core with the memories of a family) and each kind of layer, cycles are a sum of
-its multiply-accumulates, output elements, input elements gathered, positions, channels and a constant, with weights
-that are not negative. ``micronets-gen characterise`` fits them; ``regressions.json`` holds those of the boards here.
+its multiply-accumulates, output elements, input elements gathered, positions, channels and a constant, what its window
+over the input gathers, and what is multiplied by weights that no cache keeps, with weights that are not negative.
+``micronets-gen characterise`` fits them; ``regressions.json`` holds those of the boards here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from math import prod
@@ -22,7 +23,60 @@ from micronets_gen.common.files import write_json
 from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import UsageError
 
-FEATURES = ("macs", "outputs", "columns", "positions", "channels", "constant")
+FEATURES = (
+    "macs",
+    "outputs",
+    "columns",
+    "positions",
+    "channels",
+    "constant",
+    "rows",
+    "inner_rows",
+    "taps",
+    "elements",
+    "spilled",
+)
+
+CACHE_BYTES = 4096
+"""Of weights, that the smallest data cache of a modelled core keeps from one position to the next (STM32F746)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a convolution moves over its input: (height, width) each.
+
+    Attributes:
+        kernel: Its extent, in taps.
+        stride: From one output to the next, in input elements.
+        dilation: From one tap to the next, in input elements.
+        padding: Before the first row and the first column, in elements.
+    """
+
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+    def inside(self, axis: int, size: int, outputs: int) -> int:
+        """Return how many taps of all outputs along an axis lie inside the input.
+
+        Args:
+            axis: 0 for rows, 1 for columns.
+            size: Of the input, in elements.
+            outputs: Of the output, in elements.
+        """
+        pairs = self.kernel, self.stride, self.dilation, self.padding
+        return _inside(size, outputs, *(pair[axis] for pair in pairs))
+
+
+POINT = Window()
+"""Of a layer that has none."""
+
+
+@lru_cache(maxsize=4096)
+def _inside(size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    first = (output * stride - padding for output in range(outputs))
+    return sum(0 <= start + tap * dilation < size for start in first for tap in range(kernel))
 
 
 @dataclass(frozen=True)
@@ -36,6 +90,11 @@ class Work:
         columns: Input elements gathered: for each position those under the kernel; without a kernel those read.
         positions: Rows times columns of the output.
         channels: Of the output.
+        rows: Of windows, over all positions; this and the next three are 0 but for convolutions with a window.
+        inner_rows: Those of them that lie inside the input.
+        taps: Positions under the windows that lie inside the input.
+        elements: The same times the input's channels.
+        spilled: Multiply-accumulates of convolutions by weights beyond the first :data:`CACHE_BYTES`.
     """
 
     kind: str
@@ -44,14 +103,22 @@ class Work:
     columns: int
     positions: int
     channels: int
+    rows: int = 0
+    inner_rows: int = 0
+    taps: int = 0
+    elements: int = 0
+    spilled: int = 0
 
     @property
     def features(self) -> tuple[float, ...]:
         """The numbers that :data:`FEATURES` names."""
-        return (self.macs, self.outputs, self.columns, self.positions, self.channels, 1)
+        whole = (self.macs, self.outputs, self.columns, self.positions, self.channels, 1)
+        return (*whole, self.rows, self.inner_rows, self.taps, self.elements, self.spilled)
 
 
-def work_of(op: str, input_shape: Sequence[int], output_shape: Sequence[int], macs: int) -> Work:
+def work_of(
+    op: str, input_shape: Sequence[int], output_shape: Sequence[int], macs: int, window: Window
+) -> Work:
     """Return what a layer computes.
 
     Args:
@@ -59,15 +126,29 @@ def work_of(op: str, input_shape: Sequence[int], output_shape: Sequence[int], ma
         input_shape: Of the first activation, channels last.
         output_shape: Of the output, channels last.
         macs: Multiply-accumulates.
+        window: Of a convolution; :data:`POINT` for other layers.
     """
     outputs, channels = prod(output_shape), output_shape[-1] if output_shape else 1
     positions = outputs // max(1, channels)
     kind = op
-    if op == "CONV_2D" and macs == outputs * input_shape[-1]:
+    if op == "CONV_2D" and window.kernel == (1, 1):
         kind = "CONV_2D_1X1"
     gathered = macs if op == "DEPTHWISE_CONV_2D" else macs // channels
     columns = gathered if macs else prod(input_shape)
-    return Work(kind, macs, outputs, columns, positions, channels)
+    spilled = max(0, macs - positions * CACHE_BYTES) if op == "CONV_2D" else 0
+    work = Work(kind, macs, outputs, columns, positions, channels, spilled=spilled)
+    if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        return work
+    height, width = output_shape[-3:-1]
+    inner = window.inside(0, input_shape[-3], height)
+    taps = inner * window.inside(1, input_shape[-2], width)
+    return replace(
+        work,
+        rows=positions * window.kernel[0],
+        inner_rows=inner * width,
+        taps=taps,
+        elements=taps * input_shape[-1],
+    )
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,8 @@ def _head(results: Sequence[Result]) -> str:
 
 Section 3 of the MicroNets paper (arXiv:2010.11267) measures layers and networks on boards, and finds that a network's
 time follows from its operations as long as it is of one backbone. `micronets-gen characterise` asks the same of today's
-kernels: it builds published networks, random children of the paper's three backbones and random layers, and models the
-time of each exact image, cycle by cycle. Nothing here was measured on a board.
+kernels: it builds published networks, random children of the paper's three backbones and of two small ones, and random
+layers, and models the time of each exact image, cycle by cycle. Nothing here was measured on a board.
 
 ```sh
 {commands}
@@ -341,9 +341,11 @@ def _prediction(results: Sequence[Result]) -> str:
 ## Time from layers
 
 A sum over layers tells the time of a network of any backbone before it is compiled: for each kind of layer so many
-cycles a multiply-accumulate, an output element, an input element that is gathered, a position, a channel and a call,
-none of them negative. `search --fps`, `--latency-ms` and `check` use it ([search.md](search.md)). Each network was left
-out in turn, and predicted from the others' layers:
+cycles a multiply-accumulate, an output element, an input element that is gathered, a position, a channel and a call;
+of a window also a row, a row inside the input, a tap inside, and an input element under one; of a convolution also a
+multiply-accumulate by weights beyond the first 4 KiB, which a small cache has lost by the next position. None of them
+is negative. `search --fps`, `--latency-ms` and `check` use it ([search.md](search.md)). Each network was left out in
+turn, those of the small backbones `digits` and `kws-small` included, and predicted from the others' layers:
 
 | runtime | board | networks | median error | worst |
 |---|---|---:|---:|---:|

@@ -24,10 +24,12 @@ from micronets_gen.errors import FitError, RunError, UsageError
 from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import Images
 from micronets_gen.search.characterise.samples import Sample
+from micronets_gen.search.space.architecture import lower
+from micronets_gen.search.space.cost import window_of
 from micronets_gen.search.space.export import placeholder, write_tflite
 from micronets_gen.timing.firmware import can_model, time_firmware
 from micronets_gen.timing.native import library
-from micronets_gen.timing.regression import Work, work_of
+from micronets_gen.timing.regression import Window, Work, work_of
 
 Notify = Callable[[str], None]
 
@@ -44,6 +46,7 @@ class MeasuredLayer:
         input_shape: Of the first activation, channels last.
         output_shape: Of the output, channels last.
         macs: Multiply-accumulates.
+        window: Of a convolution; a point for other layers.
     """
 
     op: str
@@ -51,11 +54,12 @@ class MeasuredLayer:
     output_shape: tuple[int, ...]
     macs: int
     cycles: int
+    window: Window
 
     @property
     def work(self) -> Work:
         """What its time is fitted to."""
-        return work_of(self.op, self.input_shape, self.output_shape, self.macs)
+        return work_of(self.op, self.input_shape, self.output_shape, self.macs, self.window)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ def measured_from(value: dict[str, Any]) -> Measured:
                 **layer,
                 "input_shape": tuple(layer["input_shape"]),
                 "output_shape": tuple(layer["output_shape"]),
+                "window": Window(**{name: tuple(pair) for name, pair in layer["window"].items()}),
             }
         )
         for layer in value["layers"]
@@ -240,8 +245,10 @@ def _timed(job: _Job) -> Measured:
     except EmulationError as error:
         raise RunError(error.what, where=sample.name, why=error.why, remedy=error.remedy) from error
     layers = tuple(
-        MeasuredLayer(layer.op, layer.input_shape, layer.output_shape, layer.macs, time.spent.cycles)
-        for layer, time in zip(report.layers, timing.layers, strict=True)
+        MeasuredLayer(
+            layer.op, layer.input_shape, layer.output_shape, layer.macs, time.spent.cycles, window_of(own)
+        )
+        for layer, time, own in zip(report.layers, timing.layers, lower(sample.architecture), strict=True)
     )
     total = timing.total
     return Measured(

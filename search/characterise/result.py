@@ -16,7 +16,7 @@ from micronets_gen.common.version import VERSION
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.search.characterise.fit import fit
 from micronets_gen.search.characterise.measure import Measured, MeasuredLayer, measured_from
-from micronets_gen.search.characterise.samples import LAYERS, PUBLISHED, WIDTHS
+from micronets_gen.search.characterise.samples import BACKBONES, LAYERS, WIDTHS
 from micronets_gen.timing.bands import band_of
 from micronets_gen.timing.regression import Regression
 
@@ -161,8 +161,8 @@ class Result:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """A line a backbone that has three networks or more."""
-        names = dict.fromkeys(model.group for model in self.networks if model.group != PUBLISHED)
+        """A line a backbone of the paper that has three networks or more."""
+        names = (name for name, _, _ in BACKBONES)
         return tuple(_line(name, models) for name in names if len(models := self.group(name)) > 2)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from micronets_gen.search.space.layers import Shape
 from micronets_gen.search.space.zoo import ZOO
 
 SEED = 2010_11267
-_CHILDREN, _CHAINS, _POOLS = 10, 12, 4
-"""Models of each backbone, of random layers, and of random layers with pooling between them."""
+_CHILDREN, _NARROW, _CHAINS, _POOLS = 10, 6, 12, 4
+"""Models of each backbone, of each small one, of random layers, and of random layers with pooling between them."""
+
+_NARROW_SHARES = tuple(np.geomspace(0.05, 0.8, _NARROW + 1))
+"""Of the full widths, from one child to the next: searches of small backbones end in a few channels."""
 
 MOST_OPS = 60_000_000
 """Larger models tell nothing that smaller ones do not, and take minutes to trace."""
@@ -27,6 +31,9 @@ BACKBONES: tuple[tuple[str, Shape, int], ...] = (
     ("vww", (50, 50, 1), 2),
 )
 """The backbones of the paper, with the inputs and classes of their tasks."""
+
+SMALL: tuple[tuple[str, Shape, int], ...] = (("digits", (8, 8, 1), 10), ("kws-small", (49, 10, 1), 12))
+"""Backbones of narrow networks, which the paper has none of, likewise."""
 
 PUBLISHED, LAYERS, WIDTHS = "published", "layers", "widths"
 """Groups of samples beside those of the backbones."""
@@ -53,7 +60,7 @@ def designed_set(*, quick: bool = False) -> tuple[Sample, ...]:
     """Return the models of a characterisation, the same every time.
 
     Args:
-        quick: The three smallest of each group.
+        quick: The three smallest of each group, the smallest one of each small backbone.
     """
     generator = np.random.default_rng(SEED)
     samples = [
@@ -67,6 +74,12 @@ def designed_set(*, quick: bool = False) -> tuple[Sample, ...]:
     for draw, name, count in ((_random_layers, "layers", _CHAINS), (_random_pools, "pools", _POOLS)):
         names = [f"{name}-{index}" for index in range(count)]
         samples += [Sample(name, LAYERS, draw(name, generator)) for name in names]
+    for backbone, shape, classes in SMALL:
+        space = Space(load_backbone(backbone), shape, classes)
+        samples += [
+            _child(space, f"{backbone}-{index}", generator, shares)
+            for index, shares in enumerate(pairwise(_NARROW_SHARES))
+        ]
     samples += map(_swept, SWEPT)
     return _smallest(samples) if quick else tuple(samples)
 
@@ -75,7 +88,8 @@ def _smallest(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     groups: dict[str, list[Sample]] = {}
     for sample in sorted(samples, key=lambda sample: cost_of(sample.architecture).ops):
         groups.setdefault(sample.group, []).append(sample)
-    few = {sample.name for group in groups.values() for sample in group[:3]}
+    small = {name for name, _, _ in SMALL}
+    few = {sample.name for name, group in groups.items() for sample in group[: 1 if name in small else 3]}
     return tuple(sample for sample in samples if sample.name in few)
 
 
@@ -86,10 +100,12 @@ def _swept(channels: int) -> Sample:
     return Sample(name, WIDTHS, Architecture(name, (6, 6, 1), 2, blocks))
 
 
-def _child(space: Space, name: str, generator: np.random.Generator) -> Sample:
+def _child(
+    space: Space, name: str, generator: np.random.Generator, shares: tuple[float, float] = (0.15, 0.9)
+) -> Sample:
     """Draw a child whose widths lie around a random share of the full ones, so that sizes spread evenly."""
     while True:
-        share = generator.uniform(0.15, 0.9)
+        share = generator.uniform(*shares)
         widths = {
             key: int(options[min(len(options) - 1, int(len(options) * generator.uniform(0.5, 1.5) * share))])
             for key, options in space.widths.items()

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from micronets_gen.operators.arithmetic import leading_padding
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.export import base_bytes, file_bytes, kind_bytes, layer_bytes, operator_of
 from micronets_gen.search.space.layers import Layer, tensor_lifetimes
-from micronets_gen.timing.regression import Regression, Work, work_of
+from micronets_gen.timing.regression import POINT, Regression, Window, Work, work_of
 
 Table = npt.NDArray[np.float64]
 
@@ -78,7 +79,22 @@ def ops(layer: Layer) -> int:
 
 def work(layer: Layer) -> Work:
     """Return what the layer computes, as the operator of the file that it becomes."""
-    return work_of(operator_of(layer.kind), layer.in_shape, layer.out_shape, ops(layer) // 2)
+    return work_of(
+        operator_of(layer.kind), layer.in_shape, layer.out_shape, ops(layer) // 2, window_of(layer)
+    )
+
+
+def window_of(layer: Layer) -> Window:
+    """Return what a convolution moves over its input, whose padding is SAME; a point for other layers."""
+    if layer.kind not in ("conv", "depthwise"):
+        return POINT
+    top, left = (
+        leading_padding(size, outputs, kernel, stride)
+        for size, outputs, kernel, stride in zip(
+            layer.in_shape, layer.out_shape, layer.kernel, layer.stride, strict=False
+        )
+    )
+    return Window(layer.kernel, layer.stride, padding=(top, left))
 
 
 @dataclass(frozen=True)

@@ -85,11 +85,10 @@ def test_exact_at_every_choice_of_every_decision(name: str) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_exact_against_the_exported_file(name: str, seed: int) -> None:
     from micronets_gen.boards.load import load_board
+    from micronets_gen.jobs.estimate import works_of
     from micronets_gen.operators.reading import read_model_bytes
-    from micronets_gen.report.describe import describe_layers
     from micronets_gen.report.inspect import inspect_model
     from micronets_gen.runtimes.choose import choose_runtime
-    from micronets_gen.timing.regression import work_of
 
     space = SPACES[name]
     choice = drawn(space, seed)
@@ -99,8 +98,7 @@ def test_exact_against_the_exported_file(name: str, seed: int) -> None:
     costs = ExpectedCost(space, INVENTED)(certain(space, choice))
     figures = {key: float(value) for key, value in costs.items()}
     plan = choose_runtime("aot").runtime.plan(graph, load_board("nucleo_f446re"), "model")
-    layers = [work_of(x.op, x.input_shape, x.output_shape, x.macs) for x in describe_layers(plan)]
-    assert figures.pop("cycles") == pytest.approx(INVENTED.model(layers), rel=1e-12)
+    assert figures.pop("cycles") == pytest.approx(INVENTED.model(works_of(plan)), rel=1e-12)
     assert figures == {
         "parameters": summary.parameters,
         "model_bytes": len(file),

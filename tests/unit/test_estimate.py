@@ -15,15 +15,16 @@ from micronets_gen.common.numbers import duration
 from micronets_gen.errors import UsageError
 from micronets_gen.jobs import estimate
 from micronets_gen.jobs.estimate import estimate_on
+from micronets_gen.model.graph import Padding
 from micronets_gen.operators.reading import read_model
-from micronets_gen.report.describe import describe_layers
 from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.zoo import published, write_untrained
 from micronets_gen.timing.estimate import Estimate, predictable
-from micronets_gen.timing.regression import Regression, work_of
+from micronets_gen.timing.regression import POINT, Regression, Window, work_of
 from micronets_gen.timing.result import Band
 from tests.support.command import Cli
+from tests.support.networks import Network
 from tests.support.regression import INVENTED
 
 MODEL = "micronet-kws-s"
@@ -118,7 +119,7 @@ def test_a_reshape_that_executes_nothing_takes_no_time() -> None:
     graph = read_model(resolve_model("digits").path)
     plan = choose_runtime("aot").runtime.plan(graph, load_board("nucleo_f446re"), "digits")
     time, note = estimate_on(load_board("nucleo_f446re"), plan)
-    works = [work_of(x.op, x.input_shape, x.output_shape, x.macs) for x in describe_layers(plan)]
+    works = estimate.works_of(plan)
     assert [work.kind for work in works].count("RESHAPE") == 1
     cycles = INVENTED.model([work for work in works if work.kind != "RESHAPE"])
     assert (time and time.cycles, note) == (round(cycles or 0), "")
@@ -133,3 +134,40 @@ def test_layers_that_were_not_characterised_are_named(monkeypatch: pytest.Monkey
     with pytest.raises(UsageError) as caught:
         api.check("digits", board="nucleo_f446re", runtime="aot", fps=10.0)
     assert caught.value.remedy == "build and run it, which models the time of the image"
+
+
+@pytest.mark.parametrize(
+    ("size", "outputs", "kernel", "stride", "dilation", "padding", "inside"),
+    [
+        (8, 8, 3, 1, 1, 1, 22),
+        (8, 4, 3, 2, 1, 0, 11),
+        (8, 6, 3, 1, 1, 0, 18),
+        (49, 25, 10, 2, 1, 4, 235),
+        (7, 7, 3, 1, 2, 2, 17),
+        (2, 2, 5, 1, 1, 2, 4),
+    ],
+)
+def test_only_taps_inside_the_input_count(
+    size: int, outputs: int, kernel: int, stride: int, dilation: int, padding: int, inside: int
+) -> None:
+    window = Window((1, kernel), (1, stride), (1, dilation), (0, padding))
+    assert window.inside(1, size, outputs) == inside
+
+
+def test_the_window_of_a_layer_is_that_of_the_operator() -> None:
+    n = Network(0)
+    x = n.convolution(n.input((1, 9, 8, 3)), 5, (3, 2), (2, 1), padding=Padding.VALID)
+    n.depthwise(x, (3, 3), (1, 2))
+    plan = choose_runtime("aot").runtime.plan(n.graph(), load_board(SLOW), "windows")
+    conv, depthwise = estimate.works_of(plan)
+    assert (conv.positions, conv.rows, conv.inner_rows) == (4 * 7, 3 * 4 * 7, 3 * 4 * 7)
+    assert (conv.taps, conv.elements) == (6 * 4 * 7, 3 * 6 * 4 * 7)
+    assert (depthwise.positions, depthwise.rows, depthwise.inner_rows) == (4 * 4, 3 * 4 * 4, 10 * 4)
+    assert (depthwise.taps, depthwise.elements) == (10 * 10, 5 * 10 * 10)
+
+
+def test_weights_beyond_a_cache_are_told() -> None:
+    small, large = (
+        work_of("CONV_2D", (1, 5, 5, n), (1, 5, 5, n), 25 * n * n, POINT).spilled for n in (64, 65)
+    )
+    assert (small, large) == (0, 25 * (65 * 65 - 4096))

@@ -58,6 +58,7 @@ FREE = {
     "curve",
     "cycles_by_cause",
     "regression",
+    "window",
 }
 """Objects whose keys are told elsewhere, or are names of something."""
 
