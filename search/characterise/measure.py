@@ -142,6 +142,8 @@ def _measured(jobs: Sequence[_Job], processes: int) -> Iterator[Measured]:
             return
         with multiprocessing.get_context("spawn").Pool(count, _apart) as pool:
             yield from pool.imap_unordered(_measure, jobs)
+            pool.close()
+            pool.join()  # to end idle workers by a signal may hang: one that comes just before they wait is not seen
     finally:
         for project in {path for job in jobs for path in job.folder.glob("project-*")}:
             shutil.rmtree(project, ignore_errors=True)
