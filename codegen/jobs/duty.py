@@ -62,7 +62,7 @@ def require_answer(report: Report, why_untimed: str) -> None:
         raise UsageError(
             f"the {unknown} of {report.board.name} is not known",
             where=_EVERY,
-            remedy=f"add {table} to the board's file (docs/boards.md), and build again",
+            remedy=f"add {table} to the board's file, and build again",
         )
 
 

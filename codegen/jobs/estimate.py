@@ -106,7 +106,7 @@ def seconds_within(board: Board, energy_uj: float) -> float:
         raise UsageError(
             "the power of this board is not known",
             where=board.name,
-            remedy="give the limit in time, with --latency-ms, or add [power] to the board's file (docs/boards.md)",
+            remedy="give the limit in time, with --latency-ms, or add [power] to the board's file",
         )
     return energy_uj / board.power.active_mw / 1e3
 

@@ -56,7 +56,7 @@ def test_an_energy_becomes_cycles_at_the_boards_power(monkeypatch: pytest.Monkey
         TargetRequest("nucleo_h743zi", "aot", energy_uj=500.0).resolve()
     assert str(caught.value) == (
         "nucleo_h743zi: the power of this board is not known\n"
-        "  what to do: give the limit in time, with --latency-ms, or add [power] to the board's file (docs/boards.md)"
+        "  what to do: give the limit in time, with --latency-ms, or add [power] to the board's file"
     )
     with pytest.raises(UsageError, match="more than one limit of the same kind"):
         TargetRequest("nucleo_f446re", "aot", latency_ms=4.0, energy_uj=500.0).resolve()
