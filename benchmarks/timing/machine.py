@@ -17,7 +17,7 @@ from benchmarks.timing.boards import FLASH, Board
 from benchmarks.timing.registers import Registers
 from micronets_gen.emulate.cores import new_engine
 from micronets_gen.emulate.errors import EmulationError
-from micronets_gen.emulate.peripherals import WINDOWS
+from micronets_gen.emulate.peripherals import map_registers
 
 #: Where a handler returns to: nothing of a board lies there, and code may (above 0xE0000000 none is fetched).
 _RETURN = 0x1E000000
@@ -112,15 +112,7 @@ class Machine:
             self.engine.mem_write(region.origin, fill * region.size)
         self.engine.mem_map(_RETURN, _PAGE)
         self.engine.mem_write(FLASH, image)
-        for base, size in WINDOWS:
-            self.engine.mmio_map(
-                base,
-                size,
-                lambda _uc, offset, width, base: self.registers.read(base + offset, width),
-                base,
-                lambda _uc, offset, width, value, base: self.registers.write(base + offset, width, value),
-                base,
-            )
+        map_registers(self.engine, self.registers.read, self.registers.write)
         self.engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid_access)
 
     def _hand_over(self, byte: int) -> None:

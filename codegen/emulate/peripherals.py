@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from .errors import EmulationError
 from .stm32 import FAMILIES, Bit, Family, Usart
 
-WINDOWS = ((0x40000000, 0x20000000), (0xE0000000, 0x00100000))
+_WINDOWS = ((0x40000000, 0x20000000), (0xE0000000, 0x00100000))
 
 _DWT_CTRL = 0xE0001000
 _DWT_CYCCNT = 0xE0001004
@@ -49,6 +50,27 @@ _CPUIDS = {
 }
 _M7_DATA_CACHE = 0xF003E019  # 4 KB: 32 sets of 4 lines of 32 bytes
 _M7_INSTRUCTION_CACHE = 0xF007E009  # 4 KB: 64 sets of 2 lines
+
+
+def map_registers(
+    engine: Any, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
+) -> None:
+    """Lets functions answer for the addresses of peripherals and of the core's own registers.
+
+    Args:
+        engine: ``unicorn.Uc``.
+        read: Given address and bytes, what a load gives.
+        write: Given address, bytes and value, what a store does.
+    """
+    for base, size in _WINDOWS:
+        engine.mmio_map(
+            base,
+            size,
+            lambda _uc, offset, width, base: read(base + offset, width),
+            base,
+            lambda _uc, offset, width, value, base: write(base + offset, width, value),
+            base,
+        )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .cores import new_engine
 from .counting import BlockCounter
 from .errors import EmulationError, stack_overflow
 from .image import Image
-from .peripherals import COUNTING, WINDOWS, Peripherals, Terminal
+from .peripherals import COUNTING, Peripherals, Terminal, map_registers
 from .protocol import ProtocolReader
 from .thumb import BRANCH_TO_SELF, HINTS, count_instructions, uses_fpu
 
@@ -165,15 +165,7 @@ class VirtualBoard:
         for start, size in _pages([region for region in self._board["regions"] if region["kind"] == "flash"]):
             self._engine.mem_map(start, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
             self._engine.mem_write(start, b"\xff" * size)
-        for base, size in WINDOWS:
-            self._engine.mmio_map(
-                base,
-                size,
-                lambda _uc, offset, width, base: self._peripherals.read(base + offset, width),
-                base,
-                lambda _uc, offset, width, value, base: self._peripherals.write(base + offset, width, value),
-                base,
-            )
+        map_registers(self._engine, self._peripherals.read, self._peripherals.write)
 
     def _load(self) -> None:
         flash = [region for region in self._board["regions"] if region["kind"] == "flash"]
