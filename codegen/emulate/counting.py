@@ -79,22 +79,39 @@ def add_block_hook(engine: Any, enter: Callable[[Any, int, int, Any], None]) -> 
     import unicorn
 
     try:
-        from unicorn.unicorn_py3.unicorn import HOOK_CODE_CFUNC, uclib
+        from unicorn.unicorn_py3.unicorn import HOOK_CODE_CFUNC
 
-        handle = engine._uch
+        callback = HOOK_CODE_CFUNC(enter)
+        hook_natively(engine, unicorn.UC_HOOK_BLOCK, callback)
     except (ImportError, AttributeError):
         return engine.hook_add(unicorn.UC_HOOK_BLOCK, enter)
-    callback = HOOK_CODE_CFUNC(enter)
-    hook = ctypes.c_size_t()
-    everywhere = ctypes.c_uint64(1), ctypes.c_uint64(0)
+    return callback
+
+
+def hook_natively(engine: Any, kind: int, function: Any, data: int | None = None) -> None:
+    """Adds a hook everywhere through unicorn's C interface.
+
+    Args:
+        engine: ``unicorn.Uc``.
+        kind: ``UC_HOOK_*``.
+        function: A C function, which must outlive the engine.
+        data: Address that it is given.
+
+    Raises:
+        ImportError, AttributeError: The binding has no such interface.
+        UcError: Unicorn refuses the hook.
+    """
+    import unicorn
+    from unicorn.unicorn_py3.unicorn import uclib
+
     status = uclib.uc_hook_add(
-        handle,
-        ctypes.byref(hook),
-        unicorn.UC_HOOK_BLOCK,
-        ctypes.cast(callback, ctypes.c_void_p),
-        None,
-        *everywhere,
+        engine._uch,
+        ctypes.byref(ctypes.c_size_t()),
+        kind,
+        ctypes.cast(function, ctypes.c_void_p),
+        ctypes.c_void_p(data),
+        ctypes.c_uint64(1),
+        ctypes.c_uint64(0),
     )
     if status != unicorn.UC_ERR_OK:
         raise unicorn.UcError(status)
-    return callback

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from micronets_gen.emulate.counting import hook_natively
 from micronets_gen.timing.core import Cause, Core, Step
 from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.decode import LOADS, STORES, Instruction, decode
@@ -64,8 +65,9 @@ class Trace:
         if not self._trace:
             raise MemoryError
         self.configure(memory)
-        self._hook(uclib, unicorn.UC_HOOK_BLOCK, self._lib.trace_block)
-        self._hook(uclib, unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._lib.trace_access)
+        accesses = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+        hook_natively(engine, unicorn.UC_HOOK_BLOCK, self._lib.trace_block, self._trace)
+        hook_natively(engine, accesses, self._lib.trace_access, self._trace)
 
     def __del__(self) -> None:
         if getattr(self, "_trace", None):
@@ -107,21 +109,6 @@ class Trace:
         return Cycles(
             counts[0], tuple(counts[1 : 1 + causes]), counts[1 + causes], tuple(counts[2 + causes :])
         )
-
-    def _hook(self, uclib: Any, kind: int, function: Any) -> None:
-        import unicorn
-
-        status = uclib.uc_hook_add(
-            self._engine._uch,
-            ctypes.byref(ctypes.c_size_t()),
-            kind,
-            ctypes.cast(function, ctypes.c_void_p),
-            ctypes.c_void_p(self._trace),
-            ctypes.c_uint64(1),
-            ctypes.c_uint64(0),
-        )
-        if status != unicorn.UC_ERR_OK:
-            raise unicorn.UcError(status)
 
     def _learn_block(self, address: int, size: int) -> int:
         try:
