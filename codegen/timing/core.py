@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from micronets_gen.timing.decode import Instruction
+from micronets_gen.timing.decode import Instruction, Kind, Leaving
+
+State = TypeVar("State", bound=Hashable)
+
+_COMPUTING = {Kind.DIVIDE: 5, Kind.FLOAT_DIVIDE: 13, Kind.FLOAT_ACCUMULATE: 2}
 
 
 class Cause(IntEnum):
@@ -91,3 +95,38 @@ class Tally:
     def done(self) -> tuple[int, ...]:
         """Return them."""
         return tuple(self.cycles)
+
+
+def computing(kind: Kind) -> int:
+    """Return the cycles beyond the first of what computes for longer on a core without a second pipe.
+
+    A division takes 2 to 12 by its operands, taken as 6.
+    """
+    return _COMPUTING.get(kind, 0)
+
+
+def in_turn(
+    block: Sequence[Instruction],
+    state: State,
+    advance: Callable[[Instruction, State, Tally], State],
+    *,
+    refilled: State,
+    refill: int,
+) -> Step:
+    """Return what a block costs on a core that issues one instruction after the other and predicts no branch.
+
+    Args:
+        block: The instructions.
+        state: What the block before leaves.
+        advance: Adds the cycles of an instruction, and gives what it leaves to the next.
+        refilled: What is left behind a branch that was taken.
+        refill: Cycles of a branch that is taken, beyond the first.
+    """
+    tally = Tally()
+    for instruction in block:
+        state = advance(instruction, state, tally)
+    last = block[-1]
+    falls = last.leaving is Leaving.FALLS or last.conditional
+    return Step(
+        tally.done(), taken=refill, after_taken=refilled, after_not_taken=state if falls else refilled
+    )

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from micronets_gen.timing.core import Alignment, Cause, Step, Tally
-from micronets_gen.timing.decode import LOADS, Instruction, Kind, Leaving
+from micronets_gen.timing.core import Alignment, Cause, Step, Tally, computing, in_turn
+from micronets_gen.timing.decode import LOADS, Instruction, Kind
 
 _REFILL = 2
-_DIVIDE = 6
-_DIVIDE_FLOAT = 13
-_ACCUMULATE_FLOAT = 2
 _TWO_CYCLES = frozenset({"sxtb16", "uxtb16", "sxtab16", "uxtab16"})
 
 
@@ -44,17 +41,7 @@ class CortexM33:
     def step(self, block: Sequence[Instruction], state: Hashable) -> Step:
         """Return what a block costs that is entered in ``state``."""
         assert isinstance(state, _State)
-        tally = Tally()
-        for instruction in block:
-            state = _advance(instruction, state, tally)
-        last = block[-1]
-        falls = last.leaving is Leaving.FALLS or last.conditional
-        return Step(
-            tally.done(),
-            taken=_REFILL,
-            after_taken=_State(),
-            after_not_taken=state if falls else _State(),
-        )
+        return in_turn(block, state, _advance, refilled=_State(), refill=_REFILL)
 
 
 def _advance(instruction: Instruction, state: _State, tally: Tally) -> _State:
@@ -66,20 +53,10 @@ def _advance(instruction: Instruction, state: _State, tally: Tally) -> _State:
         tally.add(Cause.LOADS, 1)
     elif (instruction.reads - instruction.accumulates) & state.late:
         tally.add(Cause.DEPENDENCIES, 1)
-    tally.add(Cause.DEPENDENCIES, _extra(kind))
+    tally.add(Cause.DEPENDENCIES, 1 if kind is Kind.TABLE_BRANCH else computing(kind))
     if instruction.words > 1:
         tally.add(Cause.LOADS, instruction.words - 1)
     loaded = instruction.writes - instruction.address_reads if kind in LOADS else frozenset()
     if kind in (Kind.MULTIPLY, Kind.ACCUMULATE) or instruction.name in _TWO_CYCLES:
         return _State(late=instruction.writes)
     return _State(loaded=loaded)
-
-
-def _extra(kind: Kind) -> int:
-    """Cycles beyond the first of what computes for longer."""
-    return {
-        Kind.DIVIDE: _DIVIDE - 1,
-        Kind.FLOAT_DIVIDE: _DIVIDE_FLOAT,
-        Kind.FLOAT_ACCUMULATE: _ACCUMULATE_FLOAT,
-        Kind.TABLE_BRANCH: 1,
-    }.get(kind, 0)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from micronets_gen.timing.core import Alignment, Cause, Step, Tally
-from micronets_gen.timing.decode import Instruction, Kind, Leaving
+from micronets_gen.timing.core import Alignment, Cause, Step, Tally, computing, in_turn
+from micronets_gen.timing.decode import Instruction, Kind
 
 _REFILL = 2
-_DIVIDE = 6
-_DIVIDE_FLOAT = 13
-_ACCUMULATE_FLOAT = 2
 _RUN = 3
 
 
@@ -52,17 +49,7 @@ class CortexM4:
     def step(self, block: Sequence[Instruction], state: Hashable) -> Step:
         """Return what a block costs that is entered in ``state``."""
         assert isinstance(state, _State)
-        tally = Tally()
-        for instruction in block:
-            state = _advance(instruction, state, tally)
-        last = block[-1]
-        return Step(
-            tally.done(),
-            taken=_REFILL,
-            not_taken=0,
-            after_taken=_State(),
-            after_not_taken=_State() if last.leaving is not Leaving.FALLS and not last.conditional else state,
-        )
+        return in_turn(block, state, _advance, refilled=_State(), refill=_REFILL)
 
 
 def _advance(instruction: Instruction, state: _State, tally: Tally) -> _State:
@@ -76,7 +63,7 @@ def _advance(instruction: Instruction, state: _State, tally: Tally) -> _State:
         tally.add(Cause.ISSUE, 0 if state.narrow else 1)
         return _State(run=run)
     tally.add(Cause.ISSUE, 1)
-    tally.add(Cause.DEPENDENCIES, _extra(kind))
+    tally.add(Cause.DEPENDENCIES, computing(kind))
     loaded: frozenset[str] | None = None
     match kind:
         case Kind.LOAD | Kind.TABLE_BRANCH:
@@ -98,12 +85,3 @@ def _advance(instruction: Instruction, state: _State, tally: Tally) -> _State:
         case _:
             pass
     return _State(loaded=loaded, narrow=instruction.size == 2, run=run)
-
-
-def _extra(kind: Kind) -> int:
-    """Cycles beyond the first of what computes for longer."""
-    return {
-        Kind.DIVIDE: _DIVIDE - 1,
-        Kind.FLOAT_DIVIDE: _DIVIDE_FLOAT,
-        Kind.FLOAT_ACCUMULATE: _ACCUMULATE_FLOAT,
-    }.get(kind, 0)
