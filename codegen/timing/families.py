@@ -42,36 +42,40 @@ def memory_of(family: str, register: Register, dtcm: int = 0) -> Memory:
 
 def _stm32l4(register: Register, _dtcm: int) -> Memory:
     """STM32L4+ in dual-bank mode, as delivered: flash words of 8 bytes, caches of 32 lines and of 256 bytes."""
-    acr = register(_L4_ACR)
-    waits = acr & 15
     return _accelerated(
-        waits,
-        instructions=Cache(line=32, sets=1, ways=32) if acr >> 9 & 1 else Cache(line=8, sets=1, ways=1),
-        data=Cache(line=8, sets=1, ways=32) if acr >> 10 & 1 else Cache(line=8, sets=1, ways=1),
-        ahead=bool(acr >> 8 & 1),
+        register(_L4_ACR),
+        instructions=Cache(line=32, sets=1, ways=32),
+        data=Cache(line=8, sets=1, ways=32),
         source="RM0432, 3.3.3 to 3.3.5",
     )
 
 
 def _stm32f4(register: Register, _dtcm: int) -> Memory:
     """STM32F4: the ART accelerator, 64 lines of 128 bits for instructions and 8 for data."""
-    acr = register(_F4_F7_ACR)
-    waits = acr & 15
     return _accelerated(
-        waits,
-        instructions=Cache(line=16, sets=1, ways=64) if acr >> 9 & 1 else Cache(line=16, sets=1, ways=1),
-        data=Cache(line=16, sets=1, ways=8) if acr >> 10 & 1 else Cache(line=16, sets=1, ways=1),
-        ahead=bool(acr >> 8 & 1),
+        register(_F4_F7_ACR),
+        instructions=Cache(line=16, sets=1, ways=64),
+        data=Cache(line=16, sets=1, ways=8),
         source="RM0090 and RM0390, 3.4: ART accelerator",
     )
 
 
-def _accelerated(waits: int, instructions: Cache, data: Cache, ahead: bool, source: str) -> Memory:
+def _accelerated(acr: int, instructions: Cache, data: Cache, source: str) -> Memory:
     """Flash behind an accelerator of its own: a miss costs the wait states.
 
     The second cycle of a load is the first of its wait states: the same firmware with its weights in RAM and in flash
     of five wait states differs by 4.0 cycles for each 8 bytes (MLPerf Tiny 1.2, NUCLEO-L4R5ZI, ad).
+
+    Args:
+        acr: FLASH_ACR: wait states, and whether it prefetches and either cache is on; one that is off leaves a word.
+        instructions: The cache of instructions.
+        data: That of data, whose lines are the flash's words.
+        source: Where both stand.
     """
+    waits, ahead = acr & 15, bool(acr >> 8 & 1)
+    word = Cache(line=data.line, sets=1, ways=1)
+    instructions = instructions if acr >> 9 & 1 else word
+    data = data if acr >> 10 & 1 else word
     return Memory(
         caches=(instructions, data),
         spans=(
