@@ -47,7 +47,9 @@ class Call:
             ``str`` as itself.
         inputs: Tensors read, in argument order.
         outputs: Tensors written, in argument order after the inputs.
-        scratch: Whether the layer's scratch buffer is the last argument.
+        scratch: Whether the layer's scratch buffer is an argument after them.
+        rows: Rows of the output that there are, for a kernel that makes a range of them: its last arguments are the
+            first one and how many; 0 for one that makes all.
     """
 
     function: str
@@ -55,6 +57,7 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     scratch: bool = False
+    rows: int = 0
 
 
 @dataclass(frozen=True, eq=False)

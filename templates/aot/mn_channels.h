@@ -15,7 +15,8 @@ static inline void mn_flush(uint32_t *halves, int32_t *low, int32_t *high)
     *halves = 0;
 }
 
-/* sum[0..3] of in[0..3] over rows x columns pixels; steps in bytes. 256 values of int8 fit a half of a word. */
+/* Adds to sum[0..3] those of in[0..3] over rows x columns pixels; steps in bytes. 256 values of int8 fit a half of a
+ * word. */
 static inline void mn_sum_4_channels(const int8_t *in, int32_t rows, int32_t row_step, int32_t columns,
                                      int32_t column_step, int32_t sum[4])
 {
@@ -26,7 +27,6 @@ static inline void mn_sum_4_channels(const int8_t *in, int32_t rows, int32_t row
         columns *= rows;
         rows = 1;
     }
-    sum[0] = sum[1] = sum[2] = sum[3] = 0;
     for (int32_t row = 0; row < rows; ++row) {
         const int8_t *from = in + row * row_step;
         for (int32_t left = columns; left > 0;) {

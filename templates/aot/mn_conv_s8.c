@@ -3,6 +3,7 @@
 
 #include "mn_columns.h"
 #include "mn_tile.h"
+#include "mn_window.h"
 
 /* Where the receptive field of one output position goes: straight into a column (in_c a multiple of four), or
  * into the patch, as bytes. */
@@ -63,23 +64,26 @@ static void put_row(const struct mn_conv_s8_params *p, const int8_t *row, int32_
 
 static void put_field(const struct mn_conv_s8_params *p, const int8_t *in, int32_t y, int32_t x, struct field *to)
 {
+    int32_t slot = mn_slot(y, p->in_rows);
     for (int32_t ky = 0; ky < p->filter_height; ky++, y += p->dilation_h) {
         if (y >= 0 && y < p->in_h) {
-            put_row(p, in + y * p->in_w * p->in_c, x, to);
+            put_row(p, in + slot * p->in_w * p->in_c, x, to);
         } else {
             put_padding(to, (int8_t)p->in_zero_point, p->filter_width * p->in_c);
         }
+        slot = mn_slot_below(slot, p->dilation_h, p->in_rows);
     }
 }
 
-void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
+void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch, int32_t first_row,
+                int32_t rows)
 {
     const int32_t depth = p->filter_height * p->filter_width * p->in_c;
     const struct mn_columns columns = {p->weights, p->bias, &p->output, (depth + 3) / 4, p->out_c};
     int8_t *patch = p->in_c % 4 == 0 ? NULL : (int8_t *)scratch + columns.groups * 16;
     int32_t which = 0;
 
-    for (int32_t oy = 0; oy < p->out_h; oy++) {
+    for (int32_t oy = first_row; oy < first_row + rows; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++) {
             struct field to = {scratch, which, patch};
             put_field(p, in, oy * p->stride_h - p->pad_h, ox * p->stride_w - p->pad_w, &to);

@@ -7,7 +7,8 @@
 
 struct mn_conv_s8_params {
     int16_t in_h, in_w, in_c;
-    int16_t out_h, out_w, out_c;
+    int16_t in_rows; /* how many of the in_h rows the input holds: see mn_window.h */
+    int16_t out_w, out_c;
     int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
@@ -18,10 +19,11 @@ struct mn_conv_s8_params {
     struct mn_output_s8 output;
 };
 
-/* Any kernel, stride, padding and dilation.
+/* Any kernel, stride, padding and dilation; makes `rows` output rows from first_row on, the first of them at `out`.
  * scratch: 16-bit column buffer of 4 * ceil4(filter_height * filter_width * in_c) bytes, then, unless in_c is a
  * multiple of four, an int8 patch of ceil4(filter_height * filter_width * in_c) bytes. */
-void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch);
+void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out, void *scratch, int32_t first_row,
+                int32_t rows);
 
 struct mn_conv_1x1_s8_params {
     int32_t positions;

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "mn_window.h"
+
 /* Copies n bytes, or sets them to `value` where there is nothing to copy; returns the end. */
 static inline int8_t *put(int8_t *to, const int8_t *from, int8_t value, int32_t n)
 {
@@ -29,15 +31,18 @@ static int8_t *put_row(const struct mn_conv_s8_mve_params *p, const int8_t *row,
     return to;
 }
 
-void mn_conv_s8_mve(const struct mn_conv_s8_mve_params *p, const int8_t *in, int8_t *out, void *scratch)
+void mn_conv_s8_mve(const struct mn_conv_s8_mve_params *p, const int8_t *in, int8_t *out, void *scratch,
+                    int32_t first_row, int32_t rows)
 {
-    for (int32_t oy = 0; oy < p->out_h; oy++) {
+    for (int32_t oy = first_row; oy < first_row + rows; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++, out += p->position.out_c) {
             int8_t *patch = scratch;
             int32_t y = oy * p->stride_h - p->pad_h;
+            int32_t slot = mn_slot(y, p->in_rows);
             for (int32_t ky = 0; ky < p->filter_height; ky++, y += p->dilation_h) {
-                const int8_t *row = y >= 0 && y < p->in_h ? in + y * p->in_w * p->in_c : NULL;
+                const int8_t *row = y >= 0 && y < p->in_h ? in + slot * p->in_w * p->in_c : NULL;
                 patch = put_row(p, row, ox * p->stride_w - p->pad_w, patch);
+                slot = mn_slot_below(slot, p->dilation_h, p->in_rows);
             }
             mn_vectors_s8_mve(&p->position, scratch, out);
         }

@@ -114,24 +114,32 @@ static void position(const struct mn_depthwise_s8_params *p, const struct tap *t
 static int32_t list_taps(const struct mn_depthwise_s8_params *p, struct mn_window y, struct mn_window x,
                          struct tap *taps)
 {
+    const int32_t first = mn_slot(y.at, p->in_rows);
+    int32_t slot = first;
     int32_t count = 0;
     for (int32_t ky = 0; ky < y.count; ky++) {
         for (int32_t kx = 0; kx < x.count; kx++) {
-            const int32_t in = ky * p->dilation_h * p->in_w + kx * p->dilation_w;
+            const int32_t in = (slot - first) * p->in_w + kx * p->dilation_w;
             const int32_t weights = (y.first + ky) * p->filter_width + x.first + kx;
             taps[count++] = (struct tap){in * p->channels, 4 * weights};
         }
+        slot = mn_slot_below(slot, p->dilation_h, p->in_rows);
     }
     return count;
 }
 
-void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
+void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch,
+                     int32_t first_row, int32_t rows)
 {
     struct mn_window listed_y = {-1, 0, 0}, listed_x = {-1, 0, 0};
     int32_t count = 0;
 
-    for (int32_t oy = 0; oy < p->out_h; oy++) {
+    for (int32_t oy = first_row; oy < first_row + rows; oy++) {
         const struct mn_window y = mn_clip(oy * p->stride_h - p->pad_h, p->filter_height, p->dilation_h, p->in_h);
+        const int8_t *const row = in + mn_slot(y.at, p->in_rows) * p->in_w * p->channels;
+        if (p->in_rows < p->in_h) { /* a ring ends at another tap of each window */
+            listed_y.first = -1;
+        }
         for (int32_t ox = 0; ox < p->out_w; ox++) {
             const struct mn_window x = mn_clip(ox * p->stride_w - p->pad_w, p->filter_width, p->dilation_w, p->in_w);
             if (!mn_same_taps(y, listed_y) || !mn_same_taps(x, listed_x)) {
@@ -139,7 +147,7 @@ void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, i
                 listed_y = y;
                 listed_x = x;
             }
-            position(p, scratch, count, in + (y.at * p->in_w + x.at) * p->channels, out);
+            position(p, scratch, count, row + x.at * p->channels, out);
             out += p->channels;
         }
     }

@@ -7,7 +7,8 @@
 
 struct mn_depthwise_s8_params {
     int16_t in_h, in_w, channels;
-    int16_t out_h, out_w;
+    int16_t in_rows; /* how many of the in_h rows the input holds: see mn_window.h */
+    int16_t out_w;
     int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
@@ -18,7 +19,9 @@ struct mn_depthwise_s8_params {
     struct mn_output_s8 output;
 };
 
-/* scratch: 8 * filter_height * filter_width bytes, aligned to four: the taps of a window. */
-void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch);
+/* Makes `rows` output rows from first_row on, the first of them at `out`.
+ * scratch: 8 * filter_height * filter_width bytes, aligned to four: the taps of a window. */
+void mn_depthwise_s8(const struct mn_depthwise_s8_params *p, const int8_t *in, int8_t *out, void *scratch,
+                     int32_t first_row, int32_t rows);
 
 #endif

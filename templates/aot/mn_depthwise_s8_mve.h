@@ -7,7 +7,8 @@
 
 struct mn_depthwise_s8_mve_params {
     int16_t in_h, in_w, channels;
-    int16_t out_h, out_w;
+    int16_t in_rows; /* how many of the in_h rows the input holds: see mn_window.h */
+    int16_t out_w;
     int16_t filter_height, filter_width;
     int16_t stride_h, stride_w;
     int16_t dilation_h, dilation_w;
@@ -18,6 +19,8 @@ struct mn_depthwise_s8_mve_params {
     struct mn_output_mve output;
 };
 
-void mn_depthwise_s8_mve(const struct mn_depthwise_s8_mve_params *p, const int8_t *in, int8_t *out);
+/* Makes `rows` output rows from first_row on, the first of them at `out`. */
+void mn_depthwise_s8_mve(const struct mn_depthwise_s8_mve_params *p, const int8_t *in, int8_t *out, int32_t first_row,
+                         int32_t rows);
 
 #endif

@@ -9,7 +9,7 @@ void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const i
 {
     for (int32_t c = 0; c < p->channels; c += 4) {
         const int32_t group = mn_group(c, p->channels);
-        int32_t sum[4];
+        int32_t sum[4] = {0};
         mn_sum_4_channels(in + group, 1, 0, p->pixels, p->channels, sum);
         for (int32_t i = 0; i < 4; ++i) {
             const int32_t result = mn_requant_add(sum[i] - p->zero, p->multiplier, p->shift, p->offset);

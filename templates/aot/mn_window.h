@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of a kernel that lies on the input, along one dimension. */
+/* The part of a kernel that lies on the input, along one dimension, and where its rows are. */
 #ifndef MN_WINDOW_H
 #define MN_WINDOW_H
 
@@ -29,6 +29,20 @@ static inline struct mn_window mn_clip(int32_t start, int32_t taps, int32_t dila
 static inline int mn_same_taps(struct mn_window a, struct mn_window b)
 {
     return a.first == b.first && a.count == b.count;
+}
+
+/* Where row y of an input is that lies in `in_rows` rows: all there are, or a ring in which a row takes the place of
+ * the one made in_rows before it. Rows in the padding above stay negative. */
+static inline int32_t mn_slot(int32_t y, int32_t in_rows)
+{
+    return y < in_rows ? y : y % in_rows;
+}
+
+/* The same of a row `step` below the one at `slot`, which the ring still holds, too. */
+static inline int32_t mn_slot_below(int32_t slot, int32_t step, int32_t in_rows)
+{
+    slot += step;
+    return slot >= in_rows ? slot - in_rows : slot;
 }
 
 #endif

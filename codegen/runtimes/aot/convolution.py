@@ -16,7 +16,9 @@ from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
 from micronets_gen.runtimes.aot.registry import lowering
 
 _Fields = tuple[tuple[str, Field], ...]
-_CHANNELS_LAST_EXTENTS = tuple(field.name for field in fields(Geometry))
+_EXTENTS = tuple("in_rows" if field.name == "out_h" else field.name for field in fields(Geometry))
+"""Of a kernel that makes a range of rows: it need not know how many there are, but how many its input holds."""
+_DEPTHWISE_EXTENTS = tuple(name for name in _EXTENTS if name not in ("in_c", "out_c"))
 
 
 def _padded(values: Array, length: int) -> Array:
@@ -175,7 +177,7 @@ def _bias_field(op: Operator, bias: npt.NDArray[np.int64], multiple: int, ctype:
 
 
 def _extents(g: Geometry, *names: str) -> _Fields:
-    return tuple((name, getattr(g, name)) for name in names)
+    return tuple((name, g.in_h if name == "in_rows" else getattr(g, name)) for name in names)
 
 
 def _grouped(
@@ -189,7 +191,7 @@ def _grouped(
     x = graph.tensor(op.inputs[0])
     bias = _bias(graph, op, g.out_c)
     shape = (
-        *((f"shape.{name}", getattr(g, name)) for name in _CHANNELS_LAST_EXTENTS),
+        *((f"shape.{name}", value) for name, value in _extents(g, *_EXTENTS)),
         ("shape.in_zero_point", x.zero_point),
         ("shape.group_in", weights.shape[3]),
         ("shape.group_out", group_out),
@@ -212,10 +214,10 @@ def _grouped(
             ("act_min", r.act_min),
             ("act_max", r.act_max),
         )
-        call = Call("mn_grouped_conv_s16", params, op.inputs[:1], op.outputs)
+        call = Call("mn_grouped_conv_s16", params, op.inputs[:1], op.outputs, rows=g.out_h)
         return LayerCode(("mn_grouped_conv_s16.c",), (call,))
     params = (*shape, ("bias", _bias_field(op, bias, 1)), *_output_fields(op, r, bounded=False, share=True))
-    call = Call("mn_grouped_conv_s8", params, op.inputs[:1], op.outputs)
+    call = Call("mn_grouped_conv_s8", params, op.inputs[:1], op.outputs, rows=g.out_h)
     return LayerCode(("mn_grouped_conv_s8.c", "mn_output.c"), (call,))
 
 
@@ -230,11 +232,11 @@ def _conv_mve(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
             ("mn_vectors_s8_mve.c",), (Call("mn_vectors_s8_mve", params, op.inputs[:1], op.outputs),)
         )
     params = (
-        *_extents(g, *(n for n in _CHANNELS_LAST_EXTENTS if n != "out_c")),
+        *_extents(g, *(n for n in _EXTENTS if n != "out_c")),
         ("in_zero_point", zero_point),
         *_mve_vectors(op, 1, flat, bias, zero_point, r, "position."),
     )
-    call = Call("mn_conv_s8_mve", params, op.inputs[:1], op.outputs, scratch=True)
+    call = Call("mn_conv_s8_mve", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
     sources = ("mn_conv_s8_mve.c", "mn_vectors_s8_mve.c")
     return LayerCode(sources, (call,), scratch_bytes=flat.shape[1])
 
@@ -268,8 +270,8 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
         return LayerCode(
             ("mn_conv_1x1_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=4 * depth
         )
-    params = (*_extents(g, *_CHANNELS_LAST_EXTENTS), ("in_zero_point", zero_point), *tail)
-    call = Call("mn_conv_s8", params, op.inputs[:1], op.outputs, scratch=True)
+    params = (*_extents(g, *_EXTENTS), ("in_zero_point", zero_point), *tail)
+    call = Call("mn_conv_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
     scratch = 4 * depth + (0 if g.in_c % 4 == 0 else depth)
     return LayerCode(("mn_conv_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=scratch)
 
@@ -305,12 +307,11 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     if multiplier > 1:
         return _grouped(graph, op, g, by_channel, multiplier, r)
     bias = _bias(graph, op, g.out_c)
-    extents = tuple(n for n in _CHANNELS_LAST_EXTENTS if n not in ("in_c", "out_c"))
     if simd == "mve":
-        return _depthwise_mve(op, _extents(g, *extents), weights[0], bias, x.zero_point, r)
+        return _depthwise_mve(op, g, weights[0], bias, x.zero_point, r)
     bounded = _is_bounded(r, by_channel, bias, x.zero_point)
     params: _Fields = (
-        *_extents(g, *extents),
+        *_extents(g, *_DEPTHWISE_EXTENTS),
         ("channels", g.in_c),
         ("in_zero_point", x.zero_point),
         (
@@ -325,14 +326,14 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
         ("bias", _bias_field(op, bias, 4)),
         *_output_fields(op, r, bounded),
     )
-    call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs, scratch=True)
+    call = Call("mn_depthwise_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
     sources = ("mn_depthwise_s8.c", "mn_output.c")
     return LayerCode(sources, (call,), scratch_bytes=8 * g.filter_height * g.filter_width)
 
 
 def _depthwise_mve(
     op: Operator,
-    extents: _Fields,
+    g: Geometry,
     weights: Array,
     bias: npt.NDArray[np.int64],
     zero_point: int,
@@ -352,7 +353,7 @@ def _depthwise_mve(
         "channels in eights, each 0 2 4 6 1 3 5 7",
     )
     params: _Fields = (
-        *extents,
+        *_extents(g, *_DEPTHWISE_EXTENTS),
         ("channels", channels),
         ("in_zero_point", zero_point),
         (
@@ -367,7 +368,7 @@ def _depthwise_mve(
         ("bias", ordered),
         *_mve_output_fields(op, r, eights, ""),
     )
-    call = Call("mn_depthwise_s8_mve", params, op.inputs[:1], op.outputs)
+    call = Call("mn_depthwise_s8_mve", params, op.inputs[:1], op.outputs, rows=g.out_h)
     return LayerCode(("mn_depthwise_s8_mve.c",), (call,))
 
 

@@ -29,7 +29,7 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
             ("in_h", x.shape[1]),
             ("in_w", x.shape[2]),
             ("channels", x.shape[3]),
-            ("out_h", y.shape[1]),
+            ("in_rows", x.shape[1]),
             ("out_w", y.shape[2]),
             ("filter_height", options.filter_height),
             ("filter_width", options.filter_width),
@@ -42,5 +42,6 @@ def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
         ),
         op.inputs,
         op.outputs,
+        rows=y.shape[1],
     )
     return LayerCode(("mn_pooling.c",), (call,))

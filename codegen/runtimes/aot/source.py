@@ -194,6 +194,8 @@ def _layer(
                 arguments.append(f"at({names.tensors[t]})")
         if call.scratch:
             arguments.append(scratch)
+        if call.rows:
+            arguments += ["0", str(call.rows)]
         calls.append(_wrapped(f"{call.function}(", arguments, ");"))
     inputs = " + ".join(
         describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
