@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from micronets_gen.search.characterise.result import Characterisation
     from micronets_gen.search.learn.progress import Progress
+    from micronets_gen.search.run.boards import BoardChoice
     from micronets_gen.search.run.pipeline import Outcome
 
 Notify = Callable[[str], None]
@@ -213,6 +214,7 @@ def check(
     model: PathLike,
     *,
     board: PathLike | None = None,
+    boards: str | Sequence[PathLike] | None = None,
     runtime: str = "auto",
     fps: float | None = None,
     latency_ms: float | None = None,
@@ -223,6 +225,7 @@ def check(
     Args:
         model: A ``.tflite`` file, or a name, as for :func:`build`.
         board: Check this board only.
+        boards: Check these only: names or board files, or one text with commas between them.
         runtime: What is to execute it, as for :func:`build`.
         fps: Inferences a second that are asked for; at most one of this and the next.
         latency_ms: Most milliseconds of an inference.
@@ -232,7 +235,7 @@ def check(
         MicronetsError: the model or the board cannot be read, the runtime's sources cannot be had, or a limit of time
             where no time is known.
     """
-    from micronets_gen.boards.load import load_board, load_boards
+    from micronets_gen.boards.load import load_board, load_boards, load_several
     from micronets_gen.bundled.catalogue import resolve_model
     from micronets_gen.jobs.check import check_on_boards
     from micronets_gen.jobs.estimate import require_one_limit, seconds_of
@@ -240,8 +243,12 @@ def check(
 
     require_one_limit({"fps": fps, "latency_ms": latency_ms})
     graph = read_model(resolve_model(str(model)).path)
-    boards = [load_board(str(board))] if board else load_boards()
-    return check_on_boards(graph, boards, runtime, notify, seconds_of(fps, latency_ms))
+    if boards is not None:
+        require_boards(board)
+        chosen = load_several(_listed(boards))
+    else:
+        chosen = (load_board(str(board)),) if board else load_boards()
+    return check_on_boards(graph, chosen, runtime, notify, seconds_of(fps, latency_ms))
 
 
 def inspect(model: PathLike) -> ModelSummary:
@@ -291,12 +298,11 @@ def bench(
     from micronets_gen.runtimes.registry import runtime_names
 
     models = [model] if isinstance(model, str | Path) else list(model or [DEFAULT_MODEL])
-    names = runtime_names() if runtimes is None else runtimes
-    names = names.split(",") if isinstance(names, str) else names
+    names = runtime_names() if runtimes is None else _listed(runtimes)
     results = measure_all(
         [str(name) for name in models],
         str(board),
-        [name.strip() for name in names if name.strip()],
+        list(names),
         Path(out),
         notify,
         tell,
@@ -317,6 +323,7 @@ class SearchResult:
         finished: False where Ctrl-C ended the training; the folder is usable all the same.
         firmware: As :meth:`FirmwareRun.to_json`, or ``passed`` (False), ``project`` and ``error``; None without
             ``run``.
+        choice: Of the board, where there were several.
         outcome: For several workers: who took part.
     """
 
@@ -325,19 +332,21 @@ class SearchResult:
     metrics: Mapping[str, Any]
     finished: bool
     firmware: Mapping[str, Any] | None = None
+    choice: BoardChoice | None = None
     outcome: Outcome = field(repr=False, kw_only=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints, as plain values."""
         from micronets_gen.report.values import search_value
 
-        return search_value(self.out, self.metrics, self.firmware)
+        return search_value(self.out, self.metrics, self.firmware, self.choice)
 
 
 def search(
     *,
     task: str,
-    board: PathLike,
+    board: PathLike | None = None,
+    boards: str | Sequence[PathLike] | None = None,
     runtime: str = "auto",
     fps: float | None = None,
     latency_ms: float | None = None,
@@ -361,7 +370,9 @@ def search(
 
     Args:
         task: What the model is for: a name, a ``.py`` file, or ``folder:DIR``.
-        board: A board's name, or a board file (``.toml``).
+        board: A board's name, or a board file (``.toml``); this or the next.
+        boards: Several, or one text with commas between them: the search is for the one that :func:`choose_board`
+            chooses.
         runtime: Whose needs are reckoned with: ``auto``, ``aot`` or ``tflm``.
         fps: Inferences a second, as predicted for the runtime on the board; at most one of this and the next three.
         latency_ms: Milliseconds an inference, likewise.
@@ -386,7 +397,25 @@ def search(
     """
     from micronets_gen.search.run.request import SearchRequest, TargetRequest
 
-    require_run(run, timeout, board)
+    require_run(run, timeout, board or boards)
+    choice = None
+    if boards is not None:
+        require_boards(board, mops)
+        choice = choose_board(
+            task=task,
+            boards=boards,
+            runtime=runtime,
+            fps=fps,
+            latency_ms=latency_ms,
+            energy_uj=energy_uj,
+            flash=flash,
+            ram=ram,
+            backbone=backbone,
+            recipe=recipe,
+            settings=settings,
+        )
+        board = choice.given
+    require_board(board, "a search")
     request = SearchRequest(
         task=task,
         out=default_out(task) if out is None else Path(out),
@@ -401,7 +430,49 @@ def search(
         strategy=strategy,
         command=command,
     )
-    return _executed(request, run, timeout, progress)
+    return replace(_executed(request, run, timeout, progress), choice=choice)
+
+
+def choose_board(
+    *,
+    task: str,
+    boards: str | Sequence[PathLike],
+    runtime: str = "auto",
+    fps: float | None = None,
+    latency_ms: float | None = None,
+    energy_uj: float | None = None,
+    flash: int | str | None = None,
+    ram: int | str | None = None,
+    backbone: PathLike | None = None,
+    recipe: PathLike | None = None,
+    settings: Sequence[str] = (),
+) -> BoardChoice:
+    """Return the smallest of several boards on which a limit leaves a search room, and what it leaves on each.
+
+    Nothing is trained, and TensorFlow not needed.
+
+    Args:
+        task: As for :func:`search`, and so are all that are not told here.
+        boards: Names or board files; a text has commas between them.
+        fps: Inferences a second; one of this and the next two.
+        latency_ms: Milliseconds an inference.
+        energy_uj: Microjoules an inference.
+
+    Raises:
+        MicronetsError: what is wrong with the request, or no network meets the limits on any of the boards.
+    """
+    from micronets_gen.search.run.boards import choose_board as choose
+    from micronets_gen.search.run.request import SearchRequest, TargetRequest
+
+    request = SearchRequest(
+        task=task,
+        out=default_out(task),
+        target=TargetRequest("", runtime, fps, latency_ms, energy_uj=energy_uj, **_memory(flash, ram)),
+        backbone=_text(backbone),
+        recipe=_text(recipe),
+        settings=tuple(settings),
+    )
+    return choose(request, _listed(boards))
 
 
 def sweep(
@@ -492,7 +563,7 @@ def train(
     require_run(run, timeout, board)
     memory = _memory(flash, ram)
     if memory:
-        _require_board(board, f"--{next(iter(memory))}")
+        require_board(board, f"--{next(iter(memory))}")
     request = SearchRequest(
         task=task or _task_of(str(model)),
         out=Path("runs") / Path(model).stem if out is None else Path(out),
@@ -587,7 +658,7 @@ def require_tensorflow() -> None:
         )
 
 
-def require_run(run: bool, timeout: float | None, board: PathLike | None) -> None:
+def require_run(run: bool, timeout: float | None, board: PathLike | Sequence[PathLike] | None) -> None:
     """Raise one clear error where what goes with ``run`` does not fit it.
 
     Raises:
@@ -596,7 +667,7 @@ def require_run(run: bool, timeout: float | None, board: PathLike | None) -> Non
     if timeout is not None and not run:
         raise UsageError("is for --run", where="--timeout", remedy="give --run, too, or leave it out")
     if run:
-        _require_board(board, "--run")
+        require_board(board, "--run")
 
 
 def default_out(task: str) -> Path:
@@ -616,10 +687,31 @@ def _executed(request: Any, run: bool, timeout: float | None, progress: Progress
     return prove(result, timeout, progress) if run and outcome.finished else result
 
 
-def _require_board(board: PathLike | None, option: str) -> None:
-    if board is None:
+def require_boards(board: PathLike | None, mops: float | None = None) -> None:
+    """Raise one clear error where what goes with several boards to choose from is something else.
+
+    Raises:
+        UsageError: one board, too, or a limit of operations, which is no limit in time.
+    """
+    if board is not None:
+        raise UsageError("give one of them", where="--board, --boards")
+    if mops is not None:
         raise UsageError(
-            f"{option} needs a board", where="--board", remedy="name one: see micronets-gen boards"
+            "operations are no time, by which a board is chosen",
+            where="--boards, --mops",
+            remedy="give --fps, --latency-ms or --energy-uj, or name one board with --board",
+        )
+
+
+def require_board(board: PathLike | Sequence[PathLike] | None, what: str) -> None:
+    """Raise one clear error where no board was named for something that needs one.
+
+    Raises:
+        UsageError: none was.
+    """
+    if not board:
+        raise UsageError(
+            f"{what} needs a board", where="--board", remedy="name one: see micronets-gen boards"
         )
 
 
@@ -637,6 +729,12 @@ def _memory(flash: int | str | None, ram: int | str | None) -> dict[str, int]:
 
     given = {"flash": flash, "ram": ram}
     return {name: bytes_of(str(text), f"--{name}") for name, text in given.items() if text is not None}
+
+
+def _listed(names: str | Sequence[PathLike]) -> list[str]:
+    """Return names that were given as a list, or as one text with commas between them."""
+    every = names.split(",") if isinstance(names, str) else map(str, names)
+    return [name for each in every if (name := each.strip())]
 
 
 def _path(given: PathLike | None) -> Path | None:

@@ -186,6 +186,11 @@ class Board:
         """Bytes in all flash regions."""
         return sum(region.size for region in self.regions if region.kind == "flash")
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Clock in Hz, then bytes of memory: the smaller of two boards has less of the first that differs."""
+        return self.clock_hz, self.flash_bytes + self.ram_bytes
+
     def ram_spans(self) -> tuple[Region, ...]:
         """Return the maximal runs of RAM regions that follow each other without a gap, in order of address.
 

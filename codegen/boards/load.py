@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from micronets_gen.common import resources
 from micronets_gen.common.documents import WRITTEN_BY_HAND, parse_toml, read_text
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import Key, Schema, checked, shown
-from micronets_gen.errors import BoardError
+from micronets_gen.errors import BoardError, UsageError
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9_.+/-]*"
 _FILE = r"[A-Za-z0-9][A-Za-z0-9_+-]*([./][A-Za-z0-9][A-Za-z0-9_+-]*)*"
@@ -128,6 +128,24 @@ def load_board(name_or_path: str | Path) -> Board:
             f"there is no board '{shown(name)}'", remedy=f"{question} {listed}" if question else listed
         )
     return _load_bundled(name)
+
+
+def load_several(names: Sequence[str | Path]) -> tuple[Board, ...]:
+    """Return boards to choose from, as :func:`load_board` takes each.
+
+    Raises:
+        BoardError: as :func:`load_board`.
+        UsageError: no board, or two of one name.
+    """
+    found: dict[str, Board] = {}
+    for given in names:
+        board = load_board(given)
+        if board.name in found:
+            raise UsageError(f"{board.name} is named twice", where="--boards", remedy="name each board once")
+        found[board.name] = board
+    if not found:
+        raise UsageError("names no board", where="--boards", remedy="for example nucleo_l4r5zi,nucleo_f746zg")
+    return tuple(found.values())
 
 
 def bundled_file(name: str) -> str:

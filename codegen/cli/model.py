@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from micronets_gen.cli.options import AUTO_RUNTIME, Json, ModelArgument, RuntimeOption, complete_board
+from micronets_gen.cli.options import (
+    AUTO_RUNTIME,
+    BoardsOption,
+    Json,
+    ModelArgument,
+    RuntimeOption,
+    complete_board,
+)
 from micronets_gen.cli.output import console, show, show_json, status
 
 
@@ -34,6 +41,7 @@ def check(
         str | None,
         typer.Option("--board", "-b", help="Check this board only.", autocompletion=complete_board),
     ] = None,
+    boards: BoardsOption = None,
     runtime: RuntimeOption = AUTO_RUNTIME,
     fps: Annotated[
         float | None, typer.Option("--fps", help="Inferences a second: which boards are fast enough?")
@@ -49,7 +57,13 @@ def check(
 
     with status(as_json) as notify:
         result = api.check(
-            model, board=board, runtime=runtime.value, fps=fps, latency_ms=latency_ms, notify=notify
+            model,
+            board=board,
+            boards=boards,
+            runtime=runtime.value,
+            fps=fps,
+            latency_ms=latency_ms,
+            notify=notify,
         )
     if as_json:
         show_json(result.to_json())

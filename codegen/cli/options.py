@@ -25,6 +25,13 @@ def complete_board(incomplete: str) -> list[str]:
     return [board.name for board in load_boards() if board.name.startswith(incomplete)]
 
 
+def complete_boards(incomplete: str) -> list[str]:
+    """Return a list with commas between boards, with each board that its last name begins."""
+    before, comma, last = incomplete.rpartition(",")
+    named = before.split(",")
+    return [before + comma + name for name in complete_board(last) if name not in named]
+
+
 def complete_model(incomplete: str) -> list[str]:
     """Return the names of bundled and published models that begin so."""
     from micronets_gen.bundled.catalogue import bundled_models, published_names
@@ -38,6 +45,14 @@ BoardOption = Annotated[
     str,
     typer.Option(
         "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
+    ),
+]
+BoardsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--boards",
+        help="Several, with commas: which is the smallest that meets the limit of time or energy?",
+        autocompletion=complete_boards,
     ),
 ]
 ModelArgument = Annotated[

@@ -6,18 +6,20 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOption, complete_board
-from micronets_gen.cli.output import show_error, show_json
+from micronets_gen.cli.options import AUTO_RUNTIME, BoardsOption, Json, RuntimeOption, complete_board
+from micronets_gen.cli.output import show, show_error, show_json
 from micronets_gen.errors import UsageError
 
 if TYPE_CHECKING:
     from micronets_gen.api import SearchResult
     from micronets_gen.search.learn.progress import Progress
+    from micronets_gen.search.run.boards import BoardChoice
     from micronets_gen.search.run.pipeline import Outcome
 
 
@@ -185,6 +187,12 @@ Published = Annotated[
         autocompletion=_complete_model,
     ),
 ]
+BoardToSearch = Annotated[
+    str | None,
+    typer.Option(
+        "--board", "-b", help="A board's name, or a board file (.toml).", autocompletion=complete_board
+    ),
+]
 BoardToCheck = Annotated[
     str | None,
     typer.Option("--board", "-b", help="Check that it fits this board first.", autocompletion=complete_board),
@@ -193,7 +201,8 @@ BoardToCheck = Annotated[
 
 def search(
     task: Task,
-    board: BoardOption,
+    board: BoardToSearch = None,
+    boards: BoardsOption = None,
     runtime: RuntimeOption = AUTO_RUNTIME,
     fps: Fps = None,
     latency_ms: Latency = None,
@@ -220,23 +229,32 @@ def search(
     folder = out or api.default_out(task)
     if sweep is None and compare:
         raise UsageError("is for a sweep", where="--compare", remedy="give several limits with --sweep")
-    api.require_run(run, timeout, board)
-    one: dict[str, Any] = {"fps": fps, "latency_ms": latency_ms, "energy_uj": energy_uj, "mops": mops}
-    both: dict[str, Any] = {
-        **{"task": task, "board": board, "runtime": runtime.value, "flash": flash, "ram": ram, "data": data},
-        **{"backbone": backbone, "recipe": recipe, "settings": settings or (), "seed": seed},
-        **{"strategy": strategy, "out": folder, "command": _command()},
+    api.require_board(board or boards, "a search")
+    api.require_run(run, timeout, board or boards)
+    time: dict[str, Any] = {"fps": fps, "latency_ms": latency_ms, "energy_uj": energy_uj}
+    space: dict[str, Any] = {
+        **{"task": task, "runtime": runtime.value, "flash": flash, "ram": ram},
+        **{"backbone": backbone, "recipe": recipe, "settings": settings or ()},
     }
-    if sweep is None:
+    both: dict[str, Any] = {
+        **{**space, "board": board, "data": data, "seed": seed, "strategy": strategy, "out": folder},
+        **{"command": _command()},
+    }
+    if sweep is not None:
+        if run or boards or any(limit is not None for limit in (*time.values(), mops)):
+            raise UsageError("does not go with another limit, --boards or --run", where="--sweep")
         with _progress(folder, as_json) as progress:
-            result = api.search(**both, **one, progress=progress)
-        _hand_out(result, run, timeout, board, as_json)
+            points = api.sweep(**both, sweep=_numbers(sweep), compare=compare or (), progress=progress)
+        _print_sweep(folder, strategy, points, as_json)
         return
-    if run or any(limit is not None for limit in one.values()):
-        raise UsageError("does not go with another limit or --run", where="--sweep")
+    choice = None
+    if boards is not None:
+        api.require_boards(board, mops)
+        choice = _choice(folder, strategy, as_json, {**space, **time, "boards": boards})
+        both["board"] = choice.given
     with _progress(folder, as_json) as progress:
-        points = api.sweep(**both, sweep=_numbers(sweep), compare=compare or (), progress=progress)
-    _print_sweep(folder, strategy, points, as_json)
+        result = api.search(**both, **time, mops=mops, progress=progress)
+    _hand_out(replace(result, choice=choice), run, timeout, both["board"], as_json)
 
 
 def train(
@@ -321,6 +339,26 @@ def _progress(out: Path, quiet: bool) -> Iterator[Progress]:
         raise
 
 
+def _choice(out: Path, strategy: str, as_json: bool, asked: Mapping[str, Any]) -> BoardChoice:
+    """Choose one of several boards, and show what it was chosen from before the search begins."""
+    from micronets_gen import api
+    from micronets_gen.search.report.boards import board_rooms
+
+    with _progress(out, as_json):
+        choice = api.choose_board(**asked)
+    if _prints(strategy) and not as_json:
+        show(board_rooms(choice))
+    return choice
+
+
+def _prints(strategy: str) -> bool:
+    """Return whether this is the only process, or the one of a cluster that prints."""
+    from micronets_gen.search.learn.distribution import requested
+
+    cluster = requested(strategy)
+    return cluster is None or cluster.index == 0
+
+
 def _hand_out(
     result: SearchResult, run: bool, timeout: float | None, board: str | None, as_json: bool
 ) -> None:
@@ -348,10 +386,7 @@ def _hand_out(
 
 
 def _print_sweep(out: Path, strategy: str, points: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    from micronets_gen.search.learn.distribution import requested
-
-    cluster = requested(strategy)
-    if cluster is not None and cluster.index > 0:
+    if not _prints(strategy):
         return
     if as_json:
         from micronets_gen.report.values import sweep_value

@@ -70,15 +70,10 @@ def _timed(fit: BoardFit, plans: Plans, board: Board, seconds: float | None) -> 
 
 
 def _smallest(result: CheckResult, boards: Sequence[Board]) -> str | None:
-    """Return the board of the lowest clock, then of the least memory; one that is emulated only cannot be had."""
+    """Return the smallest board that suits; one that is emulated only cannot be had."""
     suiting = {fit.board for fit in result.boards if result.suits(fit)}
     real = [board for board in boards if board.name in suiting and board.upload is not None]
-    names = [board.name for board in sorted(real, key=_extent)]
-    return names[0] if names else None
-
-
-def _extent(board: Board) -> tuple[int, int]:
-    return board.clock_hz, board.flash_bytes + board.ram_bytes
+    return min(real, key=lambda board: board.extent).name if real else None
 
 
 def _fit(plans: Plans, board: Board) -> BoardFit:

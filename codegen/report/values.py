@@ -361,9 +361,19 @@ def model_value(model: BundledModel) -> dict[str, Any]:
     }
 
 
-def search_value(out: Path, metrics: Mapping[str, Any], firmware: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what ``search`` and ``train`` print: ``metrics.json``, with ``firmware`` as ``run`` prints it."""
-    return {"out": str(out), "report": str(out / REPORT_HTML), **metrics, "firmware": firmware}
+def search_value(
+    out: Path,
+    metrics: Mapping[str, Any],
+    firmware: Mapping[str, Any] | None,
+    choice: Plain | None = None,
+) -> dict[str, Any]:
+    """Return what ``search`` and ``train`` print: ``metrics.json``, with ``firmware`` as ``run`` prints it.
+
+    Args:
+        choice: Of the board, where there were several.
+    """
+    value = {"out": str(out), "report": str(out / REPORT_HTML), **metrics, "firmware": firmware}
+    return value if choice is None else {**value, "choice": choice.to_json()}
 
 
 def sweep_value(out: Path, points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

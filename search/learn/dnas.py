@@ -37,8 +37,8 @@ from micronets_gen.search.learn.training import (
 )
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.backbone import Choice, Space
-from micronets_gen.search.space.cost import Cost, Decisions, ExpectedCost
-from micronets_gen.search.space.limits import LIMITED, Target, Verdict, require_feasible
+from micronets_gen.search.space.cost import Decisions, ExpectedCost
+from micronets_gen.search.space.limits import Target, Verdict, excess, require_feasible
 
 _WORTH = 2.0
 """Growth into what the limits leave is taken where its odds are at least exp(-_WORTH)."""
@@ -280,16 +280,6 @@ def settle(space: Space, supernet: Supernet, target: Target, temperature: float)
             choice = space.smallest()
         # The limits hold for architectures like the one they were taken from; a shrunk one has its own.
         margin *= 0.98
-
-
-def excess(cost: Cost, limits: Mapping[str, float]) -> float:
-    """Return the sum over limits of what is above them, relative to them; infinite where a limit is 0 or less."""
-    total = 0.0
-    for name in LIMITED:
-        if name in limits:
-            limit, value = limits[name], getattr(cost, name)
-            total += max(0.0, value / limit - 1) if limit > 0 else float("inf")
-    return total
 
 
 def _over(space: Space, target: Target, limits: Mapping[str, float]) -> Over:

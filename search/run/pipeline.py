@@ -26,11 +26,12 @@ from micronets_gen.search.run.request import (
     SearchRequest,
     given_architecture,
     require_made_for,
+    space_of,
     task_and_recipe,
 )
 from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture, lower
-from micronets_gen.search.space.backbone import Space, load_backbone
+from micronets_gen.search.space.backbone import Space
 from micronets_gen.search.space.limits import Target, require_feasible, require_fit
 
 _PACKAGES = ("ai-edge-litert", "keras", "numpy", "tensorflow")
@@ -81,13 +82,12 @@ def execute(request: SearchRequest, progress: Progress | None = None) -> Outcome
     """
     run = RunDir(request.out)
     cluster = requested(request.strategy)
-    backbone = load_backbone(request.backbone) if request.backbone else None
     target = request.target.resolve() if request.target else None
     given = given_architecture(request.architecture) if request.architecture else None
     task, recipe = task_and_recipe(
         request.task, request.recipe, request.settings, target.board if target else None, given
     )
-    space = Space(backbone or load_backbone(task.backbone), task.input_shape, len(task.classes)).validate()
+    space = space_of(request, task)
     _check(given, task, space, target)
     wanted = {**request.to_json(), "recipe": recipe.to_json()}
     progress = progress or Silent()

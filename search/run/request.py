@@ -16,6 +16,7 @@ from micronets_gen.search.data.tasks import get_task, options_for
 from micronets_gen.search.data.tasks.base import Task
 from micronets_gen.search.learn.recipe import Recipe, load_recipe
 from micronets_gen.search.space.architecture import Architecture
+from micronets_gen.search.space.backbone import Space, load_backbone
 from micronets_gen.search.space.limits import Target, cycles_within, require_memory
 
 
@@ -128,6 +129,26 @@ def task_and_recipe(
     follows = options_for(name, board, given.input_shape if given else None)
     loaded = replace(loaded, task={**follows, **loaded.task})
     return get_task(name, **loaded.task), loaded
+
+
+def space_of(request: SearchRequest, task: Task) -> Space:
+    """Return all architectures that a search for a task chooses from.
+
+    Raises:
+        UsageError: there is no such backbone, or it describes none.
+    """
+    backbone = load_backbone(request.backbone or task.backbone)
+    return Space(backbone, task.input_shape, len(task.classes)).validate()
+
+
+def searched_space(request: SearchRequest, board: Board) -> Space:
+    """Return the same for a board, which features of a task may follow.
+
+    Raises:
+        MicronetsError: the task, the recipe or the backbone cannot be read.
+    """
+    task, _ = task_and_recipe(request.task, request.recipe, request.settings, board, None)
+    return space_of(request, task)
 
 
 def given_architecture(name: str) -> Architecture:

@@ -26,6 +26,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from micronets_gen.common.documents import load_toml
 from micronets_gen.common.suggest import did_you_mean
 from micronets_gen.common.tables import Key, checked
@@ -160,6 +162,11 @@ class Space:
         return Choice(
             {key: options[0] for key, options in self.widths.items()}, dict.fromkeys(self.skips, False)
         )
+
+    def drawn(self, generator: np.random.Generator) -> Choice:
+        """Return a choice whose every decision is drawn uniformly."""
+        widths = {key: int(generator.choice(options)) for key, options in self.widths.items()}
+        return Choice(widths, {block: bool(generator.integers(2)) for block in self.skips})
 
     def neighbours(self, choice: Choice, direction: int) -> Iterator[tuple[str | int, Choice]]:
         """Yield every choice one step larger (direction 1) or smaller (-1), with the key of what differs.

@@ -171,6 +171,16 @@ class Target:
         return low
 
 
+def excess(cost: Cost, limits: Mapping[str, float]) -> float:
+    """Return the sum over limits of what is above them, relative to them; infinite where a limit is 0 or less."""
+    total = 0.0
+    for name in LIMITED:
+        if name in limits:
+            limit, value = limits[name], getattr(cost, name)
+            total += max(0.0, value / limit - 1) if limit > 0 else float("inf")
+    return total
+
+
 def require_feasible(space: Space, target: Target) -> None:
     """Raise where not even the smallest architecture of a space meets the limits.
 

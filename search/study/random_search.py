@@ -10,14 +10,13 @@ import numpy as np
 from micronets_gen.common.integers import ceil_div
 from micronets_gen.errors import FitError
 from micronets_gen.search.data.tasks.base import TaskData
-from micronets_gen.search.learn.dnas import excess
 from micronets_gen.search.learn.network import Network
 from micronets_gen.search.learn.recipe import SearchRecipe, TrainRecipe
 from micronets_gen.search.learn.training import train_network
 from micronets_gen.search.space.architecture import Architecture, lower
 from micronets_gen.search.space.backbone import Choice, Space
 from micronets_gen.search.space.cost import cost_of
-from micronets_gen.search.space.limits import Target, require_feasible
+from micronets_gen.search.space.limits import Target, excess, require_feasible
 
 _TRIES = 100
 _DRAWN = 16
@@ -39,8 +38,7 @@ def random_choice(space: Space, target: Target, generator: np.random.Generator) 
         return choices[int(generator.integers(len(choices)))]
 
     for _ in range(_TRIES):
-        widths = {key: int(generator.choice(options)) for key, options in space.widths.items()}
-        choice = Choice(widths, {block: bool(generator.integers(2)) for block in space.skips})
+        choice = space.drawn(generator)
         while over(choice) > 0:
             choice = one_of([smaller for _, smaller in space.neighbours(choice, -1)])
         while fitting := [larger for _, larger in space.neighbours(choice, 1) if over(larger) == 0]:

@@ -105,6 +105,7 @@ def test_help_of_search_names_every_task_and_default(call: Call) -> None:
     [
         ("--task", "kws", ["kws", "kws-tts"]),
         ("--board", "nucleo_f7", ["nucleo_f746zg", "nucleo_f767zi"]),
+        ("--boards", "nucleo_f746zg,nucleo_f7", ["nucleo_f746zg,nucleo_f767zi"]),
         ("--backbone", "kws-", ["kws-small", "kws-strided"]),
         ("--recipe", "v", ["vww"]),
     ],

@@ -87,6 +87,24 @@ def test_the_smallest_board_is_the_slowest_that_suffices(cli: Cli, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("known")
+def test_boards_that_are_named_are_compared(cli: Cli, tmp_path: Path) -> None:
+    model = write_untrained(MODEL, tmp_path)
+    cycles = cost_of(published(MODEL).architecture, INVENTED).cycles or 0
+    limit = repr(1.06e3 * cycles / load_board("nucleo_f746zg").clock_hz)
+    some = ("--boards", " nucleo_h743zi,nucleo_f446re, nucleo_f746zg")
+    done = cli("check", model, "--runtime", "aot", *some, "--latency-ms", limit, "--json").json
+    assert [fit["board"] for fit in done["boards"]] == ["nucleo_h743zi", "nucleo_f446re", "nucleo_f746zg"]
+    assert done["smallest"] == "nucleo_f746zg"
+    twice = cli("check", model, "--boards", "nucleo_f446re,nucleo_f446re")
+    assert (twice.status, twice.err.partition("\n")[0]) == (
+        UsageError.exit_code,
+        "error: --boards: nucleo_f446re is named twice",
+    )
+    both = cli("check", model, "--boards", "nucleo_f446re", "--board", "nucleo_f446re")
+    assert (both.status, both.err) == (UsageError.exit_code, "error: --board, --boards: give one of them\n")
+
+
+@pytest.mark.usefixtures("known")
 def test_a_rate_that_no_board_meets_fails(cli: Cli, tmp_path: Path) -> None:
     model = write_untrained(MODEL, tmp_path)
     done = cli("check", model, "--runtime", "aot", "--latency-ms", "1")

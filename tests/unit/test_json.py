@@ -36,6 +36,7 @@ from micronets_gen.report.values import (
 from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
 from micronets_gen.search.characterise.result import Characterisation
+from micronets_gen.search.run.boards import BoardChoice, BoardRoom
 from micronets_gen.search.space.zoo import published_list
 from micronets_gen.timing.estimate import estimated
 from micronets_gen.timing.firmware import about
@@ -64,6 +65,8 @@ FREE = {
 
 POWER = load_board("nucleo_f446re").power
 assert POWER
+
+ROOM = BoardRoom("b", "cortex-m4", 7, 1.0, 6, 2, 9, 5.0, 0.3, ("too slow",))
 
 METRICS = {
     "task": "digits",
@@ -134,7 +137,7 @@ def printed() -> dict[str, Any]:
             "published": published_list(),
         },
         "sources": {"cache": "c", "sources": [status.to_json()]},
-        "search": search_value(Path("o"), METRICS, run.to_json()),
+        "search": search_value(Path("o"), METRICS, run.to_json(), BoardChoice("b", (ROOM,), "b.toml")),
         "sweep": sweep_value(Path("o"), [{"limit_mops": 1.0, "path": "1", **METRICS}]),
     }
 
