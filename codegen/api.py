@@ -218,6 +218,7 @@ def check(
     runtime: str = "auto",
     fps: float | None = None,
     latency_ms: float | None = None,
+    energy_uj: float | None = None,
     notify: Notify = _silent,
 ) -> CheckResult:
     """Check that every operator works, where the model fits, and how long it will take there.
@@ -227,8 +228,9 @@ def check(
         board: Check this board only.
         boards: Check these only: names or board files, or one text with commas between them.
         runtime: What is to execute it, as for :func:`build`.
-        fps: Inferences a second that are asked for; at most one of this and the next.
+        fps: Inferences a second that are asked for; at most one of this and the next two.
         latency_ms: Most milliseconds of an inference.
+        energy_uj: Most microjoules of an inference, at a board's published power.
         notify: Told what is fetched.
 
     Raises:
@@ -238,17 +240,18 @@ def check(
     from micronets_gen.boards.load import load_board, load_boards, load_several
     from micronets_gen.bundled.catalogue import resolve_model
     from micronets_gen.jobs.check import check_on_boards
-    from micronets_gen.jobs.estimate import require_one_limit, seconds_of
+    from micronets_gen.jobs.estimate import TimeLimit, require_one_limit
     from micronets_gen.operators.reading import read_model
 
-    require_one_limit({"fps": fps, "latency_ms": latency_ms})
+    limits = {"fps": fps, "latency_ms": latency_ms, "energy_uj": energy_uj}
+    require_one_limit(limits)
     graph = read_model(resolve_model(str(model)).path)
     if boards is not None:
         require_boards(board)
         chosen = load_several(_listed(boards))
     else:
         chosen = (load_board(str(board)),) if board else load_boards()
-    return check_on_boards(graph, chosen, runtime, notify, seconds_of(fps, latency_ms))
+    return check_on_boards(graph, chosen, runtime, notify, TimeLimit(**limits))
 
 
 def inspect(model: PathLike) -> ModelSummary:

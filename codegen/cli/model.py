@@ -49,6 +49,10 @@ def check(
     latency_ms: Annotated[
         float | None, typer.Option("--latency-ms", help="Most milliseconds of an inference, likewise.")
     ] = None,
+    energy_uj: Annotated[
+        float | None,
+        typer.Option("--energy-uj", help="Most microjoules of an inference, at the board's published power."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check that every operator works, where the model fits and how fast it is; exit 1 if something does not."""
@@ -63,6 +67,7 @@ def check(
             runtime=runtime.value,
             fps=fps,
             latency_ms=latency_ms,
+            energy_uj=energy_uj,
             notify=notify,
         )
     if as_json:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_boards
 from micronets_gen.errors import FitError
-from micronets_gen.jobs.estimate import estimate_on, unknown_time
+from micronets_gen.jobs.estimate import UNLIMITED, TimeLimit, estimate_on, unknown_time
 from micronets_gen.jobs.fitting import OtherRuntimes, Plans
 from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
@@ -24,7 +24,7 @@ def check_on_boards(
     boards: Sequence[Board],
     runtime: str = AUTO,
     notify: Notify = lambda _step: None,
-    seconds: float | None = None,
+    limit: TimeLimit = UNLIMITED,
 ) -> CheckResult:
     """Check every operator, then the fit on each board, with other runtimes, too; golden vectors are not counted.
 
@@ -33,10 +33,10 @@ def check_on_boards(
         boards: Where it is to run.
         runtime: As ``build`` takes it.
         notify: Told what is fetched.
-        seconds: Most of an inference; None for no limit.
+        limit: Of time or energy.
 
     Raises:
-        UsageError: a limit in time where no board's time is known.
+        UsageError: a limit where no board's time, or power, is known.
         SourcesError: the runtime's sources cannot be had.
     """
     # What no runtime can execute is told before anything is fetched.
@@ -48,25 +48,42 @@ def check_on_boards(
         return CheckResult(graph.name, problems, (), chosen.name, choice.reason)
     plans, others = Plans(graph, chosen), OtherRuntimes(graph, chosen.name)
     fits = tuple(
-        replace(_timed(_fit(plans, board), plans, board, seconds), alternatives=others.on(board))
+        replace(_timed(_fit(plans, board), plans, board, limit), alternatives=others.on(board))
         for board in boards
     )
-    if seconds is not None and boards and all(fit.time is None for fit in fits):
-        raise unknown_time(
-            boards[0],
-            chosen.name,
-            fits[0].timing_note,
-            instead="build and run it, which models the time of the image",
-        )
-    limit_ms = None if seconds is None else seconds * 1000
-    result = CheckResult(graph.name, (), fits, chosen.name, choice.reason, limit_ms)
-    return result if seconds is None else replace(result, smallest=_smallest(result, boards))
+    result = CheckResult(
+        graph.name, (), fits, chosen.name, choice.reason, limit.milliseconds, limit.energy_uj
+    )
+    if not limit.given:
+        return result
+    _require_known(result, boards, limit)
+    return replace(result, smallest=_smallest(result, boards))
 
 
-def _timed(fit: BoardFit, plans: Plans, board: Board, seconds: float | None) -> BoardFit:
+def _require_known(result: CheckResult, boards: Sequence[Board], limit: TimeLimit) -> None:
+    """Raise where a limit cannot be compared with anything on any board."""
+    if not boards or any(fit.meets is not None for fit in result.boards):
+        return
+    for board, fit in zip(boards, result.boards, strict=True):
+        if fit.time is None:
+            instead = "build and run it, which models the time of the image"
+            raise unknown_time(board, result.runtime, fit.timing_note, instead)
+        limit.seconds(board)
+
+
+def _timed(fit: BoardFit, plans: Plans, board: Board, limit: TimeLimit) -> BoardFit:
     time, note = estimate_on(board, plans.on(board)[0])
-    meets = None if seconds is None or time is None else time.within(seconds)
-    return replace(fit, time=time, timing_note=note, meets=meets)
+    if time is None:
+        return replace(fit, timing_note=note)
+    seconds = limit.seconds(board) if limit.known_of(board) else None
+    energy = board.power.energy(time.milliseconds, time.error_percent) if board.power else None
+    return replace(
+        fit,
+        time=time,
+        energy_uj=energy.microjoules if energy else None,
+        energy_error_percent=energy.percent if energy else None,
+        meets=None if seconds is None else time.within(seconds),
+    )
 
 
 def _smallest(result: CheckResult, boards: Sequence[Board]) -> str | None:

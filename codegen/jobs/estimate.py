@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import board_names
@@ -89,26 +90,54 @@ def require_one_limit(given: Mapping[str, float | None]) -> None:
             raise UsageError("a limit is a number above 0", where=f"{option} {value:g}")
 
 
-def seconds_of(fps: float | None, latency_ms: float | None) -> float | None:
-    """Return the most seconds of an inference; None for no limit."""
-    if fps is not None:
-        return 1 / fps
-    return None if latency_ms is None else latency_ms / 1000
+@dataclass(frozen=True)
+class TimeLimit:
+    """How fast an inference has to be, as people say it: at most one of these.
 
-
-def seconds_within(board: Board, energy_uj: float) -> float:
-    """Return how long a board may compute for an energy in microjoules, at its published power.
-
-    Raises:
-        UsageError: no figure of it is known.
+    Attributes:
+        fps: Inferences a second.
+        latency_ms: Milliseconds an inference.
+        energy_uj: Microjoules an inference, which are a time at a board's power.
     """
-    if board.power is None:
-        raise UsageError(
-            "the power of this board is not known",
-            where=board.name,
-            remedy="give the limit in time, with --latency-ms, or add [power] to the board's file",
-        )
-    return energy_uj / board.power.active_mw / 1e3
+
+    fps: float | None = None
+    latency_ms: float | None = None
+    energy_uj: float | None = None
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Most of an inference, where that is the same on each board; None for no limit, or one of energy."""
+        if self.fps is not None:
+            return 1e3 / self.fps
+        return self.latency_ms
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a limit."""
+        return self.milliseconds is not None or self.energy_uj is not None
+
+    def known_of(self, board: Board) -> bool:
+        """Return whether it is a time on a board: its power is known, or not needed."""
+        return self.energy_uj is None or board.power is not None
+
+    def seconds(self, board: Board) -> float | None:
+        """Return the most seconds of an inference on a board; None for no limit.
+
+        Raises:
+            UsageError: the limit is one of energy, and the board's power is not known.
+        """
+        if self.energy_uj is None:
+            return None if self.milliseconds is None else self.milliseconds / 1e3
+        if board.power is None:
+            raise UsageError(
+                "the power of this board is not known",
+                where=board.name,
+                remedy="give the limit in time, with --latency-ms, or add [power] to the board's file",
+            )
+        return self.energy_uj / board.power.active_mw / 1e3
+
+
+UNLIMITED = TimeLimit()
 
 
 def unknown_time(board: Board, runtime: str, why: str, instead: str) -> UsageError:

@@ -87,8 +87,10 @@ class BoardFit:
         alternatives: What the other runtimes would give.
         time: Predicted, of one inference; None where it is not known.
         timing_note: Why it is not known; empty where it is.
-        meets: Whether the image keeps the time that was asked for, as far as predictions were off; None where none was
-            asked for, or its time is not known.
+        energy_uj: Microjoules of one inference at the board's published power; None where one of both is not known.
+        energy_error_percent: How far they may be off, either way.
+        meets: Whether the image keeps the limit that was asked for, as far as predictions were off; None where none was
+            asked for, or its time, or with a limit of energy its power, is not known.
     """
 
     board: str
@@ -98,6 +100,8 @@ class BoardFit:
     alternatives: tuple[Alternative, ...] = ()
     time: Estimate | None = None
     timing_note: str = ""
+    energy_uj: float | None = None
+    energy_error_percent: float | None = None
     meets: bool | None = None
 
 
@@ -111,6 +115,7 @@ class CheckResult(Plain):
         problems: Why the runtime cannot execute the model on any board.
         boards: One entry per board asked for; empty while there are problems.
         limit_ms: Most milliseconds of an inference that were asked for; None for no limit.
+        limit_uj: Most microjoules, likewise.
         smallest: The board of the lowest clock, then of the least memory, that holds the model and meets the limit;
             None without a limit, or where no board does.
     """
@@ -123,6 +128,7 @@ class CheckResult(Plain):
     runtime: str = ""
     runtime_reason: str = ""
     limit_ms: float | None = None
+    limit_uj: float | None = None
     smallest: str | None = None
 
     @property
@@ -131,8 +137,9 @@ class CheckResult(Plain):
         return not self.problems and (not self.boards or any(map(self.suits, self.boards)))
 
     def suits(self, fit: BoardFit) -> bool:
-        """Return whether a board holds the model and keeps the time that was asked for."""
-        return fit.fits and (self.limit_ms is None or bool(fit.meets))
+        """Return whether a board holds the model and keeps the limit that was asked for."""
+        limited = self.limit_ms is not None or self.limit_uj is not None
+        return fit.fits and (not limited or bool(fit.meets))
 
 
 def check_model(graph: Graph) -> tuple[Problem, ...]:

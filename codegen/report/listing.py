@@ -12,7 +12,7 @@ from rich.text import Text
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.power import Power
 from micronets_gen.bundled.catalogue import BundledModel
-from micronets_gen.common.numbers import MISSING, duration, frequency, size
+from micronets_gen.common.numbers import MISSING, duration, energy, frequency, size
 from micronets_gen.plan.check import BoardFit, CheckResult, in_words
 from micronets_gen.report.modelled import power_text
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
@@ -160,7 +160,7 @@ def check_table(result: CheckResult) -> RenderableType:
         return Group(*lines)
     table = FittingTable.of(
         (Column("board"), Column("fits"), Column("time"), Column("regions", wraps=True)),
-        ((fit.board, _yes_or_no(fit.fits), _time(fit), _regions(fit)) for fit in result.boards),
+        ((fit.board, _yes_or_no(fit.fits), _time(fit, result), _regions(fit)) for fit in result.boards),
     )
     parts: list[RenderableType] = [
         Text(f"every operator works with {result.runtime} ({result.runtime_reason})", style="green"),
@@ -181,10 +181,13 @@ def _yes_or_no(passed: bool) -> Text:
     return Text("yes", "green") if passed else Text("no", "red")
 
 
-def _time(fit: BoardFit) -> Text:
+def _time(fit: BoardFit, result: CheckResult) -> Text:
+    """Return the time; the energy instead where that is limited, and known."""
     if fit.time is None:
         return Text(MISSING, "dim")
     text = Text(fit.time.text)
+    if result.limit_uj is not None and fit.energy_uj is not None:
+        text = Text(f"{energy(fit.energy_uj)} ±{fit.energy_error_percent:.0f} %")
     if fit.meets is not None:
         text.append(", yes" if fit.meets else ", no", "green" if fit.meets else "red")
     return text
@@ -192,8 +195,7 @@ def _time(fit: BoardFit) -> Text:
 
 def _of_time(result: CheckResult) -> Iterator[Text]:
     """Yield which board is fast enough, what predictions rest on, and where there are none."""
-    if result.limit_ms is not None:
-        limit = duration(result.limit_ms / 1e3)
+    if limit := _limit(result):
         yield Text()
         if not result.passed:
             yield Text(f"predicted to take at most {limit} an inference: none that holds the model", "red")
@@ -203,10 +205,20 @@ def _of_time(result: CheckResult) -> Iterator[Text]:
             yield Text(f"the smallest board for {limit} an inference: {result.smallest}", "green")
     bases: dict[str, list[str]] = {}
     for fit in result.boards:
-        bases.setdefault(fit.time.basis if fit.time else f"no time: {fit.timing_note}", []).append(fit.board)
+        basis = fit.time.basis if fit.time else f"no time: {fit.timing_note}"
+        if result.limit_uj is not None and fit.time and fit.energy_uj is None:
+            basis = f"time, since no power is known: {basis}"
+        bases.setdefault(basis, []).append(fit.board)
     yield Text()
     for basis, boards in bases.items():
         yield Text(f"{', '.join(boards)}: {basis}", "dim")
+
+
+def _limit(result: CheckResult) -> str:
+    """Return what was asked for; empty where nothing was."""
+    if result.limit_uj is not None:
+        return energy(result.limit_uj)
+    return "" if result.limit_ms is None else duration(result.limit_ms / 1e3)
 
 
 def _regions(fit: BoardFit) -> Text:

@@ -102,7 +102,7 @@ def choose_board(request: SearchRequest, boards: Sequence[str]) -> BoardChoice:
     """
     assert request.target is not None
     target = request.target
-    if target.fps is None and target.latency_ms is None and target.energy_uj is None:
+    if not target.time_limit.given:
         raise UsageError(
             "needs a limit in time or energy, by which a board is chosen",
             where="--boards",

@@ -10,7 +10,7 @@ from typing import Any
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import UsageError
-from micronets_gen.jobs.estimate import regression_on, require_one_limit, seconds_of, seconds_within
+from micronets_gen.jobs.estimate import TimeLimit, regression_on, require_one_limit
 from micronets_gen.runtimes.choose import choose_runtime
 from micronets_gen.search.data.tasks import get_task, options_for
 from micronets_gen.search.data.tasks.base import Task
@@ -53,7 +53,7 @@ class TargetRequest:
         require_one_limit({name: getattr(self, name) for name in limits})
         require_memory(board, self.flash, self.ram)
         runtime = choose_runtime(self.runtime).runtime
-        regression, seconds = regression_on(board, runtime.name), self._seconds(board)
+        regression, seconds = regression_on(board, runtime.name), self.time_limit.seconds(board)
         return Target(
             board,
             runtime,
@@ -64,10 +64,10 @@ class TargetRequest:
             regression=regression,
         )
 
-    def _seconds(self, board: Board) -> float | None:
-        if self.energy_uj is not None:
-            return seconds_within(board, self.energy_uj)
-        return seconds_of(self.fps, self.latency_ms)
+    @property
+    def time_limit(self) -> TimeLimit:
+        """How fast the model has to be."""
+        return TimeLimit(self.fps, self.latency_ms, self.energy_uj)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from micronets_gen import api
 from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.bundled.catalogue import resolve_model
-from micronets_gen.common.numbers import duration
+from micronets_gen.common.numbers import duration, energy
 from micronets_gen.errors import UsageError
 from micronets_gen.jobs import estimate
 from micronets_gen.jobs.estimate import estimate_on
@@ -115,6 +115,39 @@ def test_a_rate_that_no_board_meets_fails(cli: Cli, tmp_path: Path) -> None:
     assert "predicted to take at most 1,000.00 ms an inference" in one.out
     said = cli("check", model, "--runtime", "aot", "--latency-ms", "1", "--json").json
     assert (said["passed"], said["smallest"], said["limit_ms"]) == (False, None, 1.0)
+
+
+@pytest.mark.usefixtures("known")
+def test_an_energy_is_a_limit_where_power_is_known(cli: Cli, tmp_path: Path) -> None:
+    model = write_untrained(MODEL, tmp_path)
+    board = load_board("nucleo_f446re")
+    assert board.power
+    cycles = cost_of(published(MODEL).architecture, INVENTED).cycles or 0
+    microjoules = board.power.active_mw * cycles / board.clock_hz * 1e3
+    common = ("check", model, "--runtime", "aot")
+    enough = (*common, "--energy-uj", repr(1.051 * microjoules))
+    done = cli(*enough, "--json")
+    assert (done.status, done.json["smallest"]) == (0, board.name)
+    assert (done.json["limit_uj"], done.json["limit_ms"]) == (1.051 * microjoules, None)
+    fits = {fit["board"]: fit for fit in done.json["boards"]}
+    assert fits[board.name]["energy_uj"] == pytest.approx(microjoules)
+    assert [fits[name]["meets"] for name in (board.name, "nucleo_f746zg", "nucleo_h743zi", SLOW)] == [
+        *(True, False),
+        *(None, None),
+    ]
+    assert [fits[name]["energy_uj"] for name in ("nucleo_h743zi", SLOW)] == [None, None]
+    text = cli(*enough).out
+    assert f"the smallest board for {energy(1.051 * microjoules)} an inference: {board.name}" in text
+    percent = fits[board.name]["energy_error_percent"]
+    assert f"{energy(microjoules)} ±{percent:.0f} %, yes" in text
+    assert "time, since no power is known: predicted within 5 %" in " ".join(text.split())
+    assert cli(*common, "--energy-uj", repr(1.049 * microjoules)).status == 1
+    unknown = cli(*common, "-b", "nucleo_h743zi", "--energy-uj", "500")
+    assert unknown.status == UsageError.exit_code
+    assert unknown.err.startswith("error: nucleo_h743zi: the power of this board is not known\n")
+    slow = cli(*common, "-b", SLOW, "--energy-uj", "500")
+    assert slow.err.startswith(f"error: {SLOW}: the time of aot firmware is not known on this board\n")
+    assert cli(*common, "--energy-uj", "5", "--fps", "5").status == UsageError.exit_code
 
 
 @pytest.mark.usefixtures("known")

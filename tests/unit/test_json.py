@@ -123,6 +123,7 @@ def printed() -> dict[str, Any]:
                 {**fit.to_json()["boards"][0], "time": estimated(INVENTED, 5, 7).to_json(), "meets": True}
             ],
             "limit_ms": 1.0,
+            "limit_uj": 1.0,
             "smallest": "b",
             "problems": CheckResult("m", (Problem("a", "b", "c"),)).to_json()["problems"],
         },
