@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
     from micronets_gen.search.characterise.result import Characterisation
     from micronets_gen.search.learn.progress import Progress
-    from micronets_gen.search.run.boards import BoardChoice
     from micronets_gen.search.run.pipeline import Outcome
+    from micronets_gen.search.space.room import BoardChoice
 
 Notify = Callable[[str], None]
 PathLike = str | Path

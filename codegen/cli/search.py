@@ -19,8 +19,8 @@ from micronets_gen.errors import UsageError
 if TYPE_CHECKING:
     from micronets_gen.api import SearchResult
     from micronets_gen.search.learn.progress import Progress
-    from micronets_gen.search.run.boards import BoardChoice
     from micronets_gen.search.run.pipeline import Outcome
+    from micronets_gen.search.space.room import BoardChoice
 
 
 def _complete_task(incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from micronets_gen.common.numbers import duration, frequency, grouped
 from micronets_gen.report.table import Column, FittingTable
-from micronets_gen.search.run.boards import BoardChoice, BoardRoom
+from micronets_gen.search.space.room import BoardChoice, BoardRoom
 
 
 def board_rooms(choice: BoardChoice) -> RenderableType:

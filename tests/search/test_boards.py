@@ -13,8 +13,8 @@ from micronets_gen.boards.board import Board
 from micronets_gen.boards.load import load_board
 from micronets_gen.errors import BoardError, FitError, MicronetsError, UsageError
 from micronets_gen.search.run import boards, request
-from micronets_gen.search.run.boards import ROOM, BoardChoice
 from micronets_gen.search.space.cost import cost_of
+from micronets_gen.search.space.room import ROOM, BoardChoice
 from micronets_gen.timing.regression import Regression
 from tests.search.test_search import DIGITS, run_cli, small_recipe
 from tests.support.command import Cli

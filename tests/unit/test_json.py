@@ -36,7 +36,7 @@ from micronets_gen.report.values import (
 from micronets_gen.runtimes.tflm.sources import SourceSet
 from micronets_gen.runtimes.tflm.sources.status import Status
 from micronets_gen.search.characterise.result import Characterisation
-from micronets_gen.search.run.boards import BoardChoice, BoardRoom
+from micronets_gen.search.space.room import BoardChoice, BoardRoom
 from micronets_gen.search.space.zoo import published_list
 from micronets_gen.timing.estimate import estimated
 from micronets_gen.timing.firmware import about
