@@ -296,7 +296,8 @@ def bench(
     from micronets_gen.bundled.catalogue import DEFAULT_MODEL
     from micronets_gen.common.files import write_if_changed
     from micronets_gen.jobs.bench import measure_all
-    from micronets_gen.report.comparison import all_right, comparison_page
+    from micronets_gen.report.comparison import all_right
+    from micronets_gen.report.comparison_page import comparison_page
     from micronets_gen.report.values import BenchResult
     from micronets_gen.runtimes.registry import runtime_names
 

@@ -263,7 +263,7 @@ def bench(
 ) -> None:
     """Build and run models with several runtimes and put them side by side; exit 1 if an output is wrong."""
     from micronets_gen import api
-    from micronets_gen.report.comparison import comparison_tables
+    from micronets_gen.report.comparison_terminal import comparison_tables
 
     with status(as_json) as notify:
         done = api.bench(board=board, model=model, runtimes=runtimes, out=out, notify=notify, tell=tell)

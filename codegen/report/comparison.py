@@ -1,18 +1,13 @@
-"""Runtimes side by side: for a terminal, and as a page with pictures."""
+"""Runtimes side by side: what is compared, and what there is to say of it in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from micronets_gen.common.numbers import grouped, milliseconds, plural, power, ratio
-from micronets_gen.report.html import page_environment
+from micronets_gen.common.numbers import milliseconds, plural, power
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.report.summary import Headline
-from micronets_gen.report.table import Column, FittingTable
 from micronets_gen.timing.result import Band
 
 
@@ -177,158 +172,3 @@ def headlines(results: Sequence[Result]) -> tuple[str, ...]:
 def against_first(values: Sequence[float]) -> tuple[float | None, ...]:
     """Return each later value over the first; None where the first is 0."""
     return tuple(value / values[0] if values[0] else None for value in values[1:])
-
-
-def comparison_tables(results: Sequence[Result]) -> RenderableType:
-    """Return, model by model, the layers and the totals of every runtime with ratios to the first."""
-    parts: list[RenderableType] = []
-    for comparison in compare(results):
-        parts += [Text(f"{comparison.model} on {comparison.board}", style="bold")]
-        parts += [Text(f"{r.runtime}: {r.problem}", style="yellow") for r in comparison.results if r.problem]
-        if comparison.measured:
-            parts += [_layers(comparison), Text(), _totals(comparison), Text()]
-            parts += [Text(note, "dim") for note in comparison.time_notes]
-    head = verdict(results)
-    parts += [Text(sentence) for sentence in headlines(results)]
-    style = "bold green" if head.state == "pass" else "bold red"
-    return Group(*parts, Text.assemble((head.word.upper(), style), "  ", head.text))
-
-
-def _columns(comparison: Comparison, of: str = "", rank: int = 0) -> tuple[Column, ...]:
-    """Return a column a runtime, and one a ratio; ``of`` says of what, where there are several."""
-    base, *others = comparison.measured
-    unit = f" {of}" if of else ""
-    return (
-        *(Column(f"{result.runtime}{unit}", right=True, rank=rank) for result in comparison.measured),
-        *(Column(f"{other.runtime} / {base.runtime}", right=True, rank=rank) for other in others),
-    )
-
-
-def _layers(comparison: Comparison) -> FittingTable:
-    timed = comparison.timed
-    columns = [Column("layer", wraps=True), Column("MACs", right=True, rank=2)]
-    columns += _columns(comparison, "instructions", 1) if timed else _columns(comparison)
-    if timed:
-        columns += _columns(comparison, f"ms {comparison.band}")
-    whole = max((result.milliseconds or 0 for result in comparison.measured), default=0)
-    rows = []
-    for row in comparison.layers:
-        known = next(layer for layer in row if layer is not None)
-        counts = [layer.count or 0 if layer else 0 for layer in row]
-        cells = [known.name, grouped(known.macs), *map(grouped, counts), *map(ratio, against_first(counts))]
-        if timed:
-            times = [layer.milliseconds or 0 if layer else 0 for layer in row]
-            cells += [milliseconds(time, like=whole) for time in times]
-            cells += map(ratio, against_first(times))
-        rows.append(cells)
-    return FittingTable.of(columns, rows)
-
-
-def _totals(comparison: Comparison) -> FittingTable:
-    rows: list[tuple[str | Text, ...]] = []
-    for metric in comparison.metrics:
-        values = [metric.of(result) or 0 for result in comparison.measured]
-        texts = [metric.text(value, values[0]) for value in values]
-        rows.append((metric.title, *texts, *map(ratio, against_first(values))))
-    blank = ("",) * (len(comparison.measured) - 1)
-    if comparison.timed:
-        rows.append(
-            ("cycles per MAC", *(ratio(result.cycles_per_mac) for result in comparison.measured), *blank)
-        )
-    per_mac = (ratio(result.per_mac) for result in comparison.measured)
-    rows.append(("instructions per MAC", *per_mac, *blank))
-    outputs = (
-        Text("exact", "green") if result.passed else Text("WRONG", "red") for result in comparison.measured
-    )
-    rows.append(("output", *outputs, *blank))
-    return FittingTable.of((Column("total", wraps=True), *_columns(comparison)), rows)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A runtime's value as a share of the largest in its group."""
-
-    style: str
-    runtime: str
-    text: str
-    width: str
-    ratio: float | None
-
-
-@dataclass(frozen=True)
-class BarGroup:
-    """A metric or a layer, one bar a runtime."""
-
-    title: str
-    note: str
-    bars: tuple[Bar, ...]
-
-
-def comparison_page(results: Sequence[Result]) -> str:
-    """Return a self-contained HTML page."""
-    pages = [
-        {
-            "comparison": comparison,
-            "metrics": tuple(_metric_group(metric, comparison) for metric in comparison.metrics),
-            "times": _time_groups(comparison) if comparison.timed else (),
-            "layers": _layer_groups(comparison),
-        }
-        for comparison in compare(results)
-    ]
-    runtimes = tuple(dict.fromkeys(result.runtime for result in results))
-    boards = tuple(dict.fromkeys(result.board for result in results))
-    template = page_environment().get_template("bench.html.j2")
-    return template.render(
-        pages=pages,
-        runtimes=runtimes,
-        boards=boards,
-        verdict=verdict(results),
-        headlines=headlines(results),
-    )
-
-
-def _metric_group(metric: Metric, comparison: Comparison) -> BarGroup:
-    values = [metric.of(result) or 0 for result in comparison.measured]
-    return _group(metric.title, metric.note, comparison, values, text=lambda v: metric.text(v, values[0]))
-
-
-def _layer_groups(comparison: Comparison) -> tuple[BarGroup, ...]:
-    rows = [[layer.count or 0 if layer else 0 for layer in row] for row in comparison.layers]
-    return _groups(comparison, rows, lambda value: f"{value:,}")
-
-
-def _time_groups(comparison: Comparison) -> tuple[BarGroup, ...]:
-    rows = [[layer.milliseconds or 0 if layer else 0 for layer in row] for row in comparison.layers]
-    whole = max(result.milliseconds or 0 for result in comparison.measured)
-    return _groups(comparison, rows, lambda value: milliseconds(value, like=whole))
-
-
-def _groups(
-    comparison: Comparison, rows: Sequence[Sequence[float]], text: Callable[[float], str]
-) -> tuple[BarGroup, ...]:
-    largest = max((value for row in rows for value in row), default=0)
-    groups = []
-    for row, values in zip(comparison.layers, rows, strict=True):
-        known = next(layer for layer in row if layer is not None)
-        groups.append(_group(known.name, known.op, comparison, values, text, largest))
-    return tuple(groups)
-
-
-def _group(
-    title: str,
-    note: str,
-    comparison: Comparison,
-    values: Sequence[float],
-    text: Callable[[float], str],
-    largest: float | None = None,
-) -> BarGroup:
-    top = (max(values, default=0) if largest is None else largest) or 1
-    ratios = (None, *against_first(values)) if values else ()
-    return BarGroup(
-        title,
-        note,
-        tuple(
-            Bar(result.runtime, result.runtime, text(value), f"{100 * value / top:.2f}%", share)
-            for result, value, share in zip(comparison.measured, values, ratios, strict=True)
-        ),
-    )

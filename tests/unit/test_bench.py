@@ -22,11 +22,11 @@ from micronets_gen.report.comparison import (
     METRICS,
     against_first,
     compare,
-    comparison_page,
-    comparison_tables,
     headlines,
     verdict,
 )
+from micronets_gen.report.comparison_page import comparison_page
+from micronets_gen.report.comparison_terminal import comparison_tables
 from micronets_gen.report.measurement import LayerResult, Result
 from micronets_gen.runtimes import registry
 from tests.support.builder import ModelBuilder

@@ -19,7 +19,8 @@ from micronets_gen.common.numbers import energy, lifetime, power
 from micronets_gen.common.quantities import milliampere_hours, seconds
 from micronets_gen.errors import BoardError, UsageError
 from micronets_gen.jobs.duty import DutyRequest, duty_cycle, duty_request, require_answer
-from micronets_gen.report.comparison import comparison_page, comparison_tables
+from micronets_gen.report.comparison_page import comparison_page
+from micronets_gen.report.comparison_terminal import comparison_tables
 from micronets_gen.report.document import from_json, to_json
 from micronets_gen.report.html import to_html
 from micronets_gen.report.modelled import duty_text, energy_text

@@ -16,7 +16,7 @@ from micronets_gen.boards.load import load_board, load_boards
 from micronets_gen.bundled.catalogue import bundled_models
 from micronets_gen.plan.check import BoardFit, CheckResult, RegionUse
 from micronets_gen.report import terminal
-from micronets_gen.report.comparison import comparison_tables
+from micronets_gen.report.comparison_terminal import comparison_tables
 from micronets_gen.report.inspect import render
 from micronets_gen.report.listing import board_details, board_table, check_table, model_table, published_table
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
