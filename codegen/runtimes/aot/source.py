@@ -218,8 +218,8 @@ def _layer(
 def _wrapped(before: str, arguments: Sequence[str], after: str) -> str:
     """Return a call that breaks between arguments where a line of a function's body would be too long."""
     lines = [before + arguments[0]]
-    for argument in arguments[1:]:
-        if len(_INDENT) + len(lines[-1]) + len(f", {argument}{after}") > _COLUMNS:
+    for argument, behind in zip(arguments[1:], [*"," * (len(arguments) - 2), after], strict=True):
+        if len(_INDENT) + len(lines[-1]) + len(f", {argument}{behind}") > _COLUMNS:
             lines[-1] += ","
             lines.append(" " * len(_INDENT + before) + argument)
         else:
