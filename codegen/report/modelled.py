@@ -37,6 +37,10 @@ _SHOWN = 0.005
 """Least share of a cause that a line of text names."""
 
 
+BAND_OF_ALL = "the band is that of the whole inference: a single layer may be further off"
+"""Where layers are shown with it."""
+
+
 def band_text(timing: Timing) -> str:
     """Return the band as short as can be: ``±4 %``."""
     return f"±{timing.band.percent:g} %"
@@ -108,6 +112,7 @@ def basis_text(timing: Timing) -> str:
     return (
         f"Modelled, not measured: every block of code that the exact image executes in its first inference, "
         f"caches cold, through the documented pipeline of the {timing.core}; memory: {timing.memory}. {trust}"
+        + (f" {BAND_OF_ALL[0].upper()}{BAND_OF_ALL[1:]}." if timing.layers else "")
     )
 
 

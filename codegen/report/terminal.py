@@ -13,6 +13,7 @@ from micronets_gen.report.arena_terminal import arena_summary
 from micronets_gen.report.layer_table import bar, layer_table
 from micronets_gen.report.measured import NOT_PROFILED, measured_text, modelled_text
 from micronets_gen.report.modelled import (
+    BAND_OF_ALL,
     causes_text,
     duty_text,
     energy_text,
@@ -132,6 +133,7 @@ def _time(report: Report, duty: DutyCycle | None) -> list[RenderableType]:
         *([Text(modelled_text(report))] if measured else []),
         Text(causes_text(timing.total)),
         Text(model_text(timing), "dim"),
+        *([Text(BAND_OF_ALL, "dim")] if timing.layers else []),
         Text(),
     ]
 

@@ -19,6 +19,7 @@ from micronets_gen.report import terminal
 from micronets_gen.report.document import from_json, to_document, to_json
 from micronets_gen.report.html import to_html
 from micronets_gen.report.modelled import (
+    BAND_OF_ALL,
     CAUSE_NOTES,
     CAUSE_TITLES,
     basis_text,
@@ -124,6 +125,7 @@ def test_terminal_shows_time_whole_at_any_width(report: Report, width: int) -> N
     assert ("█" in text) is ("output" in head) is (width == 140)
     assert ("cycles/MAC" in head) is (width >= 80)
     assert time_text(report.timing).split("(")[0] in text
+    assert BAND_OF_ALL in " ".join(text.split())
 
 
 def test_terminal_says_why_there_is_no_time(report: Report) -> None:
@@ -137,6 +139,7 @@ def test_terminal_without_layers_of_time_shows_counts_and_the_time(report: Repor
     text = shown(replace(report, timing=replace(report.timing, layers=())), 120)
     assert "instructions" in text.splitlines()[0]
     assert "ms ±4 %" not in text.splitlines()[0]
+    assert BAND_OF_ALL not in text
     assert time_text(report.timing) in text
 
 
@@ -197,6 +200,7 @@ def test_page_begins_with_the_time_and_its_band(report: Report) -> None:
         "Where the time goes"
     )
     assert basis_text(report.timing) in text
+    assert "a single layer may be further off." in basis_text(report.timing)
 
 
 def test_page_draws_each_layer_by_cause_to_scale(report: Report) -> None:
