@@ -53,6 +53,26 @@ class DepthwiseConv2DOptions(Options):
 
 
 @dataclass(frozen=True)
+class PaddedConv2DOptions(Conv2DOptions):
+    """CONV_2D that has taken over the padding before it, of zeros; no file holds one.
+
+    Attributes:
+        pad_h: Rows before the first, whatever ``padding`` says, as ``pad_w`` columns.
+    """
+
+    pad_h: int = 0
+    pad_w: int = 0
+
+
+@dataclass(frozen=True)
+class PaddedDepthwiseConv2DOptions(DepthwiseConv2DOptions):
+    """DEPTHWISE_CONV_2D, as :class:`PaddedConv2DOptions`."""
+
+    pad_h: int = 0
+    pad_w: int = 0
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Extents of a two-dimensional convolution, in elements; padding is what precedes the first element."""
 
@@ -89,6 +109,7 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
     assert isinstance(options, Conv2DOptions | DepthwiseConv2DOptions)
     x, w, y = (graph.tensor(i) for i in (op.inputs[0], op.inputs[1], op.outputs[0]))
     filter_height, filter_width = w.shape[1:3]
+    pad_h, pad_w = _leading(options, x, y, filter_height, filter_width)
     return Geometry(
         in_h=x.shape[1],
         in_w=x.shape[2],
@@ -102,8 +123,24 @@ def geometry(graph: Graph, op: Operator) -> Geometry:
         stride_w=options.stride_w,
         dilation_h=options.dilation_h,
         dilation_w=options.dilation_w,
-        pad_h=leading_padding(x.shape[1], y.shape[1], filter_height, options.stride_h, options.dilation_h),
-        pad_w=leading_padding(x.shape[2], y.shape[2], filter_width, options.stride_w, options.dilation_w),
+        pad_h=pad_h,
+        pad_w=pad_w,
+    )
+
+
+def _leading(
+    options: Conv2DOptions | DepthwiseConv2DOptions,
+    x: Tensor,
+    y: Tensor,
+    filter_height: int,
+    filter_width: int,
+) -> tuple[int, int]:
+    """Return the rows and columns of padding before the first."""
+    if isinstance(options, PaddedConv2DOptions | PaddedDepthwiseConv2DOptions):
+        return options.pad_h, options.pad_w
+    return (
+        leading_padding(x.shape[1], y.shape[1], filter_height, options.stride_h, options.dilation_h),
+        leading_padding(x.shape[2], y.shape[2], filter_width, options.stride_w, options.dilation_w),
     )
 
 

@@ -56,9 +56,17 @@ class Network:
     >>> file = n.build()
     """
 
-    def __init__(self, seed: int, dtype: DType = DType.INT8, name: str = "network") -> None:
+    def __init__(
+        self, seed: int, dtype: DType = DType.INT8, name: str = "network", dead: float = 0.0
+    ) -> None:
+        """Begin an empty network.
+
+        Args:
+            dead: Share of the filters that are all zero.
+        """
         self.rng = np.random.default_rng(seed)
         self.dtype = dtype
+        self._dead = dead
         self.builder = ModelBuilder(name)
         self._steps = 1.0 if dtype is DType.INT8 else 256.0
         self._inputs: list[Flow] = []
@@ -123,8 +131,13 @@ class Network:
         """Return weights of about unit gain, per channel, and a bias; ``depth`` products make one output."""
         channels = shape[axis]
         scales = self.rng.uniform(0.7, 1.3, channels) / (_WEIGHT_SPREAD * depth**0.5)
+        values = self.rng.integers(-127, 128, tuple(shape))
+        if self._dead:
+            values *= (self.rng.random(channels) >= self._dead).reshape(
+                [-1 if i == axis else 1 for i in range(4)]
+            )
         weights = self.builder.constant(
-            self.rng.integers(-127, 128, tuple(shape)),
+            values,
             DType.INT8,
             scale=scales.tolist(),
             axis=axis,
@@ -541,9 +554,13 @@ class Sample:
     inputs: tuple[tuple[Array, ...], ...]
 
 
-def random_network(seed: int, dtype: DType = DType.INT8, inferences: int = 2) -> Sample:
-    """Return a network of some blocks and a head, the same for the same seed; a third have two inputs."""
-    n = Network(seed, dtype, f"random_{dtype.value}_{seed}")
+def random_network(seed: int, dtype: DType = DType.INT8, inferences: int = 2, dead: float = 0.0) -> Sample:
+    """Return a network of some blocks and a head, the same for the same seed; a third have two inputs.
+
+    Args:
+        dead: Share of the filters that are all zero.
+    """
+    n = Network(seed, dtype, f"random_{dtype.value}_{seed}", dead)
     h, w, c = int(n.rng.integers(5, 15)), int(n.rng.integers(4, 13)), int(n.rng.choice([1, 1, 2, 3, 4]))
     x = n.input((1, h, w, c))
     if n.rng.integers(3) == 0:

@@ -17,6 +17,7 @@ LAYERS: tuple[str | tuple[str, ...], ...] = (
     "timing",
     "model",
     "operators",
+    "simplify",
     "boards",
     "plan",
     "image",
