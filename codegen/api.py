@@ -48,6 +48,7 @@ def build(
     vectors: PathLike | None = None,
     vector_count: int | None = None,
     strict_kernels: bool = False,
+    no_simplify: bool = False,
     tflm_commit: str | None = None,
     cmsis_nn_commit: str | None = None,
     flatbuffers_commit: str | None = None,
@@ -66,6 +67,7 @@ def build(
         vectors: Golden inputs; None for the model's, or random ones.
         vector_count: Golden vectors to embed, at most; None for 32 samples or 8 random ones.
         strict_kernels: Fail where a layer runs on a reference kernel.
+        no_simplify: Compute all of the model, what does not change its outputs too.
         tflm_commit: Another commit of TensorFlow Lite Micro than the pinned one.
         cmsis_nn_commit: Likewise of CMSIS-NN.
         flatbuffers_commit: Likewise of FlatBuffers.
@@ -91,6 +93,7 @@ def build(
         vectors=_path(vectors),
         vector_count=vector_count,
         strict_kernels=strict_kernels,
+        simplify=not no_simplify,
     )
     built = build_project(request, notify, tell)
     return FirmwareBuild.of(built.project, built.elf, built.report)
@@ -219,6 +222,7 @@ def check(
     fps: float | None = None,
     latency_ms: float | None = None,
     energy_uj: float | None = None,
+    no_simplify: bool = False,
     notify: Notify = _silent,
 ) -> CheckResult:
     """Check that every operator works, where the model fits, and how long it will take there.
@@ -231,6 +235,7 @@ def check(
         fps: Inferences a second that are asked for; at most one of this and the next two.
         latency_ms: Most milliseconds of an inference.
         energy_uj: Most microjoules of an inference, at a board's published power.
+        no_simplify: As for :func:`build`.
         notify: Told what is fetched.
 
     Raises:
@@ -251,7 +256,7 @@ def check(
         chosen = load_several(_listed(boards))
     else:
         chosen = (load_board(str(board)),) if board else load_boards()
-    return check_on_boards(graph, chosen, runtime, notify, TimeLimit(**limits))
+    return check_on_boards(graph, chosen, runtime, notify, TimeLimit(**limits), simplify=not no_simplify)
 
 
 def inspect(model: PathLike) -> ModelSummary:

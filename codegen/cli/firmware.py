@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from micronets_gen.cli.options import AUTO_RUNTIME, BoardOption, Json, RuntimeOption, complete_model
+from micronets_gen.cli.options import (
+    AUTO_RUNTIME,
+    BoardOption,
+    Json,
+    NoSimplify,
+    RuntimeOption,
+    complete_model,
+)
 from micronets_gen.cli.output import argument, show, show_json, status, tell
 from micronets_gen.cli.sources import CmsisNnCommit, FlatbuffersCommit, TflmCommit
 from micronets_gen.runtimes.registry import runtime_names
@@ -70,6 +77,7 @@ def build(
     vectors: Vectors = None,
     vector_count: VectorCount = None,
     strict_kernels: StrictKernels = False,
+    no_simplify: NoSimplify = False,
     tflm_commit: TflmCommit = None,
     cmsis_nn_commit: CmsisNnCommit = None,
     flatbuffers_commit: FlatbuffersCommit = None,
@@ -89,6 +97,7 @@ def build(
             vectors=vectors,
             vector_count=vector_count,
             strict_kernels=strict_kernels,
+            no_simplify=no_simplify,
             tflm_commit=tflm_commit,
             cmsis_nn_commit=cmsis_nn_commit,
             flatbuffers_commit=flatbuffers_commit,

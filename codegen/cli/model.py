@@ -11,6 +11,7 @@ from micronets_gen.cli.options import (
     BoardsOption,
     Json,
     ModelArgument,
+    NoSimplify,
     RuntimeOption,
     complete_board,
 )
@@ -53,6 +54,7 @@ def check(
         float | None,
         typer.Option("--energy-uj", help="Most microjoules of an inference, at the board's published power."),
     ] = None,
+    no_simplify: NoSimplify = False,
     as_json: Json = False,
 ) -> None:
     """Check that every operator works, where the model fits and how fast it is; exit 1 if something does not."""
@@ -68,6 +70,7 @@ def check(
             fps=fps,
             latency_ms=latency_ms,
             energy_uj=energy_uj,
+            no_simplify=no_simplify,
             notify=notify,
         )
     if as_json:

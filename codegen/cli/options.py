@@ -55,6 +55,12 @@ BoardsOption = Annotated[
         autocompletion=complete_boards,
     ),
 ]
+NoSimplify = Annotated[
+    bool,
+    typer.Option(
+        "--no-simplify", help="Compute all of the model, what does not change its outputs too (aot)."
+    ),
+]
 ModelArgument = Annotated[
     str,
     typer.Argument(help="A .tflite file, or a bundled model's name.", autocompletion=complete_model),

@@ -48,6 +48,7 @@ class BuildRequest:
         vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones, or fewer where
             the flash has no room for them.
         strict_kernels: Whether a layer on a reference kernel is an error.
+        simplify: Whether a runtime may leave out what does not change the outputs.
         commits: Commits of the tflm runtime's sources by key, where not the pinned ones.
     """
 
@@ -60,6 +61,7 @@ class BuildRequest:
     vectors: Path | None = None
     vector_count: int | None = None
     strict_kernels: bool = False
+    simplify: bool = True
     commits: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -199,6 +201,7 @@ def _write(job: _Job, planned: _Planned, others: OtherRuntimes) -> Report:
         memory=plan.memory,
         lock=(("vectors", planned.vectors.source),),
         alternatives=others.on(plan.board, _vector_bytes(planned.vectors)),
+        savings=plan.savings,
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
     write_report(job.folder, report)
@@ -244,7 +247,7 @@ def _choose(graph: Graph, request: BuildRequest, notify: Notify) -> Choice:
     require_none(check_model(graph), graph.name)
     choice = choose_for_model(graph, request.runtime, request.commits, notify)
     require_none(choice.runtime.problems(graph), graph.name)
-    return choice
+    return choice if request.simplify else replace(choice, runtime=choice.runtime.as_given())
 
 
 def require_none(problems: Sequence[Problem], model: str) -> None:

@@ -25,6 +25,8 @@ def check_on_boards(
     runtime: str = AUTO,
     notify: Notify = lambda _step: None,
     limit: TimeLimit = UNLIMITED,
+    *,
+    simplify: bool = True,
 ) -> CheckResult:
     """Check every operator, then the fit on each board, with other runtimes, too; golden vectors are not counted.
 
@@ -34,6 +36,7 @@ def check_on_boards(
         runtime: As ``build`` takes it.
         notify: Told what is fetched.
         limit: Of time or energy.
+        simplify: As ``build`` takes it.
 
     Raises:
         UsageError: a limit where no board's time, or power, is known.
@@ -43,7 +46,7 @@ def check_on_boards(
     if problems := check_model(graph):
         return CheckResult(graph.name, problems, runtime=runtime)
     choice = choose_for_model(graph, runtime, notify=notify)
-    chosen = choice.runtime
+    chosen = choice.runtime if simplify else choice.runtime.as_given()
     if problems := chosen.problems(graph):
         return CheckResult(graph.name, problems, (), chosen.name, choice.reason)
     plans, others = Plans(graph, chosen), OtherRuntimes(graph, chosen.name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from micronets_gen.boards.board import Board
 from micronets_gen.model.graph import Array, Graph
+from micronets_gen.simplify.result import Savings
 
 WORD = 4
 """Smallest alignment of a tensor in the arena, in bytes: kernels load words."""
@@ -146,7 +147,9 @@ class Plan:
     """Everything that rendering needs.
 
     Attributes:
+        graph: What is computed.
         classes: Names of what the first output decides between, from 0; empty where they are not known.
+        savings: What :attr:`graph` has less than the model; None where it is the model as given.
     """
 
     graph: Graph
@@ -157,3 +160,4 @@ class Plan:
     arena_region: str
     model_name: str
     classes: tuple[str, ...] = ()
+    savings: Savings | None = None

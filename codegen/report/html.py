@@ -15,6 +15,7 @@ from micronets_gen.report.modelled import no_time_text
 from micronets_gen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
 from micronets_gen.report.report import Report
 from micronets_gen.report.samples import samples, vector_confusion
+from micronets_gen.report.savings import savings_text
 from micronets_gen.report.summary import circumstances, headline, key_figures
 from micronets_gen.report.time_picture import time_picture
 
@@ -59,6 +60,7 @@ def to_html(report: Report) -> str:
             no_time=no_time_text(report),
             measured=measured_picture(report),
             bars=layer_bars(report),
+            savings=savings_text(report.savings) if report.savings else "",
             arena=_arena(report.arena) if report.arena else None,
             regions=region_pictures(report.image) if report.image else (),
             frames=stack_bars(report.stack) if report.stack else (),

@@ -16,7 +16,11 @@ from micronets_gen.common.integers import ceil_div
 from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator, Tensor
 from micronets_gen.operators import operator_specs
+from micronets_gen.plan.check import check_model
 from micronets_gen.plan.reference import last_uses
+from micronets_gen.report.savings import savings_text
+from micronets_gen.simplify.result import Savings
+from micronets_gen.simplify.simplify import simplify
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,6 +89,7 @@ class ModelSummary(Plain):
         operators: How many layers each operator has, the most frequent first.
         peak_live_bytes: Largest ``live_bytes``; ``peak_layer`` is the index of the layer where it occurs first.
         largest: The largest activations, largest first.
+        savings: What the aot runtime leaves out of it; None where an operator cannot be executed exactly.
     """
 
     model: str
@@ -101,6 +106,7 @@ class ModelSummary(Plain):
     peak_live_bytes: int
     peak_layer: int
     largest: tuple[TensorSummary, ...]
+    savings: Savings | None
 
 
 def inspect_model(graph: Graph) -> ModelSummary:
@@ -130,6 +136,7 @@ def inspect_model(graph: Graph) -> ModelSummary:
         peak_live_bytes=live[peak],
         peak_layer=peak,
         largest=tuple(_tensor(t) for t in activations[:_LARGEST]),
+        savings=None if check_model(graph) else simplify(graph).savings,
     )
 
 
@@ -173,6 +180,9 @@ def render(summary: ModelSummary, console: Console) -> None:
     console.print()
     console.print(_totals(summary))
     console.print(_memory(summary, console.width))
+    if summary.savings and summary.savings.changes:
+        console.print()
+        console.print(_savings(summary.savings))
 
 
 def _layer_table(summary: ModelSummary) -> FittingTable:
@@ -233,6 +243,14 @@ def _memory(summary: ModelSummary, width: int) -> Text:
         f"  {bars}",
         "  largest: " + ", ".join(f"{_shape(t)} {t.size:,} B" for t in summary.largest[:3]),
     ]
+    return Text("\n".join(lines))
+
+
+def _savings(savings: Savings) -> Text:
+    from rich.text import Text
+
+    lines = [f"aot leaves out {savings_text(savings)}; tflm executes the model as it is"]
+    lines += [f"  {change.layer}: {change.what}" for change in savings.changes]
     return Text("\n".join(lines))
 
 

@@ -14,6 +14,7 @@ from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import Alternative
 from micronets_gen.plan.plan import MemoryPlan
+from micronets_gen.simplify.result import Savings
 from micronets_gen.timing.result import Spent, Timing
 
 
@@ -220,6 +221,7 @@ class Report:
         alternatives: What other runtimes would need of the board.
         timing: Modelled time of the image that ``run`` tells of.
         timing_note: Why there is none after a run.
+        savings: What is computed less than the model says; None where the runtime takes the model as it is.
     """
 
     model: ModelInfo
@@ -238,6 +240,7 @@ class Report:
     application: ApplicationRun | None = None
     timing: Timing | None = None
     timing_note: str = ""
+    savings: Savings | None = None
 
     @property
     def macs(self) -> int:

@@ -23,6 +23,7 @@ from micronets_gen.report.modelled import (
 )
 from micronets_gen.report.report import ImageInfo, RegionUse, Report
 from micronets_gen.report.samples import samples
+from micronets_gen.report.savings import savings_text
 from micronets_gen.report.summary import circumstances, headline
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
 
@@ -83,6 +84,8 @@ def build_summary(report: Report) -> RenderableType:
     lines.add_row("runtime", Text(report.runtime + reason))
     for alternative in report.alternatives:
         lines.add_row("", Text(in_words([alternative])))
+    if report.savings and report.savings.changes:
+        lines.add_row("left out", Text(savings_text(report.savings)))
     if report.memory:
         lines.add_row("arena", f"{report.memory.size:,} bytes, at most {report.memory.peak:,} live")
     if report.stack:

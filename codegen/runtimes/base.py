@@ -106,6 +106,9 @@ class Runtime(Protocol):
     def name(self) -> str:
         """``aot`` or ``tflm``."""
 
+    def as_given(self) -> Runtime:
+        """Return the runtime that computes all of a model, what does not change its outputs too."""
+
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
         """Return every reason why the runtime cannot execute the model exactly, in execution order.
 

@@ -27,12 +27,27 @@ class Amount:
     Attributes:
         macs: Multiply-accumulates of an inference.
         weight_bytes: Bytes of its constants.
-        operators: How many there are.
+        operator_count: How many layers there are.
     """
 
     macs: int
     weight_bytes: int
-    operators: int
+    operator_count: int
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What was left out of a model.
+
+    Attributes:
+        changes: In the order of its layers; empty where nothing could be left out.
+        before: Of the model as given.
+        after: Of what is computed.
+    """
+
+    changes: tuple[Change, ...]
+    before: Amount
+    after: Amount
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +56,7 @@ class Simplified:
 
     Attributes:
         graph: With the same inputs and outputs, in shape, type and quantisation.
-        changes: In the order of its layers; empty where nothing could be left out.
-        before: Of the graph as given.
-        after: Of :attr:`graph`.
     """
 
     graph: Graph
-    changes: tuple[Change, ...]
-    before: Amount
-    after: Amount
+    savings: Savings

@@ -10,7 +10,7 @@ from micronets_gen.simplify.channels import runs
 from micronets_gen.simplify.fold import fold_borders, fold_constants
 from micronets_gen.simplify.known import known_channels
 from micronets_gen.simplify.leave_out import without
-from micronets_gen.simplify.result import Amount, Change, Simplified
+from micronets_gen.simplify.result import Amount, Change, Savings, Simplified
 
 
 def simplify(graph: Graph) -> Simplified:
@@ -30,7 +30,8 @@ def simplify(graph: Graph) -> Simplified:
             break
         graph, left_out = without(graph, run, known)
         changes += left_out
-    return Simplified(graph, _in_order(graph, changes), amount(original), amount(graph))
+    savings = Savings(_in_order(graph, changes), amount(original), amount(graph))
+    return Simplified(graph, savings)
 
 
 def amount(graph: Graph) -> Amount:
@@ -40,7 +41,7 @@ def amount(graph: Graph) -> Amount:
     return Amount(
         macs=sum(specs[op.kind].macs(graph, op) for op in graph.operators),
         weight_bytes=sum(graph.tensor(t).nbytes for t in used),
-        operators=len(graph.operators),
+        operator_count=len(graph.operators),
     )
 
 

@@ -93,7 +93,7 @@ class Target:
     def demand(self, architecture: Architecture) -> Demand:
         """Plan the architecture as ``build`` would, with arbitrary weights."""
         graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
-        plan = self.runtime.plan(graph, self.board, "model")
+        plan = self.runtime.as_given().plan(graph, self.board, "model")
         values = prod(architecture.input_shape) + architecture.classes
         return demand(plan, self.runtime.footprint(plan), self.board, EMBEDDED_VECTORS * sample_bytes(values))
 

@@ -69,6 +69,15 @@ def test_reference_is_tflm(dtype: DType) -> None:
             assert_same(sample.name, evaluate(graph, values), run_tflm(sample.model, values))
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_networks_with_dead_filters_give_tflms_bytes(target: str) -> None:
+    samples = [random_network(seed, dead=0.4) for seed in range(100, 112)]
+    runs = run_many(target, [(sample.model, sample.inputs) for sample in samples])
+    for sample, outputs in zip(samples, runs, strict=True):
+        for values, got in zip(sample.inputs, outputs, strict=True):
+            assert_same(f"{sample.name} on {target}", got, run_tflm(sample.model, values))
+
+
 @DTYPES
 @pytest.mark.parametrize("target", TARGETS)
 def test_random_networks_give_tflms_bytes(target: str, dtype: DType) -> None:

@@ -24,6 +24,7 @@ from micronets_gen.plan.check import check_model
 from micronets_gen.plan.verify import verify
 from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.source import model_files
+from micronets_gen.simplify.simplify import simplify
 
 FIRMWARE = Path(__file__).parent / "firmware"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wundef")
@@ -132,8 +133,9 @@ def run_many(target_name: str, cases: Sequence[Case]) -> list[list[list[Array]]]
 
 
 def _emit(work: Path, index: int, model: bytes, target: Target) -> Graph:
-    graph = read_model_bytes(model, f"case{index}")
-    assert not check_model(graph), check_model(graph)
+    given = read_model_bytes(model, f"case{index}")
+    assert not check_model(given), check_model(given)
+    graph = simplify(given).graph
     layers, memory = plan_layers(graph, target.simd)
     verify(memory, graph, [layer.code for layer in layers if layer.code])
     folder = work / f"case{index}"

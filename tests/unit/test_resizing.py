@@ -46,7 +46,7 @@ def test_an_arena_is_mended_twice_at_most(
         return report
 
     board = load_board("nucleo_f446re")
-    monkeypatch.setattr(build, "_choose", lambda *_: Choice(Unsure(wanted), "as asked for"))
+    monkeypatch.setattr(build, "_choose", lambda *_: Choice(Unsure(left=wanted), "as asked for"))
     monkeypatch.setattr(build, "_write", lambda *_: graph_report())
     monkeypatch.setattr(build, "_compile", compile_)
     monkeypatch.setattr(build, "_analyse", analyse)

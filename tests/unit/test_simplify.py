@@ -77,23 +77,23 @@ def test_constant_channels_go_from_every_layer_that_keeps_channels_apart(middle:
     assert simplified.graph.tensor(first.outputs[0]).shape[-1] == 8
     assert all(simplified.graph.tensor(op.outputs[0]).shape[-1] == 8 for op in between)
     assert simplified.graph.tensor(last.outputs[0]).shape[-1] == 6
-    assert any("8 of its 16 channels" in change.what for change in simplified.changes)
-    assert simplified.after.macs < simplified.before.macs
-    assert simplified.after.weight_bytes < simplified.before.weight_bytes
+    assert any("8 of its 16 channels" in change.what for change in simplified.savings.changes)
+    assert simplified.savings.after.macs < simplified.savings.before.macs
+    assert simplified.savings.after.weight_bytes < simplified.savings.before.weight_bytes
 
 
 def test_a_constant_goes_to_the_bias_where_no_window_leaves_the_input() -> None:
     graph = zeroed(chain(KEEPING_APART["nothing"]), "first", DEAD, bias=9000)
     simplified = simplify(graph)
     same_outputs(graph, simplified)
-    assert simplified.after.macs < simplified.before.macs
+    assert simplified.savings.after.macs < simplified.savings.before.macs
 
 
 def test_a_constant_that_is_not_zero_stays_where_windows_see_padding() -> None:
     graph = zeroed(chain(KEEPING_APART["nothing"], last=(3, 3)), "first", DEAD, bias=9000)
     simplified = simplify(graph)
     same_outputs(graph, simplified)
-    assert simplified.changes == ()
+    assert simplified.savings.changes == ()
 
 
 def test_channels_that_nothing_weighs_go() -> None:
@@ -116,7 +116,7 @@ def test_what_is_added_must_be_constant_on_both_sides() -> None:
     n.convolution(n.binary("ADD", x, y), 4, name="last")
     low = -(2**29)
     one = zeroed(n.graph(), "first", DEAD, low)
-    assert simplify(one).changes == ()
+    assert simplify(one).savings.changes == ()
     both = zeroed(one, "second", DEAD, low)
     simplified = simplify(both)
     same_outputs(both, simplified)
@@ -129,7 +129,7 @@ def test_what_ends_in_the_output_or_in_an_operator_that_mixes_channels_stays() -
     x = n.convolution(n.input((1, 4, 4, 2)), 8, name="first")
     n.transpose(x, (0, 3, 1, 2))
     graph = zeroed(n.graph(), "first", (1, 2, 3, 4), -(2**29))
-    assert simplify(graph).changes == ()
+    assert simplify(graph).savings.changes == ()
 
 
 def test_a_channel_stays_where_all_are_constant() -> None:
@@ -161,7 +161,7 @@ def test_a_border_folds_into_the_convolution_that_sees_it(
 def test_a_border_wider_than_the_filter_stays() -> None:
     n = Network(5)
     n.convolution(n.pad(n.input((1, 5, 5, 2)), 3, 3), 4, (3, 3), padding=Padding.VALID)
-    assert simplify(n.graph()).changes == ()
+    assert simplify(n.graph()).savings.changes == ()
 
 
 def test_a_model_without_dead_weight_is_as_it_was() -> None:
@@ -171,8 +171,8 @@ def test_a_model_without_dead_weight_is_as_it_was() -> None:
     n.dense(n.mean(n.convolution(n.input((1, 6, 6, 3)), 8, (3, 3))), 4)
     plain = n.graph()
     simplified = simplify(plain)
-    assert simplified.changes == ()
-    assert simplified.before == simplified.after
+    assert simplified.savings.changes == ()
+    assert simplified.savings.before == simplified.savings.after
     assert [op.name for op in simplified.graph.operators] == [op.name for op in plain.operators]
     same_outputs(graph, simplify(graph))
 
@@ -186,4 +186,4 @@ def test_random_networks_with_dead_filters_stay_equal(seed: int) -> None:
 
 def test_enough_random_networks_lose_channels_for_the_test_to_mean_something() -> None:
     graphs = [read_model_bytes(random_network(seed, dead=0.4).model, "random") for seed in range(20)]
-    assert sum(bool(simplify(graph).changes) for graph in graphs) >= 5
+    assert sum(bool(simplify(graph).savings.changes) for graph in graphs) >= 5

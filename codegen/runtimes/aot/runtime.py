@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from micronets_gen.boards.board import Board
@@ -17,15 +18,22 @@ from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.registry import LOWERINGS, lowerings
 from micronets_gen.runtimes.aot.source import model_files
 from micronets_gen.runtimes.base import Environment, LayerKernel, Sources
+from micronets_gen.simplify.simplify import simplify
 
 _STATIC_RAM = 512
 _STACK = 2 * 1024
 
 
+@dataclass(frozen=True)
 class AotRuntime:
-    """C generated for the one model; nothing is downloaded."""
+    """C generated for the one model; nothing is downloaded.
 
-    name = "aot"
+    Attributes:
+        simplifies: Whether what does not change the outputs is left out.
+    """
+
+    simplifies: bool = True
+    name: str = field(default="aot", init=False)
 
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
         """Return the uses of operators that have no exact meaning here, or no kernel."""
@@ -41,8 +49,16 @@ class AotRuntime:
 
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
         """Choose kernels and lay out the arena for the board's instruction set."""
+        savings = None
+        if self.simplifies:
+            simplified = simplify(graph)
+            graph, savings = simplified.graph, simplified.savings
         layers, memory = plan_layers(graph, board.simd)
-        return Plan(graph, board, self.name, layers, memory, "", model_name)
+        return Plan(graph, board, self.name, layers, memory, "", model_name, savings=savings)
+
+    def as_given(self) -> AotRuntime:
+        """Return the runtime that leaves nothing out."""
+        return replace(self, simplifies=False)
 
     def footprint(self, plan: Plan) -> Footprint:
         """Sum the constants and bound the rest."""
@@ -72,7 +88,10 @@ class AotRuntime:
 
     def sources(self, plan: Plan, mark: str) -> Sources:
         """Render the layers, the constants and the kernels in use."""
-        files = model_files(plan.graph, plan.layers, plan.memory, plan.model_name, mark, plan.classes)
+        changes = plan.savings.changes if plan.savings else ()
+        files = model_files(
+            plan.graph, plan.layers, plan.memory, plan.model_name, mark, plan.classes, changes
+        )
         return Sources(files, flags=("-O2", "-Werror"))
 
     def trials(self, board: Board) -> tuple[Environment, ...]:

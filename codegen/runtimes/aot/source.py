@@ -12,6 +12,7 @@ from micronets_gen.common.templates import render, template_text
 from micronets_gen.model.graph import Array, Graph, Operator, Tensor
 from micronets_gen.plan.plan import Buffer, Call, Constant, Field, Layer, MemoryPlan
 from micronets_gen.runtimes.interface import Port, describe, model_header, ports
+from micronets_gen.simplify.result import Change
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
 _COLUMNS, _INDENT = 120, "    "
@@ -76,17 +77,19 @@ def model_files(
     model_name: str,
     mark: str = "",
     classes: Sequence[str] = (),
+    changes: Sequence[Change] = (),
 ) -> dict[str, str]:
     """Return the files of ``lib/model`` by name: ``model.h``, ``model.c``, the constants and the kernels.
 
     Args:
         mark: A sentence that the header repeats, for example that the model is untrained.
         classes: Names of what the elements of the first output stand for, where they are known.
+        changes: What layers have less than in the model's file, for comments.
     """
     namer = _Names(graph, layers, memory)
     constants: dict[str, Constant] = {}
     rendered = [
-        _layer(graph, op, layer, memory, namer, constants)
+        _layer(graph, op, layer, memory, namer, constants, changes)
         for op, layer in zip(graph.operators, layers, strict=True)
     ]
     data = [_data(constant) for constant in constants.values()]
@@ -177,6 +180,7 @@ def _layer(
     memory: MemoryPlan,
     names: _Names,
     constants: dict[str, Constant],
+    changes: Sequence[Change],
 ) -> _Layer:
     assert layer.code is not None
     structs, calls = [], []
@@ -206,7 +210,11 @@ def _layer(
         layer.index,
         op.name,
         title,
-        (f"in   {inputs}", f"out  {outputs}"),
+        (
+            f"in   {inputs}",
+            f"out  {outputs}",
+            *(change.what for change in changes if change.layer == op.name),
+        ),
         tuple(structs),
         tuple(calls),
         layer.code.stack_bytes,

@@ -105,6 +105,10 @@ class TflmRuntime:
     def _vendor(self) -> Vendor:
         return Vendor(self.trees)
 
+    def as_given(self) -> TflmRuntime:
+        """Return itself: the interpreter executes the model as it is."""
+        return self
+
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
         """Return the uses of operators without exact meaning, and what TFLM's kernels refuse.
 
