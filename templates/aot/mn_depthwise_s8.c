@@ -72,7 +72,11 @@ static inline struct quad accumulate(const struct tap *t, int32_t taps, const in
 
 #endif
 
-/* The channels at one output position; in: the window's first tap. */
+/* The channels at one output position; in: the window's first tap. The loop in assembler needs nearly all registers:
+ * neither inlined nor reordered, GCC leaves it as many on every core. */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((noinline, optimize("no-schedule-insns")))
+#endif
 static void position(const struct mn_depthwise_s8_params *p, const struct tap *taps, int32_t count, const int8_t *in,
                      int8_t *out)
 {
