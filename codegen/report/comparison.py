@@ -107,11 +107,10 @@ class Comparison:
 
     @property
     def layers(self) -> tuple[tuple[LayerResult | None, ...], ...]:
-        """Layer by layer, one entry a measured runtime."""
-        longest = max((len(r.layers) for r in self.measured), default=0)
-        return tuple(
-            tuple(r.layers[i] if i < len(r.layers) else None for r in self.measured) for i in range(longest)
-        )
+        """Layer by layer, by name, one entry a measured runtime; None where it leaves the layer out."""
+        by_name = [{layer.name: layer for layer in result.layers} for result in self.measured]
+        names = dict.fromkeys(name for layers in sorted(by_name, key=len, reverse=True) for name in layers)
+        return tuple(tuple(layers.get(name) for layers in by_name) for name in names)
 
 
 def compare(results: Sequence[Result]) -> tuple[Comparison, ...]:

@@ -49,7 +49,12 @@ def _layers(comparison: Comparison) -> FittingTable:
     for row in comparison.layers:
         known = next(layer for layer in row if layer is not None)
         counts = [layer.count or 0 if layer else 0 for layer in row]
-        cells = [known.name, grouped(known.macs), *map(grouped, counts), *map(ratio, against_first(counts))]
+        cells = [
+            known.name,
+            grouped(max(layer.macs for layer in row if layer)),
+            *map(grouped, counts),
+            *map(ratio, against_first(counts)),
+        ]
         if timed:
             times = [layer.milliseconds or 0 if layer else 0 for layer in row]
             cells += [milliseconds(time, like=whole) for time in times]

@@ -176,6 +176,19 @@ def test_tables_show_each_figure_and_its_ratio() -> None:
     assert "WRONG" in text_of((FIRST, replace(SECOND, passed=False)))
 
 
+def test_layers_meet_by_name_where_a_runtime_leaves_some_out() -> None:
+    border = LayerResult(0, "border", "PAD", 0, 500, "")
+    whole = replace(
+        FIRST, layers=(border, *(replace(layer, index=layer.index + 1) for layer in FIRST.layers))
+    )
+    for results in ((whole, SECOND), (SECOND, whole)):
+        (comparison,) = compare(results)
+        rows = [[layer.name if layer else None for layer in row] for row in comparison.layers]
+        missing = {"border", None}
+        assert [set(row) for row in rows] == [missing, {"conv"}, {"end"}]
+        assert rows[0][results.index(SECOND)] is None
+
+
 def test_derived_figures_are_in_the_json() -> None:
     value = FIRST.to_json()
     assert set(value) >= KEYS
