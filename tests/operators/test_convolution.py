@@ -15,7 +15,9 @@ from micronets_gen.operators.arithmetic import output_extent
 from micronets_gen.operators.convolution import Conv2DOptions, DepthwiseConv2DOptions
 from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.operators.reading import read_model_bytes
+from micronets_gen.plan.plan import Constant
 from micronets_gen.plan.reference import evaluate
+from micronets_gen.runtimes.aot.blocks import block_starts, pack_blocks
 from micronets_gen.runtimes.aot.convolution import pack_pairs, pack_quads
 from micronets_gen.runtimes.aot.planner import plan_layers
 from tests.support.builder import ModelBuilder
@@ -94,7 +96,7 @@ ACTIVATIONS = st.sampled_from(
 def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False) -> Sample:
     d = Draw(draw(st.integers(0, 2**32)), wide)
     in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    in_c = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 17]))
+    in_c = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 17, 32]))
     filter_height, filter_width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     dilation_h, dilation_w = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)]))
     stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -115,7 +117,7 @@ def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False)
         shape = (1, filter_height, filter_width, out_c)
     else:
         groups = draw(st.sampled_from([g for g in (2, 3, 4) if in_c % g == 0] or [1])) if grouped else 1
-        out_c = groups * draw(st.sampled_from([1, 2, 3, 6, 9]))
+        out_c = groups * draw(st.sampled_from([1, 3, 4, 6, 8, 9]))
         depth, axis = filter_height * filter_width * in_c // groups, 0
         shape = (out_c, filter_height, filter_width, in_c // groups)
     w, scales = d.weights(builder, shape, axis, per_channel)
@@ -179,7 +181,7 @@ def test_reference_is_tflm(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("target", ["host", "m4", "m55"])
+@pytest.mark.parametrize("target", ["host", "m4", "m7", "m33", "m55"])
 def test_kernels_are_the_reference(kind: str, target: str) -> None:
     @given(st.lists(KINDS[kind], min_size=BATCH, max_size=BATCH))
     @settings(SETTINGS, max_examples=5)
@@ -193,25 +195,75 @@ def test_kernels_are_the_reference(kind: str, target: str) -> None:
     check()
 
 
-def test_both_ways_to_requantise_are_exercised() -> None:
-    """The draws above reach the bounded outputs and the general ones."""
-    seen = set()
+def test_every_way_to_compute_is_exercised() -> None:
+    """The draws above reach blocks of channels, proved and exact, with weights copied or not, and what goes without."""
+    seen: set[object] = set()
 
-    @given(KINDS["conv"])
-    @settings(SETTINGS, max_examples=60)
+    @given(st.one_of(KINDS["conv"], KINDS["dense"]))
+    @settings(SETTINGS, max_examples=150)
     def collect(sample: Sample) -> None:
         layers, _ = plan_layers(read_model_bytes(sample.model, "sample"), "dsp")
         assert layers[0].code is not None
-        seen.add(dict(layers[0].code.calls[0].params)["output.bounded"])
+        call = layers[0].code.calls[0]
+        fields = dict(call.params)
+        seen.add(call.function)
+        if call.function == "mn_conv_s8":
+            seen.add(("bounded", fields["output.bounded"]))
+            return
+        rounding = fields["blocks.rounding"]
+        assert isinstance(rounding, Constant)
+        seen.update("proved" if value >= 0 else "exact" for value in rounding.data)
+        seen.add(("copies", fields["chunk.copies"]))
+        seen.add(("output_step", fields["blocks.output_step"]))
 
     collect()
-    assert seen == {0, 1}
+    assert seen == {
+        *("mn_conv_s8", "mn_conv_blocks_s8", "mn_conv_1x1_blocks_s8", "proved", "exact"),
+        *((name, value) for name in ("bounded", "copies") for value in (0, 1)),
+        *(("output_step", step) for step in (0, 4)),
+    }
+
+
+def test_a_channel_that_does_not_matter_does_not_cost_its_layer() -> None:
+    builder = ModelBuilder()
+    x = builder.tensor((1, 3, 3, 4), DType.INT8, scale=0.05, zero_point=-128, name="x")
+    scales = [1e-9, 0.01, 0.008, 0.012, 0.01]
+    weights = np.random.default_rng(7).integers(-127, 128, (5, 1, 1, 4))
+    weights[0] = 0
+    w = builder.constant(weights, DType.INT8, scale=scales, axis=0)
+    b = builder.constant([2**30 + 12345, 0, 100, -100, 7], DType.INT32, scale=[0.05 * s for s in scales])
+    y = builder.tensor((1, 3, 3, 5), DType.INT8, scale=0.02, zero_point=-128, name="y")
+    builder.operator("CONV_2D", [x, w, b], [y], Conv2DOptions(Padding.SAME, 1, 1, 1, 1, Activation.RELU))
+    graph = builder.graph()
+    layers, _ = plan_layers(graph, "dsp")
+    assert layers[0].code is not None
+    fields = dict(layers[0].code.calls[0].params)
+    rounding = fields["blocks.rounding"]
+    assert isinstance(rounding, Constant)
+    assert (rounding.data >= 0).all()
+    inputs = [(np.random.default_rng(i).integers(-128, 128, (1, 3, 3, 4), dtype=np.int8),) for i in range(4)]
+    for values, got in zip(inputs, run_many("host", [(builder.build(), inputs)])[0], strict=True):
+        assert same(got, evaluate(graph, values))
 
 
 def test_pairs_are_interleaved_by_four() -> None:
     packed = pack_pairs(np.arange(15, dtype=np.int8).reshape(3, 5))
     assert packed.reshape(-1)[:16].tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 4, 0, 0, 0, 9, 0, 0, 0]
     assert packed.shape == (2, 2, 2, 4)
+
+
+def test_blocks_hold_two_channels_in_a_half() -> None:
+    weights = np.array([[[1, 2, 3, 4, 5], [-1, 0, 7, 9, 2], [-3, 6, -5, 8, -7], [4, -4, 3, -2, 1]]], np.int8)
+    halves = pack_blocks(weights).view("<i2").reshape(2, 2, 2, 2)
+    assert halves[0].tolist() == [
+        [[1 + 256 * -1, 3 + 256 * 7], [-3 + 256 * 4, -5 + 256 * 3]],
+        [[2 + 256 * 0, 4 + 256 * 9], [6 + 256 * -4, 8 + 256 * -2]],
+    ]
+    assert halves[1].tolist() == [[[5 + 256 * 2, 0], [-7 + 256, 0]], [[0, 0], [0, 0]]]
+
+
+def test_the_last_block_reaches_back() -> None:
+    assert block_starts(6).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5]]
 
 
 def test_depthwise_channels_come_in_fours() -> None:

@@ -13,6 +13,8 @@ from micronets_gen.operators import convolution, fully_connected
 from micronets_gen.operators.convolution import Geometry, Requantization
 from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.blocks import Fields as BlockFields
+from micronets_gen.runtimes.aot.blocks import block_fields, chunks
 from micronets_gen.runtimes.aot.registry import lowering
 
 _Fields = tuple[tuple[str, Field], ...]
@@ -250,6 +252,9 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
     zero_point = graph.tensor(op.inputs[0]).zero_point
     bias = _bias(graph, op, g.out_c)
     flat = weights.reshape(g.out_c, -1)
+    blocks = block_fields(op, flat, bias, zero_point, r, folded=_folded_bias(bias, flat, zero_point))
+    if blocks is not None:
+        return _conv_blocks(op, g, zero_point, blocks)
     bounded = _is_bounded(r, flat, bias, zero_point)
     packed = Constant(
         f"{op.name}_weights",
@@ -263,17 +268,38 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
         *_output_fields(op, r, bounded),
     )
     depth = round_up(flat.shape[1], 4)
-    pointwise = g.filter_height == g.filter_width == g.stride_h == g.stride_w == 1
-    if pointwise:
-        params = (("positions", g.out_h * g.out_w), *_extents(g, "in_c", "out_c"), *tail)
-        call = Call("mn_conv_1x1_s8", params, op.inputs[:1], op.outputs, scratch=True)
-        return LayerCode(
-            ("mn_conv_1x1_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=4 * depth
-        )
-    params = (*_extents(g, *_EXTENTS), ("in_zero_point", zero_point), *tail)
+    params = (*_field(g, zero_point), ("out_c", g.out_c), *tail)
     call = Call("mn_conv_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
     scratch = 4 * depth + (0 if g.in_c % 4 == 0 else depth)
-    return LayerCode(("mn_conv_s8.c", "mn_columns.c", "mn_output.c"), (call,), scratch_bytes=scratch)
+    sources = ("mn_conv_s8.c", "mn_field.c", "mn_columns.c", "mn_output.c")
+    return LayerCode(sources, (call,), scratch_bytes=scratch)
+
+
+def _field(g: Geometry, zero_point: int) -> _Fields:
+    """Return the fields of ``struct mn_field``."""
+    extents = _extents(g, *(name for name in _EXTENTS if name != "out_c"))
+    return tuple((f"field.{name}", value) for name, value in (*extents, ("in_zero_point", zero_point)))
+
+
+def _conv_blocks(op: Operator, g: Geometry, zero_point: int, blocks: BlockFields) -> LayerCode:
+    """In blocks of four channels; ungrouped, int8."""
+    depth = g.filter_height * g.filter_width * g.in_c
+    chunk = chunks(depth, g.out_h * g.out_w)
+    sources = ("mn_conv_blocks_s8.c", "mn_field.c", "mn_blocks_s8.c")
+    if g.filter_height == g.filter_width == g.stride_h == g.stride_w == 1:
+        positions = (("positions", g.out_h * g.out_w), ("in_c", g.in_c))
+        pointwise = Call(
+            "mn_conv_1x1_blocks_s8",
+            (*positions, *chunk.fields, *blocks),
+            op.inputs[:1],
+            op.outputs,
+            scratch=True,
+        )
+        return LayerCode(sources, (pointwise,), scratch_bytes=chunk.scratch_bytes)
+    params = (*_field(g, zero_point), *chunk.fields, *blocks)
+    call = Call("mn_conv_blocks_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
+    patch = 0 if g.in_c % 4 == 0 else round_up(depth, 4)
+    return LayerCode(sources, (call,), scratch_bytes=chunk.scratch_bytes + patch)
 
 
 @lowering("CONV_2D")
@@ -382,30 +408,14 @@ def lower_fully_connected(graph: Graph, op: Operator, simd: str) -> LayerCode:
     r = fully_connected.requantization(graph, op)
     out_c, in_c = weights.shape
     rows = x.elements // in_c
+    g = Geometry(rows, 1, in_c, rows, 1, out_c, 1, 1, 1, 1, 1, 1, 0, 0)
+    filters = weights.reshape(out_c, 1, 1, in_c)
     if x.dtype is DType.INT16:
-        g = Geometry(rows, 1, in_c, rows, 1, out_c, 1, 1, 1, 1, 1, 1, 0, 0)
-        return _grouped(graph, op, g, weights.reshape(out_c, 1, 1, in_c), out_c, r)
-    bias = _bias(graph, op, out_c)
+        return _grouped(graph, op, g, filters, out_c, r)
     if simd == "mve":
+        bias = _bias(graph, op, out_c)
         vectors = _mve_vectors(op, rows, weights, bias, x.zero_point, r, "")
         return LayerCode(
             ("mn_vectors_s8_mve.c",), (Call("mn_vectors_s8_mve", vectors, op.inputs[:1], op.outputs),)
         )
-    params: _Fields = (
-        ("rows", rows),
-        ("in_c", in_c),
-        ("out_c", out_c),
-        (
-            "weights",
-            Constant(
-                f"{op.name}_weights",
-                "int8_t",
-                pack_pairs(weights),
-                f"{out_c} x {in_c}, pairs of channels interleaved by 4",
-            ),
-        ),
-        ("bias", _bias_field(op, _folded_bias(bias, weights, x.zero_point), 2)),
-        *_output_fields(op, r, _is_bounded(r, weights, bias, x.zero_point), share=True),
-    )
-    call = Call("mn_fully_connected_s8", params, op.inputs[:1], op.outputs)
-    return LayerCode(("mn_fully_connected_s8.c", "mn_output.c"), (call,))
+    return _conv_dsp(graph, op, g, filters, r)

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mn_blocks_s8.h"
+
+#include "mn_channels.h"
+#include "mn_requant.h"
+
+/* What a block's tiles need; on a Cortex-M with DSP in the order in which the assembler takes it. */
+struct tile {
+    int32_t bias[4];
+    int32_t multiplier[4];
+    int32_t addend[4];         /* of the high word */
+    const int8_t *weights_end; /* less 4, as are all places that the loops count from */
+    const int8_t *weights;     /* of the first turn, which may begin in its middle: */
+    uint32_t skipped_code;     /* bytes of code */
+    const uint8_t *columns_end;
+    int8_t *out;
+    int32_t out_step;        /* from position to position */
+    uint32_t shifts;         /* a byte a channel, or 0 */
+    int32_t skipped_columns; /* bytes */
+    const uint8_t *columns;
+};
+
+/* How a block's accumulators become outputs. */
+static void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile *t)
+{
+    const int32_t *multiplier = p->multiplier + block * p->output_step;
+    const int16_t *rounding = p->rounding + block * p->output_step;
+    t->shifts = 0;
+    for (int32_t i = 0; i < MN_BLOCK; i++) {
+        t->multiplier[i] = multiplier[i];
+        if (rounding[i] >= 0) {
+            t->addend[i] = p->zero_point * (1 << (i % 2 == 0 ? MN_SHIFT_A : MN_SHIFT_B)) + rounding[i];
+        } else {
+            const int32_t shift = -rounding[i];
+            t->addend[i] = p->zero_point * (1 << shift) + (1 << (shift - 1));
+            t->shifts |= (uint32_t)shift << (8 * i);
+        }
+    }
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+/* In assembler, of 32-bit instructions at multiples of four (an M4 loses a cycle for every third that is not), loads in
+ * rows, since each but the first then takes one cycle. All registers hold sums, products' factors and places: what a
+ * tile needs once waits in registers of the FPU, or on the stack where there is none. */
+#if defined(__ARM_FP)
+#define TAKE(reg, n) "vmov   " reg ", s" #n "\n\t"
+#define KEEP(n, reg) "vmov   s" #n ", " reg "\n\t"
+#define OPEN                  \
+    "push   {r4-r11, lr}\n\t" \
+    "vpush  {s16-s19}\n\t"    \
+    "vldmia r0, {s0-s19}\n\t"
+#define CLOSE              \
+    "vpop   {s16-s19}\n\t" \
+    "pop    {r4-r11, pc}\n\t"
+#else
+#define TAKE(reg, n) "ldr    " reg ", [sp, #4 * " #n "]\n\t"
+#define KEEP(n, reg) "str    " reg ", [sp, #4 * " #n "]\n\t"
+#define OPEN                    \
+    "push   {r4-r11, lr}\n\t"   \
+    "mov    r12, r0\n\t"        \
+    "sub    sp, #80\n\t"        \
+    "mov    lr, sp\n\t"         \
+    "ldmia  r12!, {r2-r11}\n\t" \
+    "stmia  lr!, {r2-r11}\n\t"  \
+    "ldmia  r12!, {r2-r11}\n\t" \
+    "stmia  lr!, {r2-r11}\n\t"
+#define CLOSE            \
+    "add    sp, #80\n\t" \
+    "pop    {r4-r11, pc}\n\t"
+#endif
+
+#define FUNCTION(name, body)                                                                   \
+    __asm__(".section .text." name ",\"ax\",%progbits\n\t"                                     \
+            ".syntax unified\n\t"                                                              \
+            ".thumb\n\t"                                                                       \
+            ".p2align 2\n\t"                                                                   \
+            ".global " name "\n\t"                                                             \
+            ".type " name ", %function\n" name ":\n\t" body ".size " name ", . - " name "\n\t" \
+            ".text\n")
+
+/* Two products of four channels at two positions. r0 to r7: sums of A, A + 256 B, C, C + 256 D at the first and the
+ * second position; r12: weights; lr: columns. */
+#define PRODUCTS_4X2(ab, cd, first, second) \
+    "ldr.w  r8, [r12, #" ab "\n\t"          \
+    "ldr.w  r9, [r12, #" cd "\n\t"          \
+    "ldr.w  r10, [lr, #" first "\n\t"       \
+    "ldr.w  r11, [lr, #" second "\n\t"      \
+    "smlad  r2, r8, r10, r2\n\t"            \
+    "smlad  r3, r8, r11, r3\n\t"            \
+    "sxtb16 r8, r8\n\t"                     \
+    "smlad  r6, r9, r10, r6\n\t"            \
+    "smlad  r7, r9, r11, r7\n\t"            \
+    "sxtb16 r9, r9\n\t"                     \
+    "smlad  r0, r8, r10, r0\n\t"            \
+    "smlad  r1, r8, r11, r1\n\t"            \
+    "smlad  r4, r9, r10, r4\n\t"            \
+    "smlad  r5, r9, r11, r5\n\t"
+#define PRODUCTS_4X2_BYTES 56
+#define PRODUCTS_4X2_A_TURN 8
+
+/* Two accumulators of a channel become bytes. */
+#define TWO_PROVED(first, second, shift, multiplier, addend) \
+    TAKE("r8", multiplier)                                   \
+    TAKE("r9", addend)                                       \
+    "smmla  " first ", " first ", r8, r9\n\t"                \
+    "smmla  " second ", " second ", r8, r9\n\t"              \
+    "ssat   " first ", #8, " first ", asr #" shift "\n\t"    \
+    "ssat   " second ", #8, " second ", asr #" shift "\n\t"
+#define TWO_EXACT(first, second, twice, multiplier, addend) \
+    TAKE("r8", multiplier)                                  \
+    TAKE("r9", addend)                                      \
+    twice "smmlar r10, " first ", r8, r9\n\t"               \
+          "smmlar r11, " second ", r8, r9\n\t"              \
+          "add.w  r10, r10, " first ", asr #31\n\t"         \
+          "add.w  r11, r11, " second ", asr #31\n\t"        \
+          "asr.w  r10, r10, r12\n\t"                        \
+          "asr.w  r11, r11, r12\n\t"                        \
+          "lsr.w  r12, r12, #8\n\t"                         \
+          "ssat   " first ", #8, r10\n\t"                   \
+          "ssat   " second ", #8, r11\n\t"
+#define TWICE_A(first, second)            \
+    "lsl.w  " first ", " first ", #1\n\t" \
+    "lsl.w  " second ", " second ", #1\n\t"
+#define TWICE_B(first, second)            \
+    "asr.w  " first ", " first ", #7\n\t" \
+    "asr.w  " second ", " second ", #7\n\t"
+
+#define PROVED_4X2                     \
+    TWO_PROVED("r0", "r1", "4", 4, 8)  \
+    TWO_PROVED("r2", "r3", "12", 5, 9) \
+    TWO_PROVED("r4", "r5", "4", 6, 10) \
+    TWO_PROVED("r6", "r7", "12", 7, 11)
+#define EXACT_4X2                                     \
+    TAKE("r12", 18)                                   \
+    TWO_EXACT("r0", "r1", TWICE_A("r0", "r1"), 4, 8)  \
+    TWO_EXACT("r2", "r3", TWICE_B("r2", "r3"), 5, 9)  \
+    TWO_EXACT("r4", "r5", TWICE_A("r4", "r5"), 6, 10) \
+    TWO_EXACT("r6", "r7", TWICE_B("r6", "r7"), 7, 11)
+
+/* All pairs of positions. The turn of the loop that has only a part of its products to do comes first. */
+#define TILES_4X2(outputs)                                                                                           \
+    OPEN "ldr    lr, [r0, #80]\n\t"                                                                                  \
+         ".p2align 2\n"                                                                                              \
+         "1:\n\t" TAKE("r8", 19) "sub.w  lr, lr, r8\n\t" TAKE("r0", 0) TAKE("r1", 0) TAKE("r2", 1) TAKE("r3", 1)     \
+             TAKE("r4", 2) TAKE("r5", 2) TAKE("r6", 3) TAKE("r7", 3) TAKE("r12", 13) TAKE(                           \
+                 "r9",                                                                                               \
+                 14) ".p2align 2\n\t"                                                                                \
+                     "add    pc, r9\n\t"                                                                             \
+                     "nop\n"                                                                                         \
+                     "2:\n\t" PRODUCTS_4X2("4]", "8]", "4]", "8]") PRODUCTS_4X2("12]", "16]", "12]", "16]")          \
+                         PRODUCTS_4X2("20]", "24]", "20]", "24]") PRODUCTS_4X2("28]", "32]", "28]", "32]")           \
+                             PRODUCTS_4X2("36]", "40]", "36]", "40]") PRODUCTS_4X2("44]", "48]", "44]", "48]")       \
+                                 PRODUCTS_4X2("52]", "56]", "52]", "56]") PRODUCTS_4X2("60]", "64]!", "60]", "64]!") \
+                                     TAKE("r8", 12) "cmp.w  r12, r8\n\t"                                             \
+                                                    "bne.w  2b\n\t"                                                  \
+                                                    "sub.w  r2, r2, r0\n\t"                                          \
+                                                    "sub.w  r3, r3, r1\n\t"                                          \
+                                                    "sub.w  r6, r6, r4\n\t"                                          \
+                                                    "sub.w  r7, r7, r5\n\t" outputs TAKE("r8", 16) TAKE("r9", 17)    \
+                                                        TAKE("r10", 15) "strb.w r0, [r8]\n\t"                        \
+                                                                        "strb.w r2, [r8, #1]\n\t"                    \
+                                                                        "strb.w r4, [r8, #2]\n\t"                    \
+                                                                        "strb.w r6, [r8, #3]\n\t"                    \
+                                                                        "add.w  r8, r8, r9\n\t"                      \
+                                                                        "strb.w r1, [r8]\n\t"                        \
+                                                                        "strb.w r3, [r8, #1]\n\t"                    \
+                                                                        "strb.w r5, [r8, #2]\n\t"                    \
+                                                                        "strb.w r7, [r8, #3]\n\t"                    \
+                                                                        "add.w  r8, r8, r9\n\t" KEEP(                \
+                                                                            16, "r8") "cmp.w  lr, r10\n\t"           \
+                                                                                      "bne.w  1b\n\t" CLOSE
+
+/* Four products of four channels at one position. r1 to r4: sums; r10: weights; r11: column. */
+#define PRODUCTS_4X1(w0, w1, w2, w3, x0, x1) \
+    "ldr.w  r5, [r10, #" w0 "\n\t"           \
+    "ldr.w  r6, [r10, #" w1 "\n\t"           \
+    "ldr.w  r7, [r10, #" w2 "\n\t"           \
+    "ldr.w  r8, [r10, #" w3 "\n\t"           \
+    "ldr.w  r9, [r11, #" x0 "\n\t"           \
+    "ldr.w  lr, [r11, #" x1 "\n\t"           \
+    "smlad  r2, r5, r9, r2\n\t"              \
+    "sxtb16 r5, r5\n\t"                      \
+    "smlad  r4, r6, r9, r4\n\t"              \
+    "sxtb16 r6, r6\n\t"                      \
+    "smlad  r1, r5, r9, r1\n\t"              \
+    "smlad  r3, r6, r9, r3\n\t"              \
+    "smlad  r2, r7, lr, r2\n\t"              \
+    "sxtb16 r7, r7\n\t"                      \
+    "smlad  r4, r8, lr, r4\n\t"              \
+    "sxtb16 r8, r8\n\t"                      \
+    "smlad  r1, r7, lr, r1\n\t"              \
+    "smlad  r3, r8, lr, r3\n\t"
+#define PRODUCTS_4X1_BYTES 72
+#define PRODUCTS_4X1_A_TURN 4
+
+#define PROVED_4X1                   \
+    "smmla  r1, r1, r5, r9\n\t"      \
+    "smmla  r2, r2, r6, r10\n\t"     \
+    "smmla  r3, r3, r7, r11\n\t"     \
+    "smmla  r4, r4, r8, lr\n\t"      \
+    "ssat   r1, #8, r1, asr #4\n\t"  \
+    "ssat   r2, #8, r2, asr #12\n\t" \
+    "ssat   r3, #8, r3, asr #4\n\t"  \
+    "ssat   r4, #8, r4, asr #12\n\t"
+#define ONE_EXACT(sum, multiplier, addend)                           \
+    "smmlar " multiplier ", " sum ", " multiplier ", " addend "\n\t" \
+    "add.w  " multiplier ", " multiplier ", " sum ", asr #31\n\t"    \
+    "asr.w  " multiplier ", " multiplier ", r12\n\t"                 \
+    "lsr.w  r12, r12, #8\n\t"                                        \
+    "ssat   " sum ", #8, " multiplier "\n\t"
+#define EXACT_4X1                                                                                                 \
+    "ldr    r12, [r0, #72]\n\t"                                                                                   \
+    "lsl.w  r1, r1, #1\n\t"                                                                                       \
+    "asr.w  r2, r2, #7\n\t"                                                                                       \
+    "lsl.w  r3, r3, #1\n\t"                                                                                       \
+    "asr.w  r4, r4, #7\n\t" ONE_EXACT("r1", "r5", "r9") ONE_EXACT("r2", "r6", "r10") ONE_EXACT("r3", "r7", "r11") \
+        ONE_EXACT("r4", "r8", "lr")
+
+#define TILE_4X1(outputs)                                                                                              \
+    "push   {r4-r11, lr}\n\t"                                                                                          \
+    "ldr.w  r12, [r0, #48]\n\t"                                                                                        \
+    "ldr.w  r10, [r0, #52]\n\t"                                                                                        \
+    "ldr.w  r5, [r0, #56]\n\t"                                                                                         \
+    "ldr.w  r11, [r0, #80]\n\t"                                                                                        \
+    "ldmia.w r0, {r1-r4}\n\t"                                                                                          \
+    ".p2align 2\n\t"                                                                                                   \
+    "add    pc, r5\n\t"                                                                                                \
+    "nop\n"                                                                                                            \
+    "1:\n\t" PRODUCTS_4X1("4]", "8]", "12]", "16]", "4]", "8]") PRODUCTS_4X1("20]", "24]", "28]", "32]", "12]", "16]") \
+        PRODUCTS_4X1("36]", "40]", "44]", "48]", "20]", "24]")                                                         \
+            PRODUCTS_4X1("52]", "56]", "60]", "64]!", "28]", "32]!") "cmp.w  r10, r12\n\t"                             \
+                                                                     "bne.w  1b\n\t"                                   \
+                                                                     "sub.w  r2, r2, r1\n\t"                           \
+                                                                     "sub.w  r4, r4, r3\n\t"                           \
+                                                                     "add.w  r12, r0, #16\n\t"                         \
+                                                                     "ldmia  r12!, {r5-r8}\n\t"                        \
+                                                                     "ldmia  r12, {r9-r11, lr}\n\t" outputs            \
+                                                                     "ldr    r5, [r0, #64]\n\t"                        \
+                                                                     "strb.w r1, [r5]\n\t"                             \
+                                                                     "strb.w r2, [r5, #1]\n\t"                         \
+                                                                     "strb.w r3, [r5, #2]\n\t"                         \
+                                                                     "strb.w r4, [r5, #3]\n\t"                         \
+                                                                     "pop    {r4-r11, pc}\n\t"
+
+void mn_tiles_4x2_proved(const struct tile *t);
+void mn_tiles_4x2_exact(const struct tile *t);
+void mn_tile_4x1_proved(const struct tile *t);
+void mn_tile_4x1_exact(const struct tile *t);
+
+FUNCTION("mn_tiles_4x2_proved", TILES_4X2(PROVED_4X2));
+FUNCTION("mn_tiles_4x2_exact", TILES_4X2(EXACT_4X2));
+FUNCTION("mn_tile_4x1_proved", TILE_4X1(PROVED_4X1));
+FUNCTION("mn_tile_4x1_exact", TILE_4X1(EXACT_4X1));
+
+/* Where the loops begin: `a_turn` steps a turn, each of `code` bytes, `weights` and `columns`. */
+static void set_places(struct tile *t, const int8_t *weights, int32_t steps, const uint32_t *columns, int32_t a_turn,
+                       int32_t code, int32_t weight_bytes, int32_t column_bytes)
+{
+    const int32_t skipped = -steps & (a_turn - 1);
+    t->weights_end = weights + steps * weight_bytes - 4;
+    t->weights = weights - skipped * weight_bytes - 4;
+    t->skipped_code = (uint32_t)(skipped * code);
+    t->skipped_columns = skipped * column_bytes;
+    t->columns = (const uint8_t *)columns - 4;
+}
+
+static void positions_of_block(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns,
+                               int32_t positions)
+{
+    const int32_t pairs = positions / 2;
+    if (pairs > 0) {
+        set_places(t, weights, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES, MN_GROUP_BYTES / 2,
+                   MN_GROUP_POSITION);
+        t->columns_end = t->columns + pairs * groups * 2 * MN_GROUP_POSITION;
+        (t->shifts == 0 ? mn_tiles_4x2_proved : mn_tiles_4x2_exact)(t);
+    }
+    if (positions % 2 != 0) {
+        columns += pairs * groups * (MN_GROUP_POSITION / 2);
+        t->out += pairs * 2 * t->out_step;
+        set_places(t, weights, groups, columns, PRODUCTS_4X1_A_TURN, PRODUCTS_4X1_BYTES, MN_GROUP_BYTES,
+                   MN_GROUP_POSITION);
+        t->columns -= t->skipped_columns;
+        (t->shifts == 0 ? mn_tile_4x1_proved : mn_tile_4x1_exact)(t);
+    }
+}
+
+#else
+
+static int8_t output_of(const struct tile *t, int32_t i, uint32_t sum)
+{
+    const uint32_t shift = t->shifts >> (8 * i) & 0xFFu;
+    int32_t accumulator = (int32_t)sum;
+    int64_t high = (int64_t)t->addend[i] * ((int64_t)1 << 32);
+    if (shift != 0) {
+        accumulator = i % 2 == 0 ? accumulator * 2 : accumulator >> 7;
+        high += (int64_t)accumulator * t->multiplier[i] + ((int64_t)1 << 31);
+        return (int8_t)mn_clamp(((int32_t)(high >> 32) + (accumulator >> 31)) >> shift, -128, 127);
+    }
+    high += (int64_t)accumulator * t->multiplier[i];
+    return (int8_t)mn_clamp((int32_t)(high >> 32) >> (i % 2 == 0 ? MN_SHIFT_A : MN_SHIFT_B), -128, 127);
+}
+
+static void position_of_block(const struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *column,
+                              int32_t stride, int8_t *out)
+{
+    uint32_t sum[MN_BLOCK];
+    memcpy(sum, t->bias, sizeof sum);
+    for (int32_t i = 2 * groups; i > 0; i--, weights += MN_GROUP_BYTES / 2, column += stride) {
+        const uint32_t ab = mn_load32(weights), cd = mn_load32(weights + 4);
+        sum[0] += (uint32_t)mn_smlad(mn_sxtb16(ab), *column, 0);
+        sum[1] += (uint32_t)mn_smlad(ab, *column, 0);
+        sum[2] += (uint32_t)mn_smlad(mn_sxtb16(cd), *column, 0);
+        sum[3] += (uint32_t)mn_smlad(cd, *column, 0);
+    }
+    out[0] = output_of(t, 0, sum[0]);
+    out[1] = output_of(t, 1, sum[1] - sum[0]);
+    out[2] = output_of(t, 2, sum[2]);
+    out[3] = output_of(t, 3, sum[3] - sum[2]);
+}
+
+static void positions_of_block(const struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns,
+                               int32_t positions)
+{
+    int8_t *out = t->out;
+    for (int32_t i = 0; i < positions; i++, out += t->out_step) {
+        const uint32_t *column = columns + (i & ~1) * groups * (MN_GROUP_POSITION / 4) + (i & 1);
+        position_of_block(t, weights, groups, column, mn_column_stride(i, positions), out);
+    }
+}
+
+#endif
+
+void mn_blocks_s8(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t positions, int8_t *out, int8_t *copy)
+{
+    const int32_t weight_bytes = p->groups * MN_GROUP_BYTES;
+    const int8_t *weights = p->weights;
+    struct tile t;
+
+    t.out_step = p->out_c;
+    for (int32_t c = 0; c < p->out_c; c += MN_BLOCK, weights += weight_bytes) {
+        memcpy(t.bias, p->bias + c, sizeof t.bias);
+        set_output(p, c / MN_BLOCK, &t);
+        t.out = out + mn_group(c, p->out_c);
+        if (copy != NULL) {
+            memcpy(copy, weights, (size_t)weight_bytes);
+        }
+        positions_of_block(&t, copy != NULL ? copy : weights, p->groups, columns, positions);
+    }
+}
