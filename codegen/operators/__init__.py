@@ -14,6 +14,7 @@ from micronets_gen.common.registry import Registry
 from micronets_gen.errors import ModelError
 from micronets_gen.model.graph import Array, Graph, Operator
 from micronets_gen.model.schema import OperatorSchema
+from micronets_gen.operators.rows import RowsOf, never
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class OperatorSpec:
         macs: Multiply-accumulates of a use, by the field's convention.
         in_place: Inputs, by name, whose bytes the first output may take where it has as many: what is computed of
             them depends on no part that is overwritten before.
+        rows: Which rows of the inputs a row of the output is made of; None where all of an input is needed at once.
         view: Whether the first output is always the first input's bytes under another shape.
     """
 
@@ -69,6 +71,7 @@ class OperatorSpec:
     evaluate: Callable[[Graph, Operator, Sequence[Array | None]], Sequence[Array]]
     macs: Callable[[Graph, Operator], int] = no_macs
     in_place: tuple[str, ...] = ()
+    rows: RowsOf = never
     view: bool = False
 
     def may_overwrite(self, graph: Graph, op: Operator) -> tuple[tuple[int, int], ...]:

@@ -36,6 +36,7 @@ from micronets_gen.operators.conditions import (
     require_symmetric_int16,
 )
 from micronets_gen.operators.fixed_point import logistic, tanh
+from micronets_gen.operators.rows import row_by_row
 
 
 @dataclass(frozen=True)
@@ -338,10 +339,18 @@ def _check_hard_swish(graph: Graph, op: Operator) -> list[Problem]:
 
 _ELEMENT = OperatorSchema(("input",))
 
-register(OperatorSpec("LOGISTIC", _ELEMENT, _check_sigmoid, _evaluator(_logistic), in_place=("input",)))
-register(OperatorSpec("TANH", _ELEMENT, _check_sigmoid, _evaluator(_tanh), in_place=("input",)))
-register(OperatorSpec("RELU", _ELEMENT, _check_relu, _evaluator(_relu), in_place=("input",)))
-register(OperatorSpec("RELU6", _ELEMENT, _check_simple, _evaluator(_relu6), in_place=("input",)))
+register(
+    OperatorSpec(
+        "LOGISTIC", _ELEMENT, _check_sigmoid, _evaluator(_logistic), in_place=("input",), rows=row_by_row
+    )
+)
+register(
+    OperatorSpec("TANH", _ELEMENT, _check_sigmoid, _evaluator(_tanh), in_place=("input",), rows=row_by_row)
+)
+register(OperatorSpec("RELU", _ELEMENT, _check_relu, _evaluator(_relu), in_place=("input",), rows=row_by_row))
+register(
+    OperatorSpec("RELU6", _ELEMENT, _check_simple, _evaluator(_relu6), in_place=("input",), rows=row_by_row)
+)
 register(
     OperatorSpec(
         "LEAKY_RELU",
@@ -349,8 +358,16 @@ register(
         _check_simple,
         _evaluator(_leaky_relu),
         in_place=("input",),
+        rows=row_by_row,
     )
 )
 register(
-    OperatorSpec("HARD_SWISH", _ELEMENT, _check_hard_swish, _evaluator(_hard_swish), in_place=("input",))
+    OperatorSpec(
+        "HARD_SWISH",
+        _ELEMENT,
+        _check_hard_swish,
+        _evaluator(_hard_swish),
+        in_place=("input",),
+        rows=row_by_row,
+    )
 )

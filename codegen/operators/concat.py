@@ -16,6 +16,7 @@ from micronets_gen.model.schema import FusedActivation, OperatorSchema
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.conditions import CONVERT_AGAIN, require
 from micronets_gen.operators.layout import MOVED_TYPES, normalized_axis, require_shape, require_type_kept
+from micronets_gen.operators.rows import along_channels
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ register(
         OperatorSchema(("input",), options=ConcatenationOptions),
         check_concatenation,
         evaluate_concatenation,
+        rows=along_channels(concatenation_axis),
     )
 )
 register(OperatorSpec("PACK", OperatorSchema(("input",), options=PackOptions), check_pack, evaluate_pack))

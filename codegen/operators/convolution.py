@@ -25,6 +25,7 @@ from micronets_gen.operators.arithmetic import (
     wrap_int32,
 )
 from micronets_gen.operators.conditions import CONVERT_AGAIN, FULL_INTEGER, require, require_int8_or_int16
+from micronets_gen.operators.rows import Rows, Window, is_image
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,12 @@ def _conv_accumulators(graph: Graph, op: Operator, x: Array, w: Array, bias: Arr
     return accumulators.reshape(1, g.out_h, g.out_w, g.out_c)
 
 
+def _rows(graph: Graph, op: Operator) -> Rows | None:
+    g = geometry(graph, op)
+    window = Window(g.stride_h, g.pad_h, g.filter_height, g.dilation_h if g.filter_height > 1 else 1)
+    return Rows((window, *(None for _ in op.inputs[1:]))) if is_image(graph.tensor(op.inputs[0])) else None
+
+
 def _conv_evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Sequence[Array]:
     x, w, bias = (*values, None)[:3]
     assert x is not None
@@ -368,6 +375,7 @@ register(
         _conv_check,
         _conv_evaluate,
         _conv_macs,
+        rows=_rows,
     )
 )
 register(
@@ -377,5 +385,6 @@ register(
         _depthwise_check,
         _depthwise_evaluate,
         _depthwise_macs,
+        rows=_rows,
     )
 )

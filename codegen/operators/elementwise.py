@@ -30,6 +30,7 @@ from micronets_gen.operators.conditions import (
     require_one_type,
     require_symmetric_int16,
 )
+from micronets_gen.operators.rows import row_by_row
 
 
 @dataclass(frozen=True)
@@ -216,14 +217,34 @@ def _arithmetic(table: str) -> OperatorSchema:
     return OperatorSchema(_OPERANDS, options=BinaryOptions, table=table)
 
 
-register(OperatorSpec("ADD", _arithmetic("AddOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS))
-register(OperatorSpec("SUB", _arithmetic("SubOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS))
 register(
-    OperatorSpec("MUL", _arithmetic("MulOptions"), _check_arithmetic, _evaluate_product, in_place=_OPERANDS)
+    OperatorSpec(
+        "ADD", _arithmetic("AddOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS, rows=row_by_row
+    )
+)
+register(
+    OperatorSpec(
+        "SUB", _arithmetic("SubOptions"), _check_sum, _evaluate_sum, in_place=_OPERANDS, rows=row_by_row
+    )
+)
+register(
+    OperatorSpec(
+        "MUL",
+        _arithmetic("MulOptions"),
+        _check_arithmetic,
+        _evaluate_product,
+        in_place=_OPERANDS,
+        rows=row_by_row,
+    )
 )
 for _kind in ("MINIMUM", "MAXIMUM"):
     register(
         OperatorSpec(
-            _kind, OperatorSchema(_OPERANDS), _check_extremum, _evaluate_extremum, in_place=_OPERANDS
+            _kind,
+            OperatorSchema(_OPERANDS),
+            _check_extremum,
+            _evaluate_extremum,
+            in_place=_OPERANDS,
+            rows=row_by_row,
         )
     )

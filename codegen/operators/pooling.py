@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding
+from micronets_gen.model.graph import Activation, Array, DType, Graph, Operator, Options, Padding, Tensor
 from micronets_gen.model.schema import FusedActivation, OperatorSchema, Positive
 from micronets_gen.operators import OperatorSpec, Problem, register
 from micronets_gen.operators.arithmetic import activation_range, leading_padding, output_extent
@@ -23,6 +23,7 @@ from micronets_gen.operators.conditions import (
     require_one_scale,
     require_one_type,
 )
+from micronets_gen.operators.rows import Rows, Window, is_image
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,26 @@ def _evaluate(graph: Graph, op: Operator, values: Sequence[Array | None]) -> Seq
     return [np.clip(result, low, high).astype(y.dtype.value)]
 
 
+def takes_all(x: Tensor, y: Tensor, options: Pool2DOptions) -> bool:
+    """Whether one window takes in the whole image."""
+    extents = ((1, options.filter_height, options.stride_h), (2, options.filter_width, options.stride_w))
+    return y.shape[1:3] == (1, 1) and all(
+        window - leading_padding(x.shape[axis], 1, window, stride) >= x.shape[axis]
+        for axis, window, stride in extents
+    )
+
+
+def _rows(graph: Graph, op: Operator) -> Rows | None:
+    x, y, options = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0]), op.options
+    assert isinstance(options, Pool2DOptions)
+    if not is_image(x):
+        return None
+    padding = leading_padding(x.shape[1], y.shape[1], options.filter_height, options.stride_h)
+    if op.kind == "AVERAGE_POOL_2D" and takes_all(x, y, options):
+        return Rows((Window(),), running=True)
+    return Rows((Window(options.stride_h, padding, options.filter_height),))
+
+
 def _check(graph: Graph, op: Operator) -> list[Problem]:
     problems = require_arity(graph, op)
     if problems:
@@ -115,4 +136,6 @@ def _check(graph: Graph, op: Operator) -> list[Problem]:
 
 
 for _kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
-    register(OperatorSpec(_kind, OperatorSchema(("input",), options=Pool2DOptions), _check, _evaluate))
+    register(
+        OperatorSpec(_kind, OperatorSchema(("input",), options=Pool2DOptions), _check, _evaluate, rows=_rows)
+    )

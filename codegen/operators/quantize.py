@@ -24,6 +24,7 @@ from micronets_gen.operators.conditions import (
     require_same_shape,
     require_type_pair,
 )
+from micronets_gen.operators.rows import row_by_row
 
 _FLOAT_LIMIT = 2.0**24
 
@@ -96,7 +97,12 @@ def _check_dequantize(graph: Graph, op: Operator) -> list[Problem]:
 
 register(
     OperatorSpec(
-        "QUANTIZE", OperatorSchema(("input",)), _check_quantize, _evaluate_quantize, in_place=("input",)
+        "QUANTIZE",
+        OperatorSchema(("input",)),
+        _check_quantize,
+        _evaluate_quantize,
+        in_place=("input",),
+        rows=row_by_row,
     )
 )
 register(
@@ -106,5 +112,6 @@ register(
         _check_dequantize,
         _evaluate_dequantize,
         in_place=("input",),
+        rows=row_by_row,
     )
 )

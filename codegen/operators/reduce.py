@@ -27,6 +27,7 @@ from micronets_gen.operators.conditions import (
     require_one_scale,
     require_one_type,
 )
+from micronets_gen.operators.rows import Rows, Window, is_image
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,15 @@ def reduce_dimensions(shape: tuple[int, ...], reduced: tuple[int, ...]) -> list[
     return runs
 
 
+def _rows(graph: Graph, op: Operator) -> Rows | None:
+    if not is_image(graph.tensor(op.inputs[0])) or axes(graph, op) != (1, 2):
+        return None
+    return Rows((Window(), None), running=True)
+
+
 for _kind in ("MEAN", "SUM"):
     register(
-        OperatorSpec(_kind, OperatorSchema(("input", "axis"), options=ReducerOptions), _check, _evaluate)
+        OperatorSpec(
+            _kind, OperatorSchema(("input", "axis"), options=ReducerOptions), _check, _evaluate, rows=_rows
+        )
     )

@@ -21,6 +21,7 @@ from micronets_gen.operators.layout import (
     require_shape,
     require_type_kept,
 )
+from micronets_gen.operators.rows import along_channels
 
 
 @dataclass(frozen=True)
@@ -269,6 +270,10 @@ register(
 )
 register(
     OperatorSpec(
-        "SPLIT", OperatorSchema(("axis", "input"), options=SplitOptions), check_split, evaluate_split
+        "SPLIT",
+        OperatorSchema(("axis", "input"), options=SplitOptions),
+        check_split,
+        evaluate_split,
+        rows=along_channels(split_axis),
     )
 )

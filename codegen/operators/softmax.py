@@ -32,6 +32,7 @@ from micronets_gen.operators.conditions import (
     require_type_pair,
 )
 from micronets_gen.operators.fixed_point import exp_on_negative_values, reciprocal
+from micronets_gen.operators.rows import row_by_row
 
 
 @dataclass(frozen=True)
@@ -198,5 +199,6 @@ register(
         _check,
         _evaluate,
         in_place=("input",),
+        rows=row_by_row,
     )
 )

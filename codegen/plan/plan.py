@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from micronets_gen.boards.board import Board
 from micronets_gen.model.graph import Array, Graph
+from micronets_gen.operators.rows import Rows
 from micronets_gen.simplify.result import Savings
 
 WORD = 4
@@ -49,6 +50,7 @@ class Call:
         inputs: Tensors read, in argument order.
         outputs: Tensors written, in argument order after the inputs.
         scratch: Whether the layer's scratch buffer is an argument after them.
+        sums: Whether the layer's running sums are an argument after the outputs.
         rows: Rows of the output that there are, for a kernel that makes a range of them: its last arguments are the
             first one and how many; 0 for one that makes all.
     """
@@ -58,6 +60,7 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     scratch: bool = False
+    sums: bool = False
     rows: int = 0
 
 
@@ -72,6 +75,7 @@ class LayerCode:
         alias: Whether output 0 is input 0 (for SPLIT-like views: never) under another shape.
         scratch_bytes: Scratch in the arena, live during the layer only.
         stack_bytes: Scratch on the stack instead: what the arena has no room for.
+        rolling: How the layer makes its output row by row; None where it does not, or where nobody asked.
     """
 
     sources: tuple[str, ...]
@@ -80,6 +84,24 @@ class LayerCode:
     alias: bool = False
     scratch_bytes: int = 0
     stack_bytes: int = 0
+    rolling: Rolling | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Rolling:
+    """How the aot runtime makes an operator's output row by row.
+
+    Attributes:
+        rows: What a row is made of.
+        steps: Rows of the output, or of the input where the output is a running sum.
+        code: What makes one row: kernels that take a range of rows get the row, the others what is told of one row.
+        kept_bytes: Sums that last from the first step to the last.
+    """
+
+    rows: Rows
+    steps: int
+    code: LayerCode
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,12 +115,29 @@ class Buffer:
         size: Bytes.
         first: First operator index during which it is live (-1: before the first, a graph input).
         last: Last operator index during which it is live (number of operators: a graph output).
+        rows: How many rows of the tensor a ring holds; 0 for a buffer that is no ring.
     """
 
     tensors: tuple[int, ...]
     name: str
     offset: int
     size: int
+    first: int
+    last: int
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class RolledGroup:
+    """Layers that run together, each making a row as soon as the rows are there that it is made of.
+
+    Attributes:
+        name: C identifier.
+        first: Index of the first operator.
+        last: Index of the last one.
+    """
+
+    name: str
     first: int
     last: int
 
@@ -111,12 +150,14 @@ class MemoryPlan:
         size: Bytes of the arena.
         peak: The largest sum of live buffers at any operator: no plan can be smaller.
         align: Alignment of the arena in bytes.
+        groups: Layers that run row by row, in order.
     """
 
     buffers: tuple[Buffer, ...]
     size: int
     peak: int
     align: int = 16
+    groups: tuple[RolledGroup, ...] = ()
 
     def offset_of(self, tensor: int) -> int:
         """Return the arena offset of a tensor.
@@ -128,6 +169,10 @@ class MemoryPlan:
             if tensor in buffer.tensors:
                 return buffer.offset
         raise KeyError(tensor)
+
+    def ring_of(self, tensor: int) -> int:
+        """Return how many rows of a tensor its ring holds; 0 where it is whole, or a constant."""
+        return next((buffer.rows for buffer in self.buffers if tensor in buffer.tensors), 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,29 @@ static inline void mn_sum_4_channels(const int8_t *in, int32_t rows, int32_t row
     mn_flush(&odd, &sum[1], &sum[3]);
 }
 
+/* Adds `pixels` pixels that follow each other to one sum a channel. */
+static inline void mn_add_pixels_s8(const int8_t *in, int32_t pixels, int32_t channels, int32_t *sums)
+{
+    int32_t c = 0;
+    for (; c + 4 <= channels; c += 4) {
+        mn_sum_4_channels(in + c, 1, 0, pixels, channels, sums + c);
+    }
+    for (; c < channels; c++) {
+        for (int32_t i = 0; i < pixels; i++) {
+            sums[c] += in[i * channels + c];
+        }
+    }
+}
+
+static inline void mn_add_pixels_s16(const int16_t *in, int32_t pixels, int32_t channels, int32_t *sums)
+{
+    for (int32_t i = 0; i < pixels; i++) {
+        for (int32_t c = 0; c < channels; c++) {
+            sums[c] += *in++;
+        }
+    }
+}
+
 /* Where a group of four channels begins: the last one reaches back, so that there must be four at least. */
 static inline int32_t mn_group(int32_t channel, int32_t channels)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_pooling.h"
 
+#include <string.h>
+
 #include "mn_channels.h"
 #include "mn_requant.h"
 #include "mn_simd.h"
@@ -46,12 +48,16 @@ static inline int32_t row_at(const struct mn_pool *p, const struct window *w, in
         }                                                                                                \
     }
 
-/* The average, ties away from zero. */
+/* Ties away from zero. */
+static inline int32_t divided(int32_t sum, int32_t count)
+{
+    const int32_t half = sum > 0 ? count / 2 : -(count / 2);
+    return (sum + half) / count;
+}
+
 static inline int32_t average(const struct mn_pool *p, const struct window *w, int32_t sum)
 {
-    const int32_t count = w->rows * w->columns;
-    const int32_t half = sum > 0 ? count / 2 : -(count / 2);
-    return mn_clamp((sum + half) / count, p->low, p->high);
+    return mn_clamp(divided(sum, w->rows * w->columns), p->low, p->high);
 }
 
 #define AVERAGE_PIXEL(name, type)                                                                       \
@@ -139,3 +145,19 @@ MAX_PIXEL(max_pixel_s16, int16_t, INT16_MIN)
 POOL(mn_max_pool_s8, int8_t, max_pixel_s8)
 POOL(mn_max_pool_channels_s8, int8_t, max_channels)
 POOL(mn_max_pool_s16, int16_t, max_pixel_s16)
+
+#define RUNNING_AVERAGE(name, type, add)                                                                  \
+    void name(const struct name##_params *p, const type *in, type *out, int32_t *sums, int32_t first_row, \
+              int32_t rows)                                                                               \
+    {                                                                                                     \
+        if (first_row == 0) {                                                                             \
+            memset(sums, 0, (size_t)p->channels * sizeof *sums);                                          \
+        }                                                                                                 \
+        add(in, rows * p->in_w, p->channels, sums);                                                       \
+        for (int32_t c = 0; first_row + rows == p->in_h && c < p->channels; c++) {                        \
+            out[c] = (type)mn_clamp(divided(sums[c], p->in_h * p->in_w), p->low, p->high);                \
+        }                                                                                                 \
+    }
+
+RUNNING_AVERAGE(mn_running_average_s8, int8_t, mn_add_pixels_s8)
+RUNNING_AVERAGE(mn_running_average_s16, int16_t, mn_add_pixels_s16)

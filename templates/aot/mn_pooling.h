@@ -37,4 +37,19 @@ void mn_max_pool_channels_s8(const struct mn_max_pool_channels_s8_params *p, con
 void mn_max_pool_s16(const struct mn_max_pool_s16_params *p, const int16_t *in, int16_t *out, int32_t first_row,
                      int32_t rows);
 
+/* The average over a whole image that comes row by row: `rows` rows are added to the sums, one a channel, which the
+ * first row sets to zero, and behind the last one follows the output. */
+struct mn_running_average {
+    int32_t in_h, in_w, channels;
+    int32_t low, high;
+};
+
+#define mn_running_average_s8_params mn_running_average
+#define mn_running_average_s16_params mn_running_average
+
+void mn_running_average_s8(const struct mn_running_average_s8_params *p, const int8_t *in, int8_t *out, int32_t *sums,
+                           int32_t first_row, int32_t rows);
+void mn_running_average_s16(const struct mn_running_average_s16_params *p, const int16_t *in, int16_t *out,
+                            int32_t *sums, int32_t first_row, int32_t rows);
+
 #endif

@@ -35,4 +35,20 @@ void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const i
 void mn_reduce_s8(const struct mn_reduce_s8_params *p, const int8_t *in, int8_t *out);
 void mn_reduce_s16(const struct mn_reduce_s16_params *p, const int16_t *in, int16_t *out);
 
+/* The same over all pixels of one image that comes row by row: `rows` rows are added to the sums, one a channel, which
+ * the first row sets to zero, and behind the last one follows the output. */
+struct mn_running_reduce {
+    int32_t in_h, in_w, channels;
+    int32_t zero;
+    int32_t multiplier, shift, offset;
+};
+
+#define mn_running_reduce_s8_params mn_running_reduce
+#define mn_running_reduce_s16_params mn_running_reduce
+
+void mn_running_reduce_s8(const struct mn_running_reduce_s8_params *p, const int8_t *in, int8_t *out, int32_t *sums,
+                          int32_t first_row, int32_t rows);
+void mn_running_reduce_s16(const struct mn_running_reduce_s16_params *p, const int16_t *in, int16_t *out, int32_t *sums,
+                           int32_t first_row, int32_t rows);
+
 #endif

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.needs("gcc")
 SEEDS = 60
 ON_TARGETS = {DType.INT8: 20, DType.INT16: 12}
 WORD = 4
+OPTIMIZE = ("speed", "ram")
 
 MLPERF = ("ad01_int8", "kws_ref_model", "pretrainedResnet_quant")
 
@@ -79,20 +80,22 @@ def test_networks_with_dead_filters_give_tflms_bytes(target: str) -> None:
 
 
 @DTYPES
+@pytest.mark.parametrize("optimize", OPTIMIZE)
 @pytest.mark.parametrize("target", TARGETS)
-def test_random_networks_give_tflms_bytes(target: str, dtype: DType) -> None:
+def test_random_networks_give_tflms_bytes(target: str, optimize: str, dtype: DType) -> None:
     cases = on_targets(dtype)
-    runs = run_many(target, [(sample.model, sample.inputs) for sample, _ in cases])
+    runs = run_many(target, [(sample.model, sample.inputs) for sample, _ in cases], optimize)
     for (sample, expected), outputs in zip(cases, runs, strict=True):
         for got, wanted in zip(outputs, expected, strict=True):
             assert_same(f"{sample.name} on {target}", got, wanted)
 
 
+@pytest.mark.parametrize("optimize", OPTIMIZE)
 @pytest.mark.parametrize("target", TARGETS)
-def test_mlperf_tiny_gives_tflms_bytes(target: str) -> None:
+def test_mlperf_tiny_gives_tflms_bytes(target: str, optimize: str) -> None:
     models = [mlperf(name) for name in MLPERF]
     cases = [(model, inputs_for(read_model_bytes(model, "model"), 2)) for model in models]
-    for name, (model, inputs), outputs in zip(MLPERF, cases, run_many(target, cases), strict=True):
+    for name, (model, inputs), outputs in zip(MLPERF, cases, run_many(target, cases, optimize), strict=True):
         for values, got in zip(inputs, outputs, strict=True):
             assert_same(f"{name} on {target}", got, run_tflm(model, values))
 

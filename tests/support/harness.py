@@ -22,6 +22,7 @@ from micronets_gen.model.graph import Array, Graph
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.verify import verify
+from micronets_gen.plan.verify_rows import verify_rows
 from micronets_gen.runtimes.aot.planner import plan_layers
 from micronets_gen.runtimes.aot.source import model_files
 from micronets_gen.simplify.simplify import simplify
@@ -116,12 +117,12 @@ def run_on(target: str, model: bytes, inputs: Sequence[Sequence[Array]]) -> list
     return run_many(target, [(model, inputs)])[0]
 
 
-def run_many(target_name: str, cases: Sequence[Case]) -> list[list[list[Array]]]:
+def run_many(target_name: str, cases: Sequence[Case], optimize: str = "speed") -> list[list[list[Array]]]:
     """Run a batch: ``cases[i]`` is a model and its inputs; returns its outputs, one list an input."""
     target = require_target(target_name)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        graphs = [_emit(work, i, model, target) for i, (model, _) in enumerate(cases)]
+        graphs = [_emit(work, i, model, target, optimize) for i, (model, _) in enumerate(cases)]
         (work / "batch.c").write_text(_batch(graphs, cases))
         data = b"".join(
             np.ascontiguousarray(a).tobytes() for _, inputs in cases for run in inputs for a in run
@@ -132,12 +133,15 @@ def run_many(target_name: str, cases: Sequence[Case]) -> list[list[list[Array]]]
         return _outputs((work / "outputs.bin").read_bytes(), graphs, cases)
 
 
-def _emit(work: Path, index: int, model: bytes, target: Target) -> Graph:
+def _emit(work: Path, index: int, model: bytes, target: Target, optimize: str) -> Graph:
     given = read_model_bytes(model, f"case{index}")
     assert not check_model(given), check_model(given)
     graph = simplify(given).graph
-    layers, memory = plan_layers(graph, target.simd)
-    verify(memory, graph, [layer.code for layer in layers if layer.code])
+    layers, memory = plan_layers(graph, target.simd, optimize)
+    codes = [layer.code for layer in layers if layer.code]
+    verify_rows(memory, graph, codes)
+    if not memory.groups:
+        verify(memory, graph, codes)
     folder = work / f"case{index}"
     folder.mkdir()
     for name, text in model_files(graph, layers, memory, graph.name).items():

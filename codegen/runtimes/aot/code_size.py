@@ -71,7 +71,9 @@ def _kernel_bytes(layers: Sequence[Layer], simd: str) -> int:
 
 
 def _call_bytes(call: Call) -> int:
-    return _CALL + _ARGUMENT * (1 + len(call.inputs) + len(call.outputs) + call.scratch + 2 * bool(call.rows))
+    return _CALL + _ARGUMENT * (
+        1 + len(call.inputs) + len(call.outputs) + call.scratch + call.sums + 2 * bool(call.rows)
+    )
 
 
 def _stored(text: str) -> int:

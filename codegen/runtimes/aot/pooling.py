@@ -13,6 +13,19 @@ GROUP = 4
 """Channels that a word of int8 holds; with fewer, kernels take them one by one."""
 
 
+def running_average(graph: Graph, op: Operator) -> LayerCode:
+    """Return the average over a whole image that comes row by row."""
+    options = op.options
+    assert isinstance(options, Pool2DOptions)
+    x, y = graph.tensor(op.inputs[0]), graph.tensor(op.outputs[0])
+    low, high = activation_range(options.activation, y)
+    _, height, width, channels = x.shape
+    params = (("in_h", height), ("in_w", width), ("channels", channels), ("low", low), ("high", high))
+    function = f"mn_running_average_{SUFFIX[x.dtype]}"
+    call = Call(function, params, op.inputs, op.outputs, sums=True, rows=height)
+    return LayerCode(("mn_pooling.c",), (call,))
+
+
 @lowering("AVERAGE_POOL_2D", "MAX_POOL_2D")
 def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Call the kernel of the type at hand; int8 takes four channels at a time."""

@@ -21,18 +21,27 @@ def _padded(runs: list[_Run], length: int) -> list[_Run]:
     return [(1, 0)] * (length - len(runs)) + runs
 
 
+def running_reduction(graph: Graph, op: Operator) -> LayerCode:
+    """Return the mean or the sum over a whole image that comes row by row."""
+    x = graph.tensor(op.inputs[0])
+    _, height, width, channels = x.shape
+    params = (("in_h", height), ("in_w", width), ("channels", channels), *_result(graph, op))
+    function = f"mn_running_reduce_{'s8' if x.dtype is DType.INT8 else 's16'}"
+    call = Call(function, params, op.inputs[:1], op.outputs, sums=True, rows=height)
+    return LayerCode(_SOURCES, (call,))
+
+
+def _result(graph: Graph, op: Operator) -> tuple[tuple[str, Field], ...]:
+    r = reduce_rescaling(graph, op)
+    return (("zero", r.zero), ("multiplier", r.multiplier), ("shift", r.shift), ("offset", r.offset))
+
+
 @lowering("MEAN", "SUM")
 def lower(graph: Graph, op: Operator, _simd: str) -> LayerCode:
     """Reduce all pixels of an image by groups of channels, anything else output by output."""
     x = graph.tensor(op.inputs[0])
     runs = reduce_dimensions(x.shape, axes(graph, op))
-    r = reduce_rescaling(graph, op)
-    result: tuple[tuple[str, Field], ...] = (
-        ("zero", r.zero),
-        ("multiplier", r.multiplier),
-        ("shift", r.shift),
-        ("offset", r.offset),
-    )
+    result = _result(graph, op)
     if x.dtype is DType.INT8 and [reduced for *_, reduced in runs] == [True, False] and runs[1][0] >= GROUP:
         extents: tuple[tuple[str, Field], ...] = (("channels", runs[1][0]), ("pixels", runs[0][0]))
         call = Call("mn_reduce_channels_s8", extents + result, op.inputs[:1], op.outputs)

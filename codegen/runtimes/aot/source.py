@@ -10,11 +10,13 @@ import numpy as np
 
 from micronets_gen.common.templates import render, template_text
 from micronets_gen.model.graph import Array, Graph, Operator, Tensor
-from micronets_gen.plan.plan import Buffer, Call, Constant, Field, Layer, MemoryPlan
+from micronets_gen.plan.plan import Buffer, Call, Constant, Field, Layer, MemoryPlan, RolledGroup
+from micronets_gen.runtimes.aot.rolled_source import is_one_row, rolled_group, row_of
 from micronets_gen.runtimes.interface import Port, describe, model_header, ports
 from micronets_gen.simplify.result import Change
 
 _INCLUDE = re.compile(r'^#include "(mn_\w+\.h)"', re.MULTILINE)
+_ROW = re.compile(r"\brow\b")
 _COLUMNS, _INDENT = 120, "    "
 _ELEMENTS_PER_LINE = {
     "int8_t": 20,
@@ -52,6 +54,8 @@ class _Layer:
     details: tuple[str, ...]
     structs: tuple[_Struct, ...]
     calls: tuple[str, ...]
+    rolls: bool
+    names_row: bool
     stack_scratch: int
     macs: int
     kind: str
@@ -88,8 +92,9 @@ def model_files(
     """
     namer = _Names(graph, layers, memory)
     constants: dict[str, Constant] = {}
+    owners = {i: group for group in memory.groups for i in range(group.first, group.last + 1)}
     rendered = [
-        _layer(graph, op, layer, memory, namer, constants, changes)
+        _layer(graph, op, layer, memory, namer, constants, owners.get(op.index), changes)
         for op, layer in zip(graph.operators, layers, strict=True)
     ]
     data = [_data(constant) for constant in constants.values()]
@@ -101,6 +106,7 @@ def model_files(
         "mark": mark,
         "sha256": graph.sha256,
         "layers": rendered,
+        "groups": [rolled_group(graph, layers, memory, group) for group in memory.groups],
         "inputs": _placed(graph, graph.inputs, namer),
         "outputs": _placed(graph, graph.outputs, namer),
         "offsets": _enumerators(namer.offsets),
@@ -134,12 +140,12 @@ class _Names:
                 suffix = f"_{i}" if len(op.outputs) > 1 else ""
                 names[tensor] = _unique(f"AT_{op.name}{suffix}".upper(), taken)
         self.tensors = names
-        offsets = {buffer.first: buffer.offset for buffer in memory.buffers if not buffer.tensors}
-        self.scratch = {i: _unique(f"AT_{layers[i].name}_scratch".upper(), taken) for i in sorted(offsets)}
-        placed = {tensor for buffer in memory.buffers for tensor in buffer.tensors}
+        others = sorted((b for b in memory.buffers if not b.tensors), key=lambda b: b.first)
+        self.scratch = {b.name: _unique(f"AT_{b.name.replace(' ', '_')}".upper(), taken) for b in others}
+        holds = {tensor: buffer for buffer in memory.buffers for tensor in buffer.tensors}
         self.offsets = [
-            *((names[t], memory.offset_of(t), describe(graph.tensor(t))) for t in names if t in placed),
-            *((name, offsets[i], "scratch") for i, name in self.scratch.items()),
+            *((names[t], holds[t].offset, _held(graph.tensor(t), holds[t])) for t in names if t in holds),
+            *((self.scratch[b.name], b.offset, b.name.split()[-1]) for b in others),
         ]
 
     def orders(self, memory: MemoryPlan) -> list[tuple[str, int, str]]:
@@ -155,7 +161,13 @@ class _Names:
         return list(found)
 
     def _name(self, buffer: Buffer) -> str:
-        return self.tensors[buffer.tensors[0]] if buffer.tensors else self.scratch[buffer.first]
+        return self.tensors[buffer.tensors[0]] if buffer.tensors else self.scratch[buffer.name]
+
+
+def _held(tensor: Tensor, buffer: Buffer) -> str:
+    """Return what lies at a place of the arena, in words."""
+    rows = f"{buffer.rows} of the {tensor.shape[1]} rows of " if buffer.rows else ""
+    return rows + describe(tensor)
 
 
 def _enumerators(offsets: Sequence[tuple[str, int, str]]) -> list[str]:
@@ -180,26 +192,30 @@ def _layer(
     memory: MemoryPlan,
     names: _Names,
     constants: dict[str, Constant],
+    group: RolledGroup | None,
     changes: Sequence[Change],
 ) -> _Layer:
     assert layer.code is not None
     structs, calls = [], []
-    scratch = f"at({names.scratch[layer.index]})" if layer.index in names.scratch else "scratch"
+    scratch = names.scratch.get(f"{group.name if group else op.name} scratch")
     for i, call in enumerate(layer.code.calls):
         struct_name = f"{op.name}_params" + (f"_{i}" if i else "")
-        structs.append(_Struct(f"{call.function}_params", struct_name, _fields(call, constants)))
+        structs.append(_Struct(f"{call.function}_params", struct_name, _fields(call, memory, constants)))
         arguments = [f"&{struct_name}"]
         for t in (*call.inputs, *call.outputs):
-            tensor = graph.tensor(t)
-            if tensor.is_constant:
-                constants.setdefault(f"tensor_{t}", _tensor_constant(tensor))
+            if graph.tensor(t).is_constant:
+                constants.setdefault(f"tensor_{t}", _tensor_constant(graph.tensor(t)))
                 arguments.append(f"model_tensor_{t}")
+            elif group and is_one_row(op, layer.code, call, t):
+                arguments.append(row_of(graph.tensor(t), names.tensors[t], memory.ring_of(t)))
             else:
                 arguments.append(f"at({names.tensors[t]})")
+        if call.sums:
+            arguments.append(f"at({names.scratch[f'{op.name} sums']})")
         if call.scratch:
-            arguments.append(scratch)
+            arguments.append(f"at({scratch})" if scratch else "scratch")
         if call.rows:
-            arguments += ["0", str(call.rows)]
+            arguments += ["row", "1"] if group else ["0", str(call.rows)]
         calls.append(_wrapped(f"{call.function}(", arguments, ");"))
     inputs = " + ".join(
         describe(graph.tensor(t)) for t in op.inputs if t >= 0 and not graph.tensor(t).is_constant
@@ -217,6 +233,8 @@ def _layer(
         ),
         tuple(structs),
         tuple(calls),
+        group is not None,
+        any(_ROW.search(call) for call in calls),
         layer.code.stack_bytes,
         layer.macs,
         op.kind,
@@ -235,8 +253,11 @@ def _wrapped(before: str, arguments: Sequence[str], after: str) -> str:
     return "\n".join(lines) + after
 
 
-def _fields(call: Call, constants: dict[str, Constant]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _value(value, constants)) for name, value in call.params)
+def _fields(call: Call, memory: MemoryPlan, constants: dict[str, Constant]) -> tuple[tuple[str, str], ...]:
+    params = dict(call.params)
+    ring = memory.ring_of(call.inputs[0]) if call.rows else 0
+    params.update({name: ring for name in params if ring and name.endswith("in_rows")})
+    return tuple((name, _value(value, constants)) for name, value in params.items())
 
 
 def _value(value: Field, constants: dict[str, Constant]) -> str:
