@@ -3,6 +3,7 @@
 # make quick  run the tests that need nothing but Python
 BOARD ?= nucleo_f746zg
 PYTEST_ARGS ?=
+PYTEST = .venv/bin/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo test quick lint clean
 
@@ -14,11 +15,11 @@ demo:
 test:
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	@.venv/bin/python -m pytest -n auto $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 quick:
 	@tools/setup.sh quick
-	@.venv/bin/python -m pytest -n auto -m quick $(PYTEST_ARGS)
+	@$(PYTEST) -m quick $(PYTEST_ARGS)
 
 lint:
 	@.venv/bin/ruff check .

@@ -197,6 +197,7 @@ def test_means_are_rounded_as_the_kernel_does() -> None:
         np.testing.assert_array_equal(np.rint(np.ravel(actual / step)) + zero_point, expected)
 
 
+@pytest.mark.needs("time")
 def test_no_operation_of_a_search_is_refused_on_a_gpu(deterministic: None) -> None:
     from micronets_gen.search.learn.dnas import Learner
     from micronets_gen.search.learn.recipe import SearchRecipe
@@ -212,6 +213,7 @@ def test_no_operation_of_a_search_is_refused_on_a_gpu(deterministic: None) -> No
         assert refused(traced) == set()
 
 
+@pytest.mark.needs("time")
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_no_operation_of_a_training_is_refused_on_a_gpu(
     optimizer: str, deterministic: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

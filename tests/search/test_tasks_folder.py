@@ -312,7 +312,7 @@ def test_data_beside_the_folder_are_not_ignored(tmp_path: Path) -> None:
         get_task(folder_of(make_pictures(tmp_path / "d"))).load(tmp_path, 1)
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="needs arm-none-eabi-gcc")
+@pytest.mark.needs("compiler")
 def test_from_a_folder_to_firmware(tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "light or dark")
     settings = ["search.epochs=2", "search.warm_up=1", "train.epochs=4", "train.float_epochs=2"]
