@@ -3,7 +3,7 @@
 # make quick  run the tests that need nothing but Python
 BOARD ?= nucleo_f746zg
 PYTEST_ARGS ?=
-PYTEST = .venv/bin/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+PYTEST = .venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick lint clean
 

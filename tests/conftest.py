@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from tests.support.isolation import isolate
 from tests.support.needs import PROGRAMS, lacking
 
 _WHOLE_FILE = re.compile(r"^pytestmark = (?:\[\s*)?pytest\.mark\.needs\(", re.MULTILINE)
-_SHARES = re.compile(r'^@pytest\.fixture\(scope="(?:module|session)"', re.MULTILINE)
 _LONGEST_FIRST = ("c++", "qemu", "compiler", "tensorflow", "time")
 _HEAVY = frozenset({*PROGRAMS.values(), "g++", "cc", "clang", "pio"})
 
@@ -64,19 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reasons = [reason for name in needs if (reason := lacking(name))]
         if reasons:
             item.add_marker(pytest.mark.skip(reason="; ".join(reasons)))
-        if item.get_closest_marker("xdist_group") is None and _shares(item.path):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=_turn)
-
-
-@cache
-def _shares(path: Path) -> bool:
-    """Whether tests of a file share something that is made once: they go to one worker."""
-    return bool(_SHARES.search(path.read_text(encoding="utf-8")))
+    turns: dict[Path, int] = {}
+    for item in items:
+        turns[item.path] = min(_turn(item), turns.get(item.path, len(_LONGEST_FIRST)))
+    # Workers take whole files: what takes longest comes first, so that none has it to itself in the end.
+    items.sort(key=lambda item: turns[item.path])
 
 
 def _turn(item: pytest.Item) -> int:
-    """What takes longest comes first, so that no worker has it to itself in the end."""
     needs = {name for mark in item.iter_markers("needs") for name in mark.args}
     return next((i for i, name in enumerate(_LONGEST_FIRST) if name in needs), len(_LONGEST_FIRST))
 

@@ -73,9 +73,7 @@ class Case:
     model: Path
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(board, marks=pytest.mark.xdist_group(board)) for board in BOARDS]
-)
+@pytest.fixture(scope="module", params=BOARDS)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     require_sources()
     root = tmp_path_factory.mktemp(request.param)
