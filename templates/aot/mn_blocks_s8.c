@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mn_blocks_s8.h"
 
+#include "mn_asm.h"
 #include "mn_channels.h"
-#include "mn_requant.h"
+#include "mn_proved.h"
 
 /* What a block's tiles need; on a Cortex-M with DSP in the order in which the assembler takes it. */
 struct tile {
@@ -28,56 +29,14 @@ static void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile 
     t->shifts = 0;
     for (int32_t i = 0; i < MN_BLOCK; i++) {
         t->multiplier[i] = multiplier[i];
-        if (rounding[i] >= 0) {
-            t->addend[i] = p->zero_point * (1 << (i % 2 == 0 ? MN_SHIFT_A : MN_SHIFT_B)) + rounding[i];
-        } else {
-            const int32_t shift = -rounding[i];
-            t->addend[i] = p->zero_point * (1 << shift) + (1 << (shift - 1));
-            t->shifts |= (uint32_t)shift << (8 * i);
+        t->addend[i] = mn_addend(p->zero_point, rounding[i], i % 2 == 0 ? MN_LAST_SHIFT : MN_LAST_SHIFT_OF_256);
+        if (rounding[i] < 0) {
+            t->shifts |= (uint32_t)-rounding[i] << (8 * i);
         }
     }
 }
 
 #if defined(__ARM_FEATURE_DSP)
-
-/* In assembler, of 32-bit instructions at multiples of four (an M4 loses a cycle for every third that is not), loads in
- * rows, since each but the first then takes one cycle. All registers hold sums, products' factors and places: what a
- * tile needs once waits in registers of the FPU, or on the stack where there is none. */
-#if defined(__ARM_FP)
-#define TAKE(reg, n) "vmov   " reg ", s" #n "\n\t"
-#define KEEP(n, reg) "vmov   s" #n ", " reg "\n\t"
-#define OPEN                  \
-    "push   {r4-r11, lr}\n\t" \
-    "vpush  {s16-s19}\n\t"    \
-    "vldmia r0, {s0-s19}\n\t"
-#define CLOSE              \
-    "vpop   {s16-s19}\n\t" \
-    "pop    {r4-r11, pc}\n\t"
-#else
-#define TAKE(reg, n) "ldr    " reg ", [sp, #4 * " #n "]\n\t"
-#define KEEP(n, reg) "str    " reg ", [sp, #4 * " #n "]\n\t"
-#define OPEN                    \
-    "push   {r4-r11, lr}\n\t"   \
-    "mov    r12, r0\n\t"        \
-    "sub    sp, #80\n\t"        \
-    "mov    lr, sp\n\t"         \
-    "ldmia  r12!, {r2-r11}\n\t" \
-    "stmia  lr!, {r2-r11}\n\t"  \
-    "ldmia  r12!, {r2-r11}\n\t" \
-    "stmia  lr!, {r2-r11}\n\t"
-#define CLOSE            \
-    "add    sp, #80\n\t" \
-    "pop    {r4-r11, pc}\n\t"
-#endif
-
-#define FUNCTION(name, body)                                                                   \
-    __asm__(".section .text." name ",\"ax\",%progbits\n\t"                                     \
-            ".syntax unified\n\t"                                                              \
-            ".thumb\n\t"                                                                       \
-            ".p2align 2\n\t"                                                                   \
-            ".global " name "\n\t"                                                             \
-            ".type " name ", %function\n" name ":\n\t" body ".size " name ", . - " name "\n\t" \
-            ".text\n")
 
 /* Two products of four channels at two positions. r0 to r7: sums of A, A + 256 B, C, C + 256 D at the first and the
  * second position; r12: weights; lr: columns. */
@@ -139,37 +98,62 @@ static void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile 
     TWO_EXACT("r6", "r7", TWICE_B("r6", "r7"), 7, 11)
 
 /* All pairs of positions. The turn of the loop that has only a part of its products to do comes first. */
-#define TILES_4X2(outputs)                                                                                           \
-    OPEN "ldr    lr, [r0, #80]\n\t"                                                                                  \
-         ".p2align 2\n"                                                                                              \
-         "1:\n\t" TAKE("r8", 19) "sub.w  lr, lr, r8\n\t" TAKE("r0", 0) TAKE("r1", 0) TAKE("r2", 1) TAKE("r3", 1)     \
-             TAKE("r4", 2) TAKE("r5", 2) TAKE("r6", 3) TAKE("r7", 3) TAKE("r12", 13) TAKE(                           \
-                 "r9",                                                                                               \
-                 14) ".p2align 2\n\t"                                                                                \
-                     "add    pc, r9\n\t"                                                                             \
-                     "nop\n"                                                                                         \
-                     "2:\n\t" PRODUCTS_4X2("4]", "8]", "4]", "8]") PRODUCTS_4X2("12]", "16]", "12]", "16]")          \
-                         PRODUCTS_4X2("20]", "24]", "20]", "24]") PRODUCTS_4X2("28]", "32]", "28]", "32]")           \
-                             PRODUCTS_4X2("36]", "40]", "36]", "40]") PRODUCTS_4X2("44]", "48]", "44]", "48]")       \
-                                 PRODUCTS_4X2("52]", "56]", "52]", "56]") PRODUCTS_4X2("60]", "64]!", "60]", "64]!") \
-                                     TAKE("r8", 12) "cmp.w  r12, r8\n\t"                                             \
-                                                    "bne.w  2b\n\t"                                                  \
-                                                    "sub.w  r2, r2, r0\n\t"                                          \
-                                                    "sub.w  r3, r3, r1\n\t"                                          \
-                                                    "sub.w  r6, r6, r4\n\t"                                          \
-                                                    "sub.w  r7, r7, r5\n\t" outputs TAKE("r8", 16) TAKE("r9", 17)    \
-                                                        TAKE("r10", 15) "strb.w r0, [r8]\n\t"                        \
-                                                                        "strb.w r2, [r8, #1]\n\t"                    \
-                                                                        "strb.w r4, [r8, #2]\n\t"                    \
-                                                                        "strb.w r6, [r8, #3]\n\t"                    \
-                                                                        "add.w  r8, r8, r9\n\t"                      \
-                                                                        "strb.w r1, [r8]\n\t"                        \
-                                                                        "strb.w r3, [r8, #1]\n\t"                    \
-                                                                        "strb.w r5, [r8, #2]\n\t"                    \
-                                                                        "strb.w r7, [r8, #3]\n\t"                    \
-                                                                        "add.w  r8, r8, r9\n\t" KEEP(                \
-                                                                            16, "r8") "cmp.w  lr, r10\n\t"           \
-                                                                                      "bne.w  1b\n\t" CLOSE
+/* clang-format off */
+#define TILES_4X2(outputs)                     \
+    OPEN_20                                    \
+    "ldr    lr, [r0, #80]\n\t"                 \
+    ".p2align 2\n"                             \
+    "1:\n\t"                                   \
+    TAKE("r8", 19)                             \
+    "sub.w  lr, lr, r8\n\t"                    \
+    TAKE("r0", 0)                              \
+    TAKE("r1", 0)                              \
+    TAKE("r2", 1)                              \
+    TAKE("r3", 1)                              \
+    TAKE("r4", 2)                              \
+    TAKE("r5", 2)                              \
+    TAKE("r6", 3)                              \
+    TAKE("r7", 3)                              \
+    TAKE("r12", 13)                            \
+    TAKE("r9", 14)                             \
+    ".p2align 2\n\t"                           \
+    "add    pc, r9\n\t"                        \
+    "nop\n"                                    \
+    "2:\n\t"                                   \
+    PRODUCTS_4X2("4]", "8]", "4]", "8]")       \
+    PRODUCTS_4X2("12]", "16]", "12]", "16]")   \
+    PRODUCTS_4X2("20]", "24]", "20]", "24]")   \
+    PRODUCTS_4X2("28]", "32]", "28]", "32]")   \
+    PRODUCTS_4X2("36]", "40]", "36]", "40]")   \
+    PRODUCTS_4X2("44]", "48]", "44]", "48]")   \
+    PRODUCTS_4X2("52]", "56]", "52]", "56]")   \
+    PRODUCTS_4X2("60]", "64]!", "60]", "64]!") \
+    TAKE("r8", 12)                             \
+    "cmp.w  r12, r8\n\t"                       \
+    "bne.w  2b\n\t"                            \
+    "sub.w  r2, r2, r0\n\t"                    \
+    "sub.w  r3, r3, r1\n\t"                    \
+    "sub.w  r6, r6, r4\n\t"                    \
+    "sub.w  r7, r7, r5\n\t"                    \
+    outputs                                    \
+    TAKE("r8", 16)                             \
+    TAKE("r9", 17)                             \
+    TAKE("r10", 15)                            \
+    "strb.w r0, [r8]\n\t"                      \
+    "strb.w r2, [r8, #1]\n\t"                  \
+    "strb.w r4, [r8, #2]\n\t"                  \
+    "strb.w r6, [r8, #3]\n\t"                  \
+    "add.w  r8, r8, r9\n\t"                    \
+    "strb.w r1, [r8]\n\t"                      \
+    "strb.w r3, [r8, #1]\n\t"                  \
+    "strb.w r5, [r8, #2]\n\t"                  \
+    "strb.w r7, [r8, #3]\n\t"                  \
+    "add.w  r8, r8, r9\n\t"                    \
+    KEEP(16, "r8")                             \
+    "cmp.w  lr, r10\n\t"                       \
+    "bne.w  1b\n\t"                            \
+    CLOSE_20
+/* clang-format on */
 
 /* Four products of four channels at one position. r1 to r4: sums; r10: weights; r11: column. */
 #define PRODUCTS_4X1(w0, w1, w2, w3, x0, x1) \
@@ -217,31 +201,37 @@ static void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile 
     "asr.w  r4, r4, #7\n\t" ONE_EXACT("r1", "r5", "r9") ONE_EXACT("r2", "r6", "r10") ONE_EXACT("r3", "r7", "r11") \
         ONE_EXACT("r4", "r8", "lr")
 
-#define TILE_4X1(outputs)                                                                                              \
-    "push   {r4-r11, lr}\n\t"                                                                                          \
-    "ldr.w  r12, [r0, #48]\n\t"                                                                                        \
-    "ldr.w  r10, [r0, #52]\n\t"                                                                                        \
-    "ldr.w  r5, [r0, #56]\n\t"                                                                                         \
-    "ldr.w  r11, [r0, #80]\n\t"                                                                                        \
-    "ldmia.w r0, {r1-r4}\n\t"                                                                                          \
-    ".p2align 2\n\t"                                                                                                   \
-    "add    pc, r5\n\t"                                                                                                \
-    "nop\n"                                                                                                            \
-    "1:\n\t" PRODUCTS_4X1("4]", "8]", "12]", "16]", "4]", "8]") PRODUCTS_4X1("20]", "24]", "28]", "32]", "12]", "16]") \
-        PRODUCTS_4X1("36]", "40]", "44]", "48]", "20]", "24]")                                                         \
-            PRODUCTS_4X1("52]", "56]", "60]", "64]!", "28]", "32]!") "cmp.w  r10, r12\n\t"                             \
-                                                                     "bne.w  1b\n\t"                                   \
-                                                                     "sub.w  r2, r2, r1\n\t"                           \
-                                                                     "sub.w  r4, r4, r3\n\t"                           \
-                                                                     "add.w  r12, r0, #16\n\t"                         \
-                                                                     "ldmia  r12!, {r5-r8}\n\t"                        \
-                                                                     "ldmia  r12, {r9-r11, lr}\n\t" outputs            \
-                                                                     "ldr    r5, [r0, #64]\n\t"                        \
-                                                                     "strb.w r1, [r5]\n\t"                             \
-                                                                     "strb.w r2, [r5, #1]\n\t"                         \
-                                                                     "strb.w r3, [r5, #2]\n\t"                         \
-                                                                     "strb.w r4, [r5, #3]\n\t"                         \
-                                                                     "pop    {r4-r11, pc}\n\t"
+/* clang-format off */
+#define TILE_4X1(outputs)                                    \
+    "push   {r4-r11, lr}\n\t"                                \
+    "ldr.w  r12, [r0, #48]\n\t"                              \
+    "ldr.w  r10, [r0, #52]\n\t"                              \
+    "ldr.w  r5, [r0, #56]\n\t"                               \
+    "ldr.w  r11, [r0, #80]\n\t"                              \
+    "ldmia.w r0, {r1-r4}\n\t"                                \
+    ".p2align 2\n\t"                                         \
+    "add    pc, r5\n\t"                                      \
+    "nop\n"                                                  \
+    "1:\n\t"                                                 \
+    PRODUCTS_4X1("4]", "8]", "12]", "16]", "4]", "8]")       \
+    PRODUCTS_4X1("20]", "24]", "28]", "32]", "12]", "16]")   \
+    PRODUCTS_4X1("36]", "40]", "44]", "48]", "20]", "24]")   \
+    PRODUCTS_4X1("52]", "56]", "60]", "64]!", "28]", "32]!") \
+    "cmp.w  r10, r12\n\t"                                    \
+    "bne.w  1b\n\t"                                          \
+    "sub.w  r2, r2, r1\n\t"                                  \
+    "sub.w  r4, r4, r3\n\t"                                  \
+    "add.w  r12, r0, #16\n\t"                                \
+    "ldmia  r12!, {r5-r8}\n\t"                               \
+    "ldmia  r12, {r9-r11, lr}\n\t"                           \
+    outputs                                                  \
+    "ldr    r5, [r0, #64]\n\t"                               \
+    "strb.w r1, [r5]\n\t"                                    \
+    "strb.w r2, [r5, #1]\n\t"                                \
+    "strb.w r3, [r5, #2]\n\t"                                \
+    "strb.w r4, [r5, #3]\n\t"                                \
+    "pop    {r4-r11, pc}\n\t"
+/* clang-format on */
 
 void mn_tiles_4x2_proved(const struct tile *t);
 void mn_tiles_4x2_exact(const struct tile *t);
@@ -289,16 +279,13 @@ static void positions_of_block(struct tile *t, const int8_t *weights, int32_t gr
 
 static int8_t output_of(const struct tile *t, int32_t i, uint32_t sum)
 {
-    const uint32_t shift = t->shifts >> (8 * i) & 0xFFu;
-    int32_t accumulator = (int32_t)sum;
-    int64_t high = (int64_t)t->addend[i] * ((int64_t)1 << 32);
-    if (shift != 0) {
-        accumulator = i % 2 == 0 ? accumulator * 2 : accumulator >> 7;
-        high += (int64_t)accumulator * t->multiplier[i] + ((int64_t)1 << 31);
-        return (int8_t)mn_clamp(((int32_t)(high >> 32) + (accumulator >> 31)) >> shift, -128, 127);
+    const int32_t shift = (int32_t)(t->shifts >> (8 * i) & 0xFFu);
+    const int32_t accumulator = (int32_t)sum;
+    if (shift == 0) {
+        const int32_t last = i % 2 == 0 ? MN_LAST_SHIFT : MN_LAST_SHIFT_OF_256;
+        return mn_proved_output(accumulator, t->multiplier[i], t->addend[i], last);
     }
-    high += (int64_t)accumulator * t->multiplier[i];
-    return (int8_t)mn_clamp((int32_t)(high >> 32) >> (i % 2 == 0 ? MN_SHIFT_A : MN_SHIFT_B), -128, 127);
+    return mn_exact_output(i % 2 == 0 ? accumulator * 2 : accumulator >> 7, t->multiplier[i], t->addend[i], shift);
 }
 
 static void position_of_block(const struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *column,

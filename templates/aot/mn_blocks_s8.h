@@ -9,20 +9,13 @@
  * take two widenings, and no instruction to tell the channels apart.
  *
  * Columns are words of two products in the same order: of two positions in turn, or of one where only one is left.
- *
- * Outputs. The generator proves for each block, threshold by threshold, one of two ways from an accumulator to the
- * reference's output, which rounds twice:
- * - rounding >= 0: the high word of accumulator * multiplier, plus the zero point and `rounding` before the last shift,
- *   is saturated; the bias makes up for what `rounding` adds to hit the thresholds. Two instructions an output.
- * - rounding < 0: as the reference does, negative sums rounded away from zero; -rounding is the shift. Five. */
+ * What becomes of the sums is in mn_proved.h, one way a block. */
 #ifndef MN_BLOCKS_S8_H
 #define MN_BLOCKS_S8_H
 
 #include "mn_simd.h"
 
 #define MN_BLOCK 4          /* channels */
-#define MN_SHIFT_A 4        /* last shift of channels A and C with rounding >= 0 */
-#define MN_SHIFT_B 12       /* of B and D, whose accumulators are 256 times as large */
 #define MN_GROUP_BYTES 16   /* weights of a block */
 #define MN_GROUP_POSITION 8 /* a column */
 
@@ -30,7 +23,7 @@ struct mn_blocks_s8 {
     const int8_t *weights; /* [blocks][groups][16] */
     const int32_t *bias;   /* [blocks][4], less zero point times the sum of the weights: A, A + 256 B, C, C + 256 D */
     const int32_t *multiplier; /* [blocks][4], or [4] for all blocks */
-    const int16_t *rounding;   /* the same */
+    const int16_t *rounding;   /* the same: see mn_proved.h */
     int16_t groups;
     int16_t out_c;       /* at least four: the last block reaches back */
     int16_t zero_point;  /* of the output */

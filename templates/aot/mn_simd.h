@@ -72,6 +72,21 @@ static inline int32_t mn_smlatt(uint32_t a, uint32_t b, int32_t accumulator)
     return __smlatt((int32_t)a, (int32_t)b, accumulator);
 }
 
+/* The low halves of two words, those of the first below; the high halves. */
+static inline uint32_t mn_pack_low(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+static inline uint32_t mn_pack_high(uint32_t a, uint32_t b)
+{
+    uint32_t result;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(b), "r"(a));
+    return result;
+}
+
 /* High word of the product, rounded. */
 static inline int32_t mn_smmulr(int32_t a, int32_t b)
 {
@@ -152,6 +167,16 @@ static inline int32_t mn_smlabb(uint32_t a, uint32_t b, int32_t accumulator)
 static inline int32_t mn_smlatt(uint32_t a, uint32_t b, int32_t accumulator)
 {
     return accumulator + mn_high(a) * mn_high(b);
+}
+
+static inline uint32_t mn_pack_low(uint32_t a, uint32_t b)
+{
+    return (a & 0xFFFFu) | b << 16;
+}
+
+static inline uint32_t mn_pack_high(uint32_t a, uint32_t b)
+{
+    return a >> 16 | (b & 0xFFFF0000u);
 }
 
 static inline int32_t mn_smmulr(int32_t a, int32_t b)

@@ -93,12 +93,17 @@ ACTIVATIONS = st.sampled_from(
 
 
 @st.composite
-def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False) -> Sample:
+def spatial(
+    draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False, strips: bool = False
+) -> Sample:
     d = Draw(draw(st.integers(0, 2**32)), wide)
-    in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    in_c = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 17, 32]))
-    filter_height, filter_width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    dilation_h, dilation_w = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)]))
+    in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 70 if strips else 9))
+    in_c = draw(st.sampled_from([4, 5, 8, 11] if strips else [1, 2, 3, 4, 5, 8, 12, 17, 32]))
+    taps = st.just(3) if strips else st.integers(1, 4)
+    filter_height, filter_width = draw(taps), draw(taps)
+    dilation_h, dilation_w = draw(
+        st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)][: 1 if strips else 5])
+    )
     stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     if dilation_h * dilation_w > 1:
         stride_h = stride_w = 1
@@ -112,7 +117,7 @@ def spatial(draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False)
     x_scale = 0.05
     x = d.activations(builder, (1, in_h, in_w, in_c), x_scale, "x")
     if depthwise:
-        multiplier = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        multiplier = 1 if strips else draw(st.sampled_from([1, 1, 1, 2, 3]))
         out_c, depth, axis = in_c * multiplier, filter_height * filter_width, 3
         shape = (1, filter_height, filter_width, out_c)
     else:
@@ -157,6 +162,7 @@ KINDS = {
     "conv": spatial(depthwise=False, wide=False),
     "grouped": spatial(depthwise=False, wide=False, grouped=True),
     "depthwise": spatial(depthwise=True, wide=False),
+    "depthwise3x3": spatial(depthwise=True, wide=False, strips=True),
     "dense": dense(wide=False),
     "conv16": spatial(depthwise=False, wide=True),
     "depthwise16": spatial(depthwise=True, wide=True),
@@ -221,6 +227,32 @@ def test_every_way_to_compute_is_exercised() -> None:
         *("mn_conv_s8", "mn_conv_blocks_s8", "mn_conv_1x1_blocks_s8", "proved", "exact"),
         *((name, value) for name in ("bounded", "copies") for value in (0, 1)),
         *(("output_step", step) for step in (0, 4)),
+    }
+
+
+def test_every_way_to_compute_a_depthwise_convolution_is_exercised() -> None:
+    seen: set[object] = set()
+
+    @given(KINDS["depthwise3x3"])
+    @settings(SETTINGS, max_examples=100)
+    def collect(sample: Sample) -> None:
+        graph = read_model_bytes(sample.model, "sample")
+        layers, _ = plan_layers(graph, "dsp")
+        assert layers[0].code is not None
+        call = layers[0].code.calls[0]
+        fields = dict(call.params)
+        seen.add(call.function)
+        if call.function == "mn_depthwise_3x3_s8":
+            rounding = fields["rounding"]
+            assert isinstance(rounding, Constant)
+            seen.update(("proved" if value >= 0 else "exact", fields["stride_w"]) for value in rounding.data)
+            seen.add(("bands", graph.tensor(call.outputs[0]).shape[1] > int(str(fields["band"]))))
+
+    collect()
+    assert seen == {
+        *("mn_depthwise_s8", "mn_depthwise_3x3_s8"),
+        *((way, stride) for way in ("proved", "exact") for stride in (1, 2)),
+        *(("bands", value) for value in (False, True)),
     }
 
 

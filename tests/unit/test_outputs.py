@@ -24,7 +24,7 @@ def draw(seed: int, right: tuple[int, int], reach: int) -> Channels:
 
 
 def made(c: Channels, found: Outputs, zero_point: int, sums: np.ndarray, i: int) -> np.ndarray:
-    """What the kernel makes of sums of channel i: see mn_blocks_s8.c."""
+    """What the kernel makes of sums of channel i: see mn_proved.h."""
     sums = (0 if found.constant[i] else sums) + found.bias[i]
     rounding, multiplier = int(found.rounding[i]), int(found.multiplier[i])
     if rounding >= 0:

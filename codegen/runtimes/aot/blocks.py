@@ -11,7 +11,7 @@ from micronets_gen.common.integers import round_up
 from micronets_gen.model.graph import Array, Operator
 from micronets_gen.operators.convolution import Requantization
 from micronets_gen.plan.plan import Constant, Field
-from micronets_gen.runtimes.aot.outputs import Channels, outputs, reaches
+from micronets_gen.runtimes.aot.outputs import Channels, is_shared, outputs, reaches
 
 BLOCK = 4
 """Channels of a block."""
@@ -117,7 +117,7 @@ def block_fields(
     low, high = reaches(weights.astype(np.int64), bias, zero_point)
     second = np.arange(order.size) % 2 == 1
     flat = order.reshape(-1)
-    shared = bool((r.multiplier == r.multiplier[0]).all() and (r.shift == r.shift[0]).all())
+    shared = is_shared(r)
     if shared:
         found = outputs(
             Channels(

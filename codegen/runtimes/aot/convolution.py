@@ -15,6 +15,8 @@ from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
 from micronets_gen.runtimes.aot.blocks import Fields as BlockFields
 from micronets_gen.runtimes.aot.blocks import block_fields, chunks
+from micronets_gen.runtimes.aot.depthwise import depthwise_3x3
+from micronets_gen.runtimes.aot.outputs import is_shared
 from micronets_gen.runtimes.aot.registry import lowering
 
 _Fields = tuple[tuple[str, Field], ...]
@@ -84,11 +86,6 @@ def _is_bounded(r: Requantization, weights: Array, bias: npt.NDArray[np.int64], 
     )
 
 
-def _shared(r: Requantization) -> bool:
-    """Whether one multiplier and shift serve every channel."""
-    return bool((r.multiplier == r.multiplier[0]).all() and (r.shift == r.shift[0]).all())
-
-
 def _multiplier(op: Operator, values: Array) -> Constant:
     return Constant(f"{op.name}_multiplier", "int32_t", values, "Q31, one a channel")
 
@@ -105,7 +102,7 @@ def _output_fields(op: Operator, r: Requantization, bounded: bool, *, share: boo
     """
     shift = -r.shift - 1 if bounded else r.shift
     comment = "right shift - 1" if bounded else "positive to the left"
-    if share and _shared(r):
+    if share and is_shared(r):
         multipliers, shifts, channel_mask = r.multiplier[:1], shift[:1], 0
     else:
         even = round_up(len(shift), 2)
@@ -151,7 +148,7 @@ def _mve_vectors(
         weights: int8, shape ``(out_c, in_c)``.
     """
     out_c, in_c = weights.shape
-    shared = out_c >= 4 and _shared(r)
+    shared = out_c >= 4 and is_shared(r)
     return (
         (f"{prefix}vectors", vectors),
         (f"{prefix}in_c", in_c),
@@ -335,6 +332,9 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     bias = _bias(graph, op, g.out_c)
     if simd == "mve":
         return _depthwise_mve(op, g, weights[0], bias, x.zero_point, r)
+    strips = depthwise_3x3(graph, op, g, weights[0], bias, r)
+    if strips is not None:
+        return strips
     bounded = _is_bounded(r, by_channel, bias, x.zero_point)
     params: _Fields = (
         *_extents(g, *_DEPTHWISE_EXTENTS),

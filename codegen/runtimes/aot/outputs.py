@@ -1,4 +1,4 @@
-"""From accumulators to int8 outputs in few instructions, exact by proof: see ``templates/aot/mn_blocks_s8.h``.
+"""From accumulators to int8 outputs in few instructions, exact by proof: see ``templates/aot/mn_proved.h``.
 
 The reference rounds twice, but what it makes is a step function of the accumulator: it meets the output ``v`` at one
 accumulator and not at the one before. A cheaper function that rises, too, is the same wherever it is the same at these
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from micronets_gen.operators.arithmetic import INT32_MAX, INT32_MIN, multiply_by_quantized_multiplier
+from micronets_gen.operators.convolution import Requantization
 
 _Ints = npt.NDArray[np.int64]
 
@@ -52,7 +53,7 @@ class Outputs:
         found: Whether there is a way.
         bias: To be added to the channel's own; it replaces it where the channel is constant.
         multiplier: int32.
-        rounding: See ``mn_blocks_s8.h``.
+        rounding: See ``mn_proved.h``.
         constant: Whether the weights do not matter and have to be zero.
     """
 
@@ -80,6 +81,11 @@ class _Steps:
     inside: npt.NDArray[np.bool_]
     lowest: _Ints
     highest: _Ints
+
+
+def is_shared(r: Requantization) -> bool:
+    """Whether one multiplier and shift serve every channel."""
+    return bool((r.multiplier == r.multiplier[0]).all() and (r.shift == r.shift[0]).all())
 
 
 def reaches(weights: npt.NDArray[np.int64], bias: _Ints, zero_point: int) -> tuple[_Ints, _Ints]:
