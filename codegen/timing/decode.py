@@ -42,6 +42,13 @@ class Kind(Enum):
     FLOAT_ACCUMULATE = auto()
     FLOAT_DIVIDE = auto()
     FLOAT_MOVE = auto()
+    VECTOR = auto()
+    VECTOR_MULTIPLY = auto()
+    VECTOR_LOAD = auto()
+    VECTOR_STORE = auto()
+    VECTOR_CONTROL = auto()
+    LOOP_START = auto()
+    LOOP_END = auto()
 
 
 LOADS = frozenset({Kind.LOAD, Kind.LOAD_DUAL, Kind.LOAD_MULTIPLE})
@@ -218,8 +225,8 @@ _SHIFTED_LAST = frozenset({"sxtab", "sxtah", "uxtab", "uxtah", "sxtab16", "uxtab
 def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
     """Decode a stretch of straight-line code that begins with an instruction.
 
-    What capstone does not know (vector instructions of newer cores) becomes an ``ALU`` instruction that reads and
-    writes nothing.
+    What capstone does not know becomes an ``ALU`` instruction that reads and writes nothing;
+    :mod:`micronets_gen.timing.decode_mve` knows vector instructions.
 
     Raises:
         ToolError: capstone is not installed.

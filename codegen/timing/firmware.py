@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,18 @@ from micronets_gen.emulate.protocol import ProtocolReader
 from micronets_gen.emulate.virtual_board import VirtualBoard
 from micronets_gen.timing.bands import INDICATIVE, band_of
 from micronets_gen.timing.core import Core
-from micronets_gen.timing.core_trace import UNKNOWN, CoreTrace
+from micronets_gen.timing.core_trace import UNKNOWN, BlockCosts, CoreTrace
 from micronets_gen.timing.cortex_m0plus import CortexM0Plus
 from micronets_gen.timing.cortex_m4 import CortexM4
 from micronets_gen.timing.cortex_m7 import CortexM7
 from micronets_gen.timing.cortex_m33 import CortexM33
+from micronets_gen.timing.cortex_m55 import CortexM55
 from micronets_gen.timing.cycles import Cycles
 from micronets_gen.timing.families import memory_of
 from micronets_gen.timing.measured import Record
 from micronets_gen.timing.memory import Memory
 from micronets_gen.timing.native import has_compiler
+from micronets_gen.timing.qemu_trace import blocks, decoded
 from micronets_gen.timing.result import Basis, LayerTime, Spent, Timing
 from micronets_gen.timing.trace import Trace
 
@@ -35,12 +39,19 @@ CORES: Mapping[str, Callable[[], Core]] = {
     "cortex-m4": CortexM4,
     "cortex-m7": CortexM7,
     "cortex-m33": CortexM33,
+    "cortex-m55": CortexM55,
 }
 """The cores that time is modelled of, by GCC's name."""
+
+_IN_QEMU = frozenset({"cortex-m55"})
+"""Those of them that the virtual board lacks: they are followed in QEMU, with core timings alone."""
 
 _COUNTER = "board_counter"  # templates/soc/common/board.h
 _AFTERWARDS = "vectors_compare"  # templates/selftest: the outputs of the first inference are looked at
 _LAYER_TICKS = "model_layer_ticks"  # templates/interface/model.h
+_TOLD_EVERY = 100_000
+"""Blocks in QEMU from one note of progress to the next."""
+
 _BEFORE = 2
 """Readings of the counter before the one at which the first inference begins: around the initialisation."""
 
@@ -49,8 +60,11 @@ def can_model(board: Mapping[str, Any]) -> str:
     """Return why the time of a board's image cannot be modelled; empty where it can be."""
     if board["core"] not in CORES:
         return f"no timing is known of the {board['core']}"
-    if not board.get("emulator"):
+    emulator = board.get("emulator")
+    if not emulator:
         return "no emulator runs its image"
+    if board["core"] in _IN_QEMU and emulator["kind"] != "qemu":
+        return f"the {board['core']} is followed in QEMU only"
     return ""
 
 
@@ -173,9 +187,12 @@ def _trace(
     """Run an image up to its first result."""
     image, reader = read_image(elf), _Enough()
     counter, afterwards = (_entry(image, name) for name in (_COUNTER, _AFTERWARDS))
+    if board["core"] in _IN_QEMU:
+        readings = _trace_in_qemu(image, board, (counter, afterwards), timeout, progress)
+        return _traced(image, memory_of(board.get("family", ""), lambda _address: 0), readings, [0] * layers)
     machine = VirtualBoard(image, board, reader)
     trace = _follow(machine.engine, CORES[board["core"]]())
-    readings: list[Cycles] = []
+    readings = []
 
     def reached(address: int) -> None:
         if address != counter:
@@ -192,13 +209,47 @@ def _trace(
     finally:
         if trace.error is not None:
             raise trace.error
+    return _traced(image, trace.memory, readings, _ticks(machine.engine, image, layers))
+
+
+def _trace_in_qemu(
+    image: Image,
+    board: Mapping[str, Any],
+    marks: tuple[int, int],
+    timeout: float,
+    progress: Progress | None,
+) -> list[Cycles]:
+    """Run an image up to its first result in QEMU, and return a reading at each read of the counter."""
+    costs = BlockCosts(CORES[board["core"]](), partial(decoded, image))
+    readings: list[Cycles] = []
+    finished = False
+
+    def reached(address: int) -> None:
+        nonlocal finished
+        if address == marks[0]:
+            readings.append(costs.read())
+        else:
+            finished = True
+
+    costs.mark(marks, reached)
+    with closing(blocks(image, board["emulator"]["machine"], timeout)) as entered:
+        for number, (address, size) in enumerate(entered):
+            costs.enter(address, size)
+            if finished:
+                break
+            if progress is not None and number % _TOLD_EVERY == 0:
+                progress(costs.read().instructions)
+    return readings
+
+
+def _traced(image: Image, memory: Memory, readings: Sequence[Cycles], ticks: Sequence[int]) -> _Traced:
     if len(readings) < _BEFORE + 2:
         raise EmulationError(
             "the firmware did not measure an inference",
-            where=str(elf),
+            where=str(image.path),
             remedy="set SELFTEST to 1 in src/main.c",
         )
-    return _Traced(trace.memory, readings[_BEFORE:], _ticks(machine.engine, image, layers))
+    return _Traced(memory, readings[_BEFORE:], ticks)
 
 
 def _ticks(engine: Any, image: Image, layers: int) -> Sequence[int]:

@@ -119,6 +119,23 @@ def test_board_compiles_runs_and_passes(tmp_path: Path, board: str, model: str) 
     assert {"model_layers", "model_layer_ticks"} <= {s.name for s in done.profiled.symbols}
 
 
+@pytest.mark.parametrize("model", ["digits", "int16_network"])
+def test_what_is_timed_in_qemu_is_what_it_counts(tmp_path: Path, model: str) -> None:
+    """Instruction by instruction, in total and by layer, up to what the counter resolves; the same every time."""
+    done = finish(tmp_path, "qemu_mps3_an547", model)
+    timing, run = done.report.timing, done.report.run
+    assert timing
+    assert run
+    assert timing.core_only
+    assert abs(timing.total.instructions - run.count) <= 2 * run.granularity
+    assert [layer.index for layer in timing.layers] == list(range(len(run.layers)))
+    for layer, row in zip(timing.layers, run.layers, strict=True):
+        assert abs(layer.spent.instructions - row.count) <= 2 * run.granularity
+    assert 0.5 < timing.total.issue / timing.total.instructions <= 1
+    assert timing.total.cycles > timing.total.issue
+    assert run_project(done.folder).timing == timing
+
+
 @pytest.fixture(scope="module")
 def f746(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return finish(tmp_path_factory.mktemp("f746"), "nucleo_f746zg", "digits")

@@ -255,7 +255,7 @@ def test_a_damaged_file_beside_a_board_file_is_an_error(tmp_path: Path) -> None:
     ("options", "what", "code"),
     [
         (["--board", "nucleo"], "there is no board 'nucleo'", 4),
-        (["--board", "qemu_mps3_an547"], "time cannot be modelled here", 2),
+        (["--board", "mine.toml"], "time cannot be modelled here", 2),
         (["--board", BOARD, "--board", BOARD], "a board is named twice", 2),
         (["--board", BOARD, "--out", "file"], "cannot be written", 2),
         ([], "Missing option", 2),
@@ -266,6 +266,8 @@ def test_mistakes_are_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    board = (data_dir("boards") / f"{BOARD}.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(board.replace('[emulator]\nkind = "virtual"\n', ""), encoding="utf-8")
     outcome = cli("characterise", "--runtime", "aot", *options)
     assert outcome.status == code
     assert what in outcome.err
