@@ -446,6 +446,7 @@ def test_check_passes(cli: Cli) -> None:
     assert done.json["problems"] == []
     assert {fit["board"] for fit in done.json["boards"]} >= {"nucleo_f446re", BOARD}
     keys = {"board", "fits", "regions", "problems", "alternatives", "time", "timing_note", "meets"}
+    keys |= {"energy_uj", "energy_error_percent"}
     assert keys == set(done.json["boards"][0])
     assert {"name", "kind", "size", "used", "free"} == set(done.json["boards"][0]["regions"][0])
     assert "every operator works" in cli("check", "digits").out
