@@ -22,21 +22,37 @@ struct tile {
 };
 
 /* How a block's accumulators become outputs. */
-static void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile *t)
+static inline void set_output(const struct mn_blocks_s8 *p, int32_t block, struct tile *t)
 {
-    const int32_t *multiplier = p->multiplier + block * p->output_step;
     const int16_t *rounding = p->rounding + block * p->output_step;
+    memcpy(t->multiplier, p->multiplier + block * p->output_step, sizeof t->multiplier);
     t->shifts = 0;
-    for (int32_t i = 0; i < MN_BLOCK; i++) {
-        t->multiplier[i] = multiplier[i];
-        t->addend[i] = mn_addend(p->zero_point, rounding[i], i % 2 == 0 ? MN_LAST_SHIFT : MN_LAST_SHIFT_OF_256);
-        if (rounding[i] < 0) {
-            t->shifts |= (uint32_t)-rounding[i] << (8 * i);
+    if (rounding[0] >= 0) {
+        for (int32_t i = 0; i < MN_BLOCK; i += 2) {
+            t->addend[i] = mn_addend(p->zero_point, rounding[i], MN_LAST_SHIFT);
+            t->addend[i + 1] = mn_addend(p->zero_point, rounding[i + 1], MN_LAST_SHIFT_OF_256);
         }
+        return;
+    }
+    for (int32_t i = 0; i < MN_BLOCK; i++) {
+        t->addend[i] = mn_addend_exact(p->zero_point, -rounding[i]);
+        t->shifts |= (uint32_t)-rounding[i] << (8 * i);
     }
 }
 
 #if defined(__ARM_FEATURE_DSP)
+
+static void copy_weights(int8_t *to, const int8_t *from, int32_t groups)
+{
+    __asm__ volatile("1:                              \n\t"
+                     "ldmia  %[from]!, {r3, r4, r5, r6}   \n\t"
+                     "subs   %[groups], #1            \n\t"
+                     "stmia  %[to]!, {r3, r4, r5, r6}     \n\t"
+                     "bne    1b                       \n"
+                     : [to] "+r"(to), [from] "+r"(from), [groups] "+r"(groups)
+                     :
+                     : "r3", "r4", "r5", "r6", "cc", "memory");
+}
 
 /* Two products of four channels at two positions. r0 to r7: sums of A, A + 256 B, C, C + 256 D at the first and the
  * second position; r12: weights; lr: columns. */
@@ -263,7 +279,11 @@ static void positions_of_block(struct tile *t, const int8_t *weights, int32_t gr
         set_places(t, weights, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES, MN_GROUP_BYTES / 2,
                    MN_GROUP_POSITION);
         t->columns_end = t->columns + pairs * groups * 2 * MN_GROUP_POSITION;
-        (t->shifts == 0 ? mn_tiles_4x2_proved : mn_tiles_4x2_exact)(t);
+        if (t->shifts == 0) {
+            mn_tiles_4x2_proved(t);
+        } else {
+            mn_tiles_4x2_exact(t);
+        }
     }
     if (positions % 2 != 0) {
         columns += pairs * groups * (MN_GROUP_POSITION / 2);
@@ -271,11 +291,20 @@ static void positions_of_block(struct tile *t, const int8_t *weights, int32_t gr
         set_places(t, weights, groups, columns, PRODUCTS_4X1_A_TURN, PRODUCTS_4X1_BYTES, MN_GROUP_BYTES,
                    MN_GROUP_POSITION);
         t->columns -= t->skipped_columns;
-        (t->shifts == 0 ? mn_tile_4x1_proved : mn_tile_4x1_exact)(t);
+        if (t->shifts == 0) {
+            mn_tile_4x1_proved(t);
+        } else {
+            mn_tile_4x1_exact(t);
+        }
     }
 }
 
 #else
+
+static void copy_weights(int8_t *to, const int8_t *from, int32_t groups)
+{
+    memcpy(to, from, (size_t)groups * MN_GROUP_BYTES);
+}
 
 static int8_t output_of(const struct tile *t, int32_t i, uint32_t sum)
 {
@@ -330,7 +359,7 @@ void mn_blocks_s8(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t
         set_output(p, c / MN_BLOCK, &t);
         t.out = out + mn_group(c, p->out_c);
         if (copy != NULL) {
-            memcpy(copy, weights, (size_t)weight_bytes);
+            copy_weights(copy, weights, p->groups);
         }
         positions_of_block(&t, copy != NULL ? copy : weights, p->groups, columns, positions);
     }

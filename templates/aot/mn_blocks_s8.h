@@ -15,6 +15,7 @@
 
 #include "mn_simd.h"
 
+#define MN_LEAST_TO_COPY 6  /* positions for which copying a block's weights pays */
 #define MN_BLOCK 4          /* channels */
 #define MN_GROUP_BYTES 16   /* weights of a block */
 #define MN_GROUP_POSITION 8 /* a column */

@@ -12,8 +12,9 @@ void mn_conv_s8(const struct mn_conv_s8_params *p, const int8_t *in, int8_t *out
     int32_t which = 0;
 
     for (int32_t oy = first_row; oy < first_row + rows; oy++) {
+        const struct mn_field_rows row = mn_field_rows(&p->field, oy);
         for (int32_t ox = 0; ox < p->field.out_w; ox++) {
-            mn_put_field(&p->field, in, oy, ox, (uint32_t *)scratch + which, 2, patch);
+            mn_put_field(&p->field, &row, in, ox, (uint32_t *)scratch + which, 2, patch);
             if (which == 1) {
                 mn_columns_s8(&columns, scratch, out, out + p->out_c);
                 out += 2 * p->out_c;

@@ -144,10 +144,14 @@ static void run(struct strip *s, int32_t stride)
 {
     s->out += (s->width - 1) * s->out_step;
     s->skipped_code = (widest(stride) - s->width) * STORE_CODE;
-    if (stride == 1) {
-        (s->shift == 0 ? mn_strip_3x3_stride_1_proved : mn_strip_3x3_stride_1_exact)(s);
+    if (stride == 1 && s->shift == 0) {
+        mn_strip_3x3_stride_1_proved(s);
+    } else if (stride == 1) {
+        mn_strip_3x3_stride_1_exact(s);
+    } else if (s->shift == 0) {
+        mn_strip_3x3_stride_2_proved(s);
     } else {
-        (s->shift == 0 ? mn_strip_3x3_stride_2_proved : mn_strip_3x3_stride_2_exact)(s);
+        mn_strip_3x3_stride_2_exact(s);
     }
 }
 
@@ -235,8 +239,9 @@ static void make_channel(const struct mn_depthwise_3x3_s8_params *p, int32_t cha
     struct strip s;
     s.bias = p->bias[channel];
     s.multiplier = p->multiplier[channel * p->output_step];
-    s.addend = mn_addend(p->out_zero_point, rounding, MN_LAST_SHIFT);
     s.shift = rounding < 0 ? -rounding : 0;
+    s.addend = s.shift == 0 ? mn_addend(p->out_zero_point, rounding, MN_LAST_SHIFT)
+                            : mn_addend_exact(p->out_zero_point, s.shift);
     s.row_bytes = 2 * p->row;
     s.next = (p->stride_h - 2) * s.row_bytes;
     s.out_step = p->channels;

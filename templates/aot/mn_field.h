@@ -17,26 +17,87 @@ struct mn_field {
     int16_t in_zero_point;
 };
 
-/* Widens n bytes (n > 0) into a column, whose words lie `stride` apart. */
-static inline void mn_widen(const int8_t *from, int32_t n, uint32_t *column, int32_t stride)
+/* Four bytes into a column at words 0 and `stride`. */
+static inline void mn_widen_group(uint32_t x, uint32_t *column, int32_t stride)
 {
-    for (; n >= 4; n -= 4, from += 4, column += 2 * stride) {
-        const uint32_t x = mn_load32(from);
-        column[0] = mn_sxtb16(x);
-        column[stride] = mn_sxtb16_ror8(x);
+    column[0] = mn_sxtb16(x);
+    column[stride] = mn_sxtb16_ror8(x);
+}
+
+/* Sixteen bytes, of a row of loads. */
+#if defined(__ARM_FEATURE_DSP)
+#define MN_WIDEN_16(name, stride)                                                                       \
+    static inline void name(const int8_t *from, uint32_t *column)                                       \
+    {                                                                                                   \
+        uint32_t x0, x1, x2, x3, y;                                                                     \
+        __asm__ volatile("ldr.w   %[x0], [%[from]]                     \n\t"                            \
+                         "ldr.w   %[x1], [%[from], #4]                 \n\t"                            \
+                         "ldr.w   %[x2], [%[from], #8]                 \n\t"                            \
+                         "ldr.w   %[x3], [%[from], #12]                \n\t"                            \
+                         "sxtb16  %[y], %[x0]                          \n\t"                            \
+                         "sxtb16  %[x0], %[x0], ror #8                 \n\t"                            \
+                         "str.w   %[y], [%[to]]                        \n\t"                            \
+                         "str.w   %[x0], [%[to], #4 * " #stride "]     \n\t"                            \
+                         "sxtb16  %[y], %[x1]                          \n\t"                            \
+                         "sxtb16  %[x1], %[x1], ror #8                 \n\t"                            \
+                         "str.w   %[y], [%[to], #8 * " #stride "]      \n\t"                            \
+                         "str.w   %[x1], [%[to], #12 * " #stride "]    \n\t"                            \
+                         "sxtb16  %[y], %[x2]                          \n\t"                            \
+                         "sxtb16  %[x2], %[x2], ror #8                 \n\t"                            \
+                         "str.w   %[y], [%[to], #16 * " #stride "]     \n\t"                            \
+                         "str.w   %[x2], [%[to], #20 * " #stride "]    \n\t"                            \
+                         "sxtb16  %[y], %[x3]                          \n\t"                            \
+                         "sxtb16  %[x3], %[x3], ror #8                 \n\t"                            \
+                         "str.w   %[y], [%[to], #24 * " #stride "]     \n\t"                            \
+                         "str.w   %[x3], [%[to], #28 * " #stride "]    \n\t"                            \
+                         : [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3), [y] "=&r"(y) \
+                         : [from] "r"(from), [to] "r"(column)                                           \
+                         : "memory");                                                                   \
     }
-    if (n > 0) {
-        uint32_t x = 0;
-        for (int32_t i = 0; i < n; i++) {
-            x |= (uint32_t)(uint8_t)from[i] << (8 * i);
+#else
+#define MN_WIDEN_16(name, stride)                                                       \
+    static inline void name(const int8_t *from, uint32_t *column)                       \
+    {                                                                                   \
+        for (int32_t i = 0; i < 4; i++) {                                               \
+            mn_widen_group(mn_load32(from + 4 * i), column + 2 * i * (stride), stride); \
+        }                                                                               \
+    }
+#endif
+MN_WIDEN_16(mn_widen_16_by_1, 1)
+MN_WIDEN_16(mn_widen_16_by_2, 2)
+
+/* Widens n bytes, a multiple of four; the stride is a constant wherever this is inlined. */
+static inline void mn_widen_groups(const int8_t *from, int32_t n, uint32_t *column, int32_t stride)
+{
+    for (; n >= 16; n -= 16, from += 16, column += 8 * stride) {
+        if (stride == 2) {
+            mn_widen_16_by_2(from, column);
+        } else {
+            mn_widen_16_by_1(from, column);
         }
-        column[0] = mn_sxtb16(x);
-        column[stride] = mn_sxtb16_ror8(x);
+    }
+    for (; n > 0; n -= 4, from += 4, column += 2 * stride) {
+        mn_widen_group(mn_load32(from), column, stride);
     }
 }
 
-/* The column of output position (oy, ox). patch: room for its bytes, a multiple of four; unused where in_c is one. */
-void mn_put_field(const struct mn_field *p, const int8_t *in, int32_t oy, int32_t ox, uint32_t *column, int32_t stride,
-                  int8_t *patch);
+/* Widens n bytes into a column whose words lie one or two apart. */
+void mn_widen(const int8_t *from, int32_t n, uint32_t *column, int32_t stride);
+
+/* What the fields of one output row have in common. */
+struct mn_field_rows {
+    int32_t slot;     /* of the input's first row that the window meets */
+    int32_t rows;     /* that it meets; none where below 1 */
+    int32_t first;    /* byte of the field where they begin */
+    int32_t bytes;    /* of a row of the field */
+    int32_t in_bytes; /* of a row of the input */
+};
+
+struct mn_field_rows mn_field_rows(const struct mn_field *p, int32_t oy);
+
+/* The column of output position ox of a row. patch: room for its bytes, a multiple of four; unused where in_c is one.
+ */
+void mn_put_field(const struct mn_field *p, const struct mn_field_rows *rows, const int8_t *in, int32_t ox,
+                  uint32_t *column, int32_t stride, int8_t *patch);
 
 #endif

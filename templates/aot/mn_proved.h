@@ -15,8 +15,12 @@
 /* What is added to the high word. */
 static inline int32_t mn_addend(int32_t zero_point, int32_t rounding, int32_t last_shift)
 {
-    return rounding >= 0 ? zero_point * (1 << last_shift) + rounding
-                         : zero_point * (1 << -rounding) + (1 << (-rounding - 1));
+    return zero_point * (1 << last_shift) + rounding;
+}
+
+static inline int32_t mn_addend_exact(int32_t zero_point, int32_t shift)
+{
+    return zero_point * (1 << shift) + (1 << (shift - 1));
 }
 
 /* The first way in C. */

@@ -16,9 +16,11 @@ from micronets_gen.runtimes.aot.outputs import Channels, is_shared, outputs, rea
 BLOCK = 4
 """Channels of a block."""
 _GROUP = 4
-_SCRATCH = 2048
-"""Bytes that columns and copied weights may take, unless two columns take more."""
+_COLUMNS = 2048
+"""Bytes that columns may take, unless two take more, or those for which copying pays fit :data:`_MOST_SCRATCH`."""
+_MOST_SCRATCH = 4608
 _LEAST_POSITIONS_TO_COPY = 6
+"""``MN_LEAST_TO_COPY``."""
 _Ints = npt.NDArray[np.int64]
 Fields = tuple[tuple[str, Field], ...]
 
@@ -53,12 +55,12 @@ def chunks(depth: int, positions: int) -> Chunks:
     weights, column = deep * BLOCK, deep * 2
     if positions == 1:
         return Chunks(1, False, column)
-    whole = round_up(positions, 2)
-    beside = min(whole, (_SCRATCH - weights) // column & ~1)
-    if beside >= _LEAST_POSITIONS_TO_COPY:
-        return Chunks(beside, True, weights + beside * column)
-    alone = max(2, min(whole, _SCRATCH // column & ~1))
-    return Chunks(alone, False, alone * column)
+    room = _COLUMNS
+    if weights + _LEAST_POSITIONS_TO_COPY * column <= _MOST_SCRATCH:
+        room = max(room, _LEAST_POSITIONS_TO_COPY * column)
+    count = max(2, min(round_up(positions, 2), room // column & ~1))
+    copies = count >= _LEAST_POSITIONS_TO_COPY
+    return Chunks(count, copies, count * column + (weights if copies else 0))
 
 
 def block_starts(channels: int) -> npt.NDArray[np.intp]:
