@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,9 @@ def test_the_search_is_for_the_board_that_was_chosen(tmp_path: Path) -> None:
     assert [room["board"] for room in done["choice"]["boards"]] == ["nucleo_f746zg", "nucleo_f767zi"]
     assert done["target"]["time"]["limit_ms"] == 5
     assert done["cost"]["cycles"] <= done["choice"]["boards"][0]["limit_cycles"]
+    again = run_cli("search", "--task", "digits", *asked, "--seed", "1", "--out", str(tmp_path), *settings)
+    assert again.returncode == UsageError.exit_code, "the folder holds another run"
+    assert re.search(
+        r"^nucleo_f767zi +M7 +216 MHz +5.00 ms +[0-9,]+ +[0-9,]+ +[0-9,]+ +\d+ %", again.stdout, re.M
+    )
+    assert f"{done['choice']['board']}: the smallest board on which" in again.stdout

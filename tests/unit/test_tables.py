@@ -20,6 +20,8 @@ from micronets_gen.report.comparison_terminal import comparison_tables
 from micronets_gen.report.inspect import render
 from micronets_gen.report.listing import board_details, board_table, check_table, model_table, published_table
 from micronets_gen.report.table import ORNAMENT, Column, FittingTable
+from micronets_gen.search.report.boards import board_rooms
+from micronets_gen.search.space.room import BoardChoice, BoardRoom
 from micronets_gen.search.space.zoo import published_list
 from micronets_gen.timing.estimate import Estimate
 from micronets_gen.timing.firmware import about
@@ -61,6 +63,16 @@ def timed_fits() -> CheckResult:
     return replace(fits(), boards=tuple(timed), limit_ms=10.0)
 
 
+def rooms() -> BoardChoice:
+    """All but the first board have room."""
+    every = [
+        BoardRoom(b.name, b.core, b.clock_hz, 2.5, 1_234_567, 98_765, 12_345_678, 5.0, 0.35, ())
+        for b in load_boards()
+    ]
+    none = replace(every[0], room=0.0, shortfalls=("3 ms as predicted, more than 2.5 ms",))
+    return BoardChoice(every[1].board, (none, *every[1:]), every[1].board)
+
+
 REPORT = graph_report()
 NAMES = [layer.name for layer in REPORT.layers]
 BOARDS = [board.name for board in load_boards()]
@@ -74,6 +86,10 @@ TABLES: dict[str, tuple[Any, list[str]]] = {
     "published": (published_table(published_list()), [row["name"] for row in published_list()]),  # type: ignore[misc]
     "check": (check_table(fits()), [*BOARDS, "no", "1,234,567"]),
     "check, timed": (check_table(timed_fits()), [*BOARDS, "12.00 ms ±20.8 %, no", "within 5 %"]),
+    "search --boards": (
+        board_rooms(rooms()),
+        [*BOARDS, "1,234,567", "35 %", "0 %", "room", "none", f"{BOARDS[0]}: the smallest network needs"],
+    ),
     "inspect": (lambda console: render(api.inspect("digits"), console), [*NAMES, "91,136"]),
     "run": (terminal.run_summary(REPORT), [*NAMES, "PASS", "36,417"]),
     "run, timed": (terminal.run_summary(timed_report()), [*NAMES, "PASS", "ms ±4 %"]),
