@@ -48,6 +48,8 @@ def build(
     vectors: PathLike | None = None,
     vector_count: int | None = None,
     strict_kernels: bool = False,
+    optimize: str = "balanced",
+    ram: int | str | None = None,
     no_simplify: bool = False,
     tflm_commit: str | None = None,
     cmsis_nn_commit: str | None = None,
@@ -67,6 +69,9 @@ def build(
         vectors: Golden inputs; None for the model's, or random ones.
         vector_count: Golden vectors to embed, at most; None for 32 samples or 8 random ones.
         strict_kernels: Fail where a layer runs on a reference kernel.
+        optimize: ``speed``: every tensor whole; ``ram``: the smallest arena; ``balanced``: layers run row by row only
+            as far as the RAM demands (aot).
+        ram: Most bytes for arena, data and stack, such as ``"64K"``; None for what the board has.
         no_simplify: Compute all of the model, what does not change its outputs too.
         tflm_commit: Another commit of TensorFlow Lite Micro than the pinned one.
         cmsis_nn_commit: Likewise of CMSIS-NN.
@@ -79,6 +84,7 @@ def build(
     """
     from micronets_gen.jobs.build import BuildRequest
     from micronets_gen.jobs.build import build as build_project
+    from micronets_gen.plan.goal import Goal
     from micronets_gen.report.values import FirmwareBuild
     from micronets_gen.runtimes.tflm.sources.pins import overrides
 
@@ -93,6 +99,7 @@ def build(
         vectors=_path(vectors),
         vector_count=vector_count,
         strict_kernels=strict_kernels,
+        goal=Goal.of(optimize, ram),
         simplify=not no_simplify,
     )
     built = build_project(request, notify, tell)
@@ -222,6 +229,8 @@ def check(
     fps: float | None = None,
     latency_ms: float | None = None,
     energy_uj: float | None = None,
+    optimize: str = "balanced",
+    ram: int | str | None = None,
     no_simplify: bool = False,
     notify: Notify = _silent,
 ) -> CheckResult:
@@ -235,6 +244,7 @@ def check(
         fps: Inferences a second that are asked for; at most one of this and the next two.
         latency_ms: Most milliseconds of an inference.
         energy_uj: Most microjoules of an inference, at a board's published power.
+        optimize: As for :func:`build`, and so is ``ram``.
         no_simplify: As for :func:`build`.
         notify: Told what is fetched.
 
@@ -247,6 +257,7 @@ def check(
     from micronets_gen.jobs.check import check_on_boards
     from micronets_gen.jobs.estimate import TimeLimit, require_one_limit
     from micronets_gen.operators.reading import read_model
+    from micronets_gen.plan.goal import Goal
 
     limits = {"fps": fps, "latency_ms": latency_ms, "energy_uj": energy_uj}
     require_one_limit(limits)
@@ -256,7 +267,15 @@ def check(
         chosen = load_several(_listed(boards))
     else:
         chosen = (load_board(str(board)),) if board else load_boards()
-    return check_on_boards(graph, chosen, runtime, notify, TimeLimit(**limits), simplify=not no_simplify)
+    return check_on_boards(
+        graph,
+        chosen,
+        runtime,
+        notify,
+        TimeLimit(**limits),
+        goal=Goal.of(optimize, ram),
+        simplify=not no_simplify,
+    )
 
 
 def inspect(model: PathLike) -> ModelSummary:
@@ -281,6 +300,8 @@ def bench(
     model: PathLike | Sequence[PathLike] | None = None,
     runtimes: str | Sequence[str] | None = None,
     out: PathLike = Path("build/bench"),
+    optimize: str = "balanced",
+    ram: int | str | None = None,
     notify: Notify = _silent,
     tell: Notify = _silent,
 ) -> BenchResult:
@@ -291,6 +312,7 @@ def bench(
         model: One or several, as for :func:`build`; None for ``kws-s``.
         runtimes: Names, or one text with commas between them; ratios are to the first. None for all there are.
         out: Folder of the projects and of ``bench.html``.
+        optimize: As for :func:`build`, and so is ``ram``.
         notify: Told what is done next.
         tell: Told what a person must see: what is overwritten, what is waited for.
 
@@ -301,6 +323,7 @@ def bench(
     from micronets_gen.bundled.catalogue import DEFAULT_MODEL
     from micronets_gen.common.files import write_if_changed
     from micronets_gen.jobs.bench import measure_all
+    from micronets_gen.plan.goal import Goal
     from micronets_gen.report.comparison import all_right
     from micronets_gen.report.comparison_page import comparison_page
     from micronets_gen.report.values import BenchResult
@@ -315,6 +338,7 @@ def bench(
         Path(out),
         notify,
         tell,
+        Goal.of(optimize, ram),
     )
     page = Path(out) / "bench.html"
     write_if_changed(page, comparison_page(results).encode())
@@ -734,7 +758,7 @@ def _task_of(model: str) -> str:
 
 def _memory(flash: int | str | None, ram: int | str | None) -> dict[str, int]:
     """Return the limits of memory that were given, in bytes."""
-    from micronets_gen.search.space.limits import bytes_of
+    from micronets_gen.common.tables import bytes_of
 
     given = {"flash": flash, "ram": ram}
     return {name: bytes_of(str(text), f"--{name}") for name, text in given.items() if text is not None}

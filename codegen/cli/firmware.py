@@ -9,9 +9,12 @@ import typer
 
 from micronets_gen.cli.options import (
     AUTO_RUNTIME,
+    FOR_BALANCE,
     BoardOption,
     Json,
     NoSimplify,
+    OptimizeOption,
+    RamOption,
     RuntimeOption,
     complete_model,
 )
@@ -77,6 +80,8 @@ def build(
     vectors: Vectors = None,
     vector_count: VectorCount = None,
     strict_kernels: StrictKernels = False,
+    optimize: OptimizeOption = FOR_BALANCE,
+    ram: RamOption = None,
     no_simplify: NoSimplify = False,
     tflm_commit: TflmCommit = None,
     cmsis_nn_commit: CmsisNnCommit = None,
@@ -97,6 +102,8 @@ def build(
             vectors=vectors,
             vector_count=vector_count,
             strict_kernels=strict_kernels,
+            optimize=optimize.value,
+            ram=ram,
             no_simplify=no_simplify,
             tflm_commit=tflm_commit,
             cmsis_nn_commit=cmsis_nn_commit,
@@ -268,6 +275,8 @@ def bench(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the projects and of bench.html.")
     ] = Path("build/bench"),
+    optimize: OptimizeOption = FOR_BALANCE,
+    ram: RamOption = None,
     as_json: Json = False,
 ) -> None:
     """Build and run models with several runtimes and put them side by side; exit 1 if an output is wrong."""
@@ -275,7 +284,16 @@ def bench(
     from micronets_gen.report.comparison_terminal import comparison_tables
 
     with status(as_json) as notify:
-        done = api.bench(board=board, model=model, runtimes=runtimes, out=out, notify=notify, tell=tell)
+        done = api.bench(
+            board=board,
+            model=model,
+            runtimes=runtimes,
+            out=out,
+            optimize=optimize.value,
+            ram=ram,
+            notify=notify,
+            tell=tell,
+        )
     if as_json:
         show_json(done.to_json())
     else:

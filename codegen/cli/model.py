@@ -8,10 +8,13 @@ import typer
 
 from micronets_gen.cli.options import (
     AUTO_RUNTIME,
+    FOR_BALANCE,
     BoardsOption,
     Json,
     ModelArgument,
     NoSimplify,
+    OptimizeOption,
+    RamOption,
     RuntimeOption,
     complete_board,
 )
@@ -54,6 +57,8 @@ def check(
         float | None,
         typer.Option("--energy-uj", help="Most microjoules of an inference, at the board's published power."),
     ] = None,
+    optimize: OptimizeOption = FOR_BALANCE,
+    ram: RamOption = None,
     no_simplify: NoSimplify = False,
     as_json: Json = False,
 ) -> None:
@@ -70,6 +75,8 @@ def check(
             fps=fps,
             latency_ms=latency_ms,
             energy_uj=energy_uj,
+            optimize=optimize.value,
+            ram=ram,
             no_simplify=no_simplify,
             notify=notify,
         )

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from micronets_gen.plan.optimize import BALANCED, OPTIMIZE
 from micronets_gen.runtimes.registry import AUTO, runtime_help, runtime_names
 
 if TYPE_CHECKING:
     RuntimeName = StrEnum
+    OptimizeName = StrEnum
 else:
+    OptimizeName = StrEnum("OptimizeName", {name: name for name in OPTIMIZE})
     RuntimeName = StrEnum("RuntimeName", {name: name for name in (AUTO, *runtime_names())})
 
 RuntimeOption = Annotated[RuntimeName, typer.Option("--runtime", "-r", help=runtime_help())]
@@ -59,6 +62,24 @@ NoSimplify = Annotated[
     bool,
     typer.Option(
         "--no-simplify", help="Compute all of the model, what does not change its outputs too (aot)."
+    ),
+]
+OptimizeOption = Annotated[
+    OptimizeName,
+    typer.Option(
+        "--optimize",
+        metavar="GOAL",
+        help="balanced: layers run row by row only as far as the RAM demands; ram: the smallest arena; "
+        "speed: every tensor whole (aot).",
+    ),
+]
+FOR_BALANCE = OptimizeName(BALANCED)
+RamOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ram",
+        help="Most bytes of RAM for arena, data and stack, such as 64K.",
+        show_default="what the board has",
     ),
 ]
 ModelArgument = Annotated[

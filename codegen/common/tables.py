@@ -108,6 +108,20 @@ def parse_size(value: Any) -> int | None:
     return int(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20}[match[2]] if match else None
 
 
+def bytes_of(text: str, option: str) -> int:
+    """Return the bytes that a person wrote as in a board's file: ``20000``, ``64K`` or ``1M``.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    size = parse_size(text)
+    if size is None:
+        raise UsageError(
+            f"'{text}' is no size", where=option, remedy='give bytes, or a text such as "64K" or "1M"'
+        )
+    return size
+
+
 def _value(value: Any, key: Key, name: str, where: str, error: type[MicronetsError]) -> Any:
     found = _converted(value, key.kind)
     if found is None:

@@ -12,6 +12,7 @@ from micronets_gen.image.elf import BIASES, MODEL_FILE, TABLES, WEIGHTS
 from micronets_gen.jobs.build import BuildRequest, Notify, build
 from micronets_gen.jobs.execute import progress_text, run_project, self_test_of
 from micronets_gen.operators.reading import read_model
+from micronets_gen.plan.goal import DEFAULT, Goal
 from micronets_gen.report.inspect import inspect_model
 from micronets_gen.report.measurement import Result, layer_results
 from micronets_gen.report.modelled import total_values
@@ -29,6 +30,7 @@ def measure(
     notify: Notify = lambda _step: None,
     tell: Notify = lambda _sentence: None,
     timeout: float = 900,
+    goal: Goal = DEFAULT,
 ) -> Result:
     """Build and run one model; the project is left in ``folder``.
 
@@ -40,7 +42,7 @@ def measure(
     def say(step: str) -> None:
         notify(f"{name}: {step}")
 
-    request = BuildRequest(board, model, runtime, folder, force=True, vector_count=1)
+    request = BuildRequest(board, model, runtime, folder, force=True, vector_count=1, goal=goal)
     try:
         build(request, say, tell)
     except FitError as error:
@@ -105,6 +107,7 @@ def measure_all(
     folder: Path,
     notify: Notify = lambda _step: None,
     tell: Notify = lambda _sentence: None,
+    goal: Goal = DEFAULT,
 ) -> tuple[Result, ...]:
     """Measure every model with every runtime, model by model.
 
@@ -123,18 +126,18 @@ def measure_all(
     for model in models:
         for runtime in runtimes:
             place = folder / f"{Path(model).stem}-{runtime}"
-            results.append(_measure_or_tell(model, board, runtime, place, notify, tell))
+            results.append(_measure_or_tell(model, board, runtime, place, notify, tell, goal))
     return tuple(results)
 
 
 def _measure_or_tell(
-    model: str, board: str, runtime: str, folder: Path, notify: Notify, tell: Notify
+    model: str, board: str, runtime: str, folder: Path, notify: Notify, tell: Notify, goal: Goal
 ) -> Result:
     lacking = runtime_kind(runtime).lacking()
     if lacking:
         return Result(Path(model).stem, board, runtime, problem=lacking)
     try:
-        return measure(model, board, runtime, folder, notify=notify, tell=tell)
+        return measure(model, board, runtime, folder, notify=notify, tell=tell, goal=goal)
     except SourcesError as error:
         problem = error.what
     except ModelError as error:

@@ -21,6 +21,8 @@ from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.fit import demand, overflowed, place, sample_bytes
 from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.goal import DEFAULT, Goal
+from micronets_gen.plan.optimize import BALANCED
 from micronets_gen.plan.plan import Plan
 from micronets_gen.project.vectors import Vectors, vectors_for
 from micronets_gen.report.report import Report
@@ -48,6 +50,7 @@ class BuildRequest:
         vector_count: How many golden vectors at most; None for 32 of a file or 8 random ones, or fewer where
             the flash has no room for them.
         strict_kernels: Whether a layer on a reference kernel is an error.
+        goal: What the arena is laid out for.
         simplify: Whether a runtime may leave out what does not change the outputs.
         commits: Commits of the tflm runtime's sources by key, where not the pinned ones.
     """
@@ -61,6 +64,7 @@ class BuildRequest:
     vectors: Path | None = None
     vector_count: int | None = None
     strict_kernels: bool = False
+    goal: Goal = DEFAULT
     simplify: bool = True
     commits: Mapping[str, str] = field(default_factory=dict)
 
@@ -165,6 +169,12 @@ def _plan(job: _Job, choice: Choice) -> _Planned:
     request, graph = job.request, job.graph
     plan = choice.runtime.plan(graph, job.board, job.name)
     footprint = choice.runtime.footprint(plan)
+    if plan.arenas is None and request.goal.optimize != BALANCED:
+        job.tell(
+            f"--optimize {request.goal.optimize} changes nothing: {plan.runtime} keeps every tensor whole"
+        )
+    smallest = plan.arenas.smallest_bytes if plan.arenas else None
+    request.goal.require(demand(plan, footprint, plan.board), plan.board, smallest)
     samples = request.vectors or job.source.vectors
     plan = place(plan, footprint, load_boards())
     most = _FILE_VECTORS if samples else _RANDOM_VECTORS
@@ -202,6 +212,7 @@ def _write(job: _Job, planned: _Planned, others: OtherRuntimes) -> Report:
         lock=(("vectors", planned.vectors.source),),
         alternatives=others.on(plan.board, _vector_bytes(planned.vectors)),
         savings=plan.savings,
+        arenas=plan.arenas,
     )
     # What an earlier build reported is no longer true, whatever becomes of the compilation.
     write_report(job.folder, report)
@@ -247,7 +258,8 @@ def _choose(graph: Graph, request: BuildRequest, notify: Notify) -> Choice:
     require_none(check_model(graph), graph.name)
     choice = choose_for_model(graph, request.runtime, request.commits, notify)
     require_none(choice.runtime.problems(graph), graph.name)
-    return choice if request.simplify else replace(choice, runtime=choice.runtime.as_given())
+    runtime = choice.runtime if request.simplify else choice.runtime.as_given()
+    return replace(choice, runtime=runtime.optimized(request.goal))
 
 
 def require_none(problems: Sequence[Problem], model: str) -> None:

@@ -14,6 +14,7 @@ from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
 from micronets_gen.plan.check import BoardFit, CheckResult, RegionUse, check_model
 from micronets_gen.plan.fit import demand, place
+from micronets_gen.plan.goal import DEFAULT, Goal
 from micronets_gen.runtimes.choose import choose_for_model
 from micronets_gen.runtimes.kind import Notify
 from micronets_gen.runtimes.registry import AUTO
@@ -26,6 +27,7 @@ def check_on_boards(
     notify: Notify = lambda _step: None,
     limit: TimeLimit = UNLIMITED,
     *,
+    goal: Goal = DEFAULT,
     simplify: bool = True,
 ) -> CheckResult:
     """Check every operator, then the fit on each board, with other runtimes, too; golden vectors are not counted.
@@ -36,6 +38,7 @@ def check_on_boards(
         runtime: As ``build`` takes it.
         notify: Told what is fetched.
         limit: Of time or energy.
+        goal: As ``build`` takes it.
         simplify: As ``build`` takes it.
 
     Raises:
@@ -46,12 +49,12 @@ def check_on_boards(
     if problems := check_model(graph):
         return CheckResult(graph.name, problems, runtime=runtime)
     choice = choose_for_model(graph, runtime, notify=notify)
-    chosen = choice.runtime if simplify else choice.runtime.as_given()
+    chosen = (choice.runtime if simplify else choice.runtime.as_given()).optimized(goal)
     if problems := chosen.problems(graph):
         return CheckResult(graph.name, problems, (), chosen.name, choice.reason)
     plans, others = Plans(graph, chosen), OtherRuntimes(graph, chosen.name)
     fits = tuple(
-        replace(_timed(_fit(plans, board), plans, board, limit), alternatives=others.on(board))
+        replace(_timed(_fit(plans, board, goal), plans, board, limit), alternatives=others.on(board))
         for board in boards
     )
     result = CheckResult(
@@ -96,11 +99,11 @@ def _smallest(result: CheckResult, boards: Sequence[Board]) -> str | None:
     return min(real, key=lambda board: board.extent).name if real else None
 
 
-def _fit(plans: Plans, board: Board) -> BoardFit:
+def _fit(plans: Plans, board: Board, goal: Goal) -> BoardFit:
     plan, footprint = plans.on(board)
     need = demand(plan, footprint, board)
     placement = need.placement(board)
-    if placement is not None:
+    if placement is not None and goal.kept_by(need, board):
         kinds = {region.name: region.kind for region in board.regions}
         uses = tuple(
             RegionUse(r.region, kinds.get(r.region, "ram"), r.size, r.need) for r in placement.regions
@@ -111,6 +114,7 @@ def _fit(plans: Plans, board: Board) -> BoardFit:
         RegionUse("all RAM", "ram", board.ram_bytes, need.ram),
     )
     try:
+        goal.require(need, board, plan.arenas.smallest_bytes if plan.arenas else None)
         place(replace(plan, board=board), footprint, load_boards())
     except FitError as error:
         problem = Problem(board.name, f"{error.what}; {error.why}", error.remedy)

@@ -22,12 +22,12 @@ class Plans:
     def __init__(self, graph: Graph, runtime: Runtime) -> None:
         self._graph = graph
         self._runtime = runtime
-        self._made: dict[tuple[str, bool], tuple[Plan, Footprint]] = {}
+        self._made: dict[tuple[object, ...], tuple[Plan, Footprint]] = {}
 
     def on(self, board: Board) -> tuple[Plan, Footprint]:
         """Return the plan for a board like this one."""
-        # What a plan takes of the board: its instructions, and whether the size of an arena can be tried out.
-        like = board.simd, board.emulator is None
+        # What a plan takes of the board: its instructions, whether the size of an arena can be tried out, and its RAM.
+        like = (board.simd, board.emulator is None, *(board.ram if self._runtime.minds_ram else ()))
         if like not in self._made:
             plan = self._runtime.plan(self._graph, board, self._graph.name)
             self._made[like] = plan, self._runtime.footprint(plan)

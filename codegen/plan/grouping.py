@@ -22,6 +22,9 @@ from micronets_gen.plan.schedule import least_heights, roots_of, stages_of
 MOST_LAYERS = 64
 """Layers of a group at most, so that large models are planned fast."""
 
+_MOST_LAYOUTS = 6
+"""How many limits are tried at most."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -78,6 +81,16 @@ class Grouping:
             best.append(min(choices, key=lambda choice: choice[0], default=None))
         assert best[-1] is not None, "the least is within reach"
         return best[-1][1]
+
+    def ever_less(self, limit: int) -> Iterator[tuple[Segment, ...]]:
+        """Yield cuts whose live bytes keep a limit, then a lower one and so on: an arena may have gaps beside."""
+        given: set[tuple[Segment, ...]] = set()
+        for _ in range(_MOST_LAYOUTS):
+            segments = self.best(limit)
+            if segments not in given:
+                given.add(segments)
+                yield segments
+            limit -= (limit - self.least) // 3
 
     @cached_property
     def least(self) -> int:

@@ -175,6 +175,27 @@ class MemoryPlan:
         return next((buffer.rows for buffer in self.buffers if tensor in buffer.tensors), 0)
 
 
+@dataclass(frozen=True)
+class Arenas:
+    """The arena that was chosen, and what else there was to choose from, in bytes.
+
+    Attributes:
+        optimize: What it was chosen for.
+        arena_bytes: Its size.
+        whole_bytes: The size with every tensor whole.
+        smallest_bytes: The size with the most rolling that pays.
+        rolled_layers: How many layers run row by row.
+        rolled_rows: How many rows they make one by one.
+    """
+
+    optimize: str
+    arena_bytes: int
+    whole_bytes: int
+    smallest_bytes: int
+    rolled_layers: int
+    rolled_rows: int
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One operator as reports show it."""
@@ -194,6 +215,7 @@ class Plan:
     Attributes:
         graph: What is computed.
         classes: Names of what the first output decides between, from 0; empty where they are not known.
+        arenas: What the arena was chosen from; None where the runtime has no choice.
         savings: What :attr:`graph` has less than the model; None where it is the model as given.
     """
 
@@ -206,3 +228,4 @@ class Plan:
     model_name: str
     classes: tuple[str, ...] = ()
     savings: Savings | None = None
+    arenas: Arenas | None = None

@@ -7,21 +7,18 @@ that out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from micronets_gen.model.graph import DType, Graph, NoOptions, Operator, Tensor
 from micronets_gen.operators.rows import row_bytes
-from micronets_gen.plan.grouping import Grouping, Segment
+from micronets_gen.plan.grouping import Segment
 from micronets_gen.plan.plan import Buffer, LayerCode, MemoryPlan, RolledGroup
 from micronets_gen.plan.schedule import ring_heights, roots_of, stages_of, wanted_outside
 from micronets_gen.plan.scratch import place_scratch
 from micronets_gen.plan.verify_rows import verify_rows
 
 Planned = tuple[list[LayerCode], MemoryPlan]
-
-_MOST_LAYOUTS = 6
-"""How many cuts are tried at most until the arena, which may have gaps, keeps a limit."""
 
 
 def plan_rolled(graph: Graph, layers: Sequence[LayerCode], segments: Sequence[Segment]) -> Planned:
@@ -48,42 +45,6 @@ def plan_rolled(graph: Graph, layers: Sequence[LayerCode], segments: Sequence[Se
     plan = _expanded(graph, layers, moments, memory)
     verify_rows(plan, graph, chosen)
     return chosen, plan
-
-
-def least_rolled(graph: Graph, layers: Sequence[LayerCode], fits: Callable[[int], bool]) -> Planned:
-    """Return the plan with the least rolling whose arena fits; the smallest one that was found where none does.
-
-    Args:
-        graph: The model.
-        layers: One entry an operator, in order, with ``rolling`` where a layer can.
-        fits: Whether an arena of so many bytes does; a smaller one then does, too.
-    """
-    grouping = Grouping(graph, layers)
-    smallest = plan_rolled(graph, layers, grouping.best())
-    limit = _largest(fits, grouping.least, sum(tensor.nbytes for tensor in graph.tensors))
-    if not fits(smallest[1].size) or limit is None:
-        return smallest
-    tried: set[tuple[Segment, ...]] = set()
-    for _ in range(_MOST_LAYOUTS):
-        segments = grouping.best(limit)
-        if segments not in tried:
-            tried.add(segments)
-            found = plan_rolled(graph, layers, segments)
-            if fits(found[1].size):
-                return found
-        # Gaps between buffers cost a little: ask for less.
-        limit -= (limit - grouping.least) // 3
-    return smallest
-
-
-def _largest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
-    """Return the largest number from ``low`` to ``high`` that fits."""
-    if not fits(low):
-        return None
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Inputs:
         board: The board's name.
         board_sha256: Of the board's file.
         runtime: ``aot`` or ``tflm``.
+        optimize: What the arena was laid out for; empty where the runtime has no choice.
         pins: Versions of what the runtime brings along, by name (for example commits of its sources).
         vectors: Where the golden vectors come from.
         generator: Version of micronets-gen.
@@ -51,6 +52,7 @@ class Inputs:
     board_sha256: str
     runtime: str
     pins: Mapping[str, str] = field(default_factory=dict)
+    optimize: str = ""
     vectors: str = ""
     generator: str = VERSION
 
@@ -107,6 +109,7 @@ class Lock:
             board_sha256=table["board"]["sha256"],
             runtime=table["runtime"]["name"],
             pins=dict(table["runtime"].get("pins", {})),
+            optimize=str(table["runtime"].get("optimize", "")),
             vectors=table["vectors"]["source"],
             generator=table["generator"],
         )
@@ -124,7 +127,11 @@ class Lock:
             "user_files": list(self.user_files),
             "model": {"name": inputs.model, "sha256": inputs.model_sha256},
             "board": {"name": inputs.board, "sha256": inputs.board_sha256},
-            "runtime": {"name": inputs.runtime, **({"pins": _sorted(inputs.pins)} if inputs.pins else {})},
+            "runtime": {
+                "name": inputs.runtime,
+                **({"optimize": inputs.optimize} if inputs.optimize else {}),
+                **({"pins": _sorted(inputs.pins)} if inputs.pins else {}),
+            },
             "vectors": {"source": inputs.vectors},
             "files": _sorted(self.files),
         }

@@ -164,6 +164,7 @@ def _inputs(plan: Plan, vectors: Vectors, sources: Sources) -> Inputs:
         board_sha256=content_hash(Path(board.path).read_bytes()) if board.path else "",
         runtime=plan.runtime,
         pins=dict(sources.pins),
+        optimize=plan.arenas.optimize if plan.arenas else "",
         vectors=vectors.source,
     )
 

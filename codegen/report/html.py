@@ -10,6 +10,7 @@ from micronets_gen.common import numbers
 from micronets_gen.common.resources import data_dir
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.report.arena_text import offline_text, size_rows, verdict_text
+from micronets_gen.report.arenas import arenas_text
 from micronets_gen.report.measured import measured_picture
 from micronets_gen.report.modelled import no_time_text
 from micronets_gen.report.pictures import layer_bars, memory_picture, region_pictures, stack_bars
@@ -61,6 +62,7 @@ def to_html(report: Report) -> str:
             measured=measured_picture(report),
             bars=layer_bars(report),
             savings=savings_text(report.savings) if report.savings else "",
+            arenas=arenas_text(report.arenas) if report.arenas else "",
             arena=_arena(report.arena) if report.arena else None,
             regions=region_pictures(report.image) if report.image else (),
             frames=stack_bars(report.stack) if report.stack else (),

@@ -17,8 +17,13 @@ from micronets_gen.common.plain import Plain
 from micronets_gen.model.graph import Graph, Operator, Tensor
 from micronets_gen.operators import operator_specs
 from micronets_gen.plan.check import check_model
+from micronets_gen.plan.optimize import RAM
+from micronets_gen.plan.plan import Arenas
 from micronets_gen.plan.reference import last_uses
+from micronets_gen.report.arenas import arenas_text
 from micronets_gen.report.savings import savings_text
+from micronets_gen.runtimes.aot.planner import Layouts, arenas
+from micronets_gen.runtimes.aot.runtime import AotRuntime
 from micronets_gen.simplify.result import Savings
 from micronets_gen.simplify.simplify import simplify
 
@@ -89,6 +94,8 @@ class ModelSummary(Plain):
         operators: How many layers each operator has, the most frequent first.
         peak_live_bytes: Largest ``live_bytes``; ``peak_layer`` is the index of the layer where it occurs first.
         largest: The largest activations, largest first.
+        arenas: The aot runtime's smallest arena on a Cortex-M with DSP, and the one with every tensor whole; None where
+            it cannot execute the model.
         savings: What the aot runtime leaves out of it; None where an operator cannot be executed exactly.
     """
 
@@ -107,6 +114,7 @@ class ModelSummary(Plain):
     peak_layer: int
     largest: tuple[TensorSummary, ...]
     savings: Savings | None
+    arenas: Arenas | None
 
 
 def inspect_model(graph: Graph) -> ModelSummary:
@@ -137,7 +145,15 @@ def inspect_model(graph: Graph) -> ModelSummary:
         peak_layer=peak,
         largest=tuple(_tensor(t) for t in activations[:_LARGEST]),
         savings=None if check_model(graph) else simplify(graph).savings,
+        arenas=_arenas(graph),
     )
+
+
+def _arenas(graph: Graph) -> Arenas | None:
+    if AotRuntime().problems(graph):
+        return None
+    layouts = Layouts(simplify(graph).graph, "dsp")
+    return arenas(layouts, RAM, layouts.smallest)
 
 
 def live_bytes(graph: Graph) -> tuple[int, ...]:
@@ -183,6 +199,9 @@ def render(summary: ModelSummary, console: Console) -> None:
     if summary.savings and summary.savings.changes:
         console.print()
         console.print(_savings(summary.savings))
+    if summary.arenas:
+        console.print()
+        console.print(Text(f"arena of aot: {arenas_text(summary.arenas)}"))
 
 
 def _layer_table(summary: ModelSummary) -> FittingTable:

@@ -13,7 +13,7 @@ from micronets_gen.boards.power import Energy, Power
 from micronets_gen.emulate.result import ApplicationRun, Run, RunResult
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import Alternative
-from micronets_gen.plan.plan import MemoryPlan
+from micronets_gen.plan.plan import Arenas, MemoryPlan
 from micronets_gen.simplify.result import Savings
 from micronets_gen.timing.result import Spent, Timing
 
@@ -221,6 +221,7 @@ class Report:
         alternatives: What other runtimes would need of the board.
         timing: Modelled time of the image that ``run`` tells of.
         timing_note: Why there is none after a run.
+        arenas: What the arena was chosen from; None where the runtime has no choice.
         savings: What is computed less than the model says; None where the runtime takes the model as it is.
     """
 
@@ -241,6 +242,7 @@ class Report:
     timing: Timing | None = None
     timing_note: str = ""
     savings: Savings | None = None
+    arenas: Arenas | None = None
 
     @property
     def macs(self) -> int:

@@ -10,6 +10,7 @@ from micronets_gen.boards.power import DutyCycle
 from micronets_gen.common.numbers import frequency, grouped, percent, plural, size
 from micronets_gen.plan.check import in_words
 from micronets_gen.report.arena_terminal import arena_summary
+from micronets_gen.report.arenas import arenas_text
 from micronets_gen.report.layer_table import bar, layer_table
 from micronets_gen.report.measured import NOT_PROFILED, measured_text, modelled_text
 from micronets_gen.report.modelled import (
@@ -86,6 +87,8 @@ def build_summary(report: Report) -> RenderableType:
         lines.add_row("", Text(in_words([alternative])))
     if report.savings and report.savings.changes:
         lines.add_row("left out", Text(savings_text(report.savings)))
+    if report.arenas:
+        lines.add_row("rolling", Text(arenas_text(report.arenas)))
     if report.memory:
         lines.add_row("arena", f"{report.memory.size:,} bytes, at most {report.memory.peak:,} live")
     if report.stack:

@@ -12,6 +12,7 @@ from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.goal import Goal
 from micronets_gen.plan.plan import Plan
 
 
@@ -108,6 +109,13 @@ class Runtime(Protocol):
 
     def as_given(self) -> Runtime:
         """Return the runtime that computes all of a model, what does not change its outputs too."""
+
+    def optimized(self, goal: Goal) -> Runtime:
+        """Return the runtime that plans for a goal; itself where it has no choice."""
+
+    @property
+    def minds_ram(self) -> bool:
+        """Whether a plan depends on how much RAM there is."""
 
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
         """Return every reason why the runtime cannot execute the model exactly, in execution order.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def time_firmware(
     traced = _trace(release, board, timeout, progress)
     layers: tuple[LayerTime, ...] = ()
     if profiled is not None:
-        layers = _layers(_trace(profiled, board, timeout, progress).readings, layer_counts)
+        layers = _layers(_trace(profiled, board, timeout, progress, len(layer_counts)), layer_counts)
     return _timing(traced, board, layers, records)
 
 
@@ -137,7 +137,7 @@ def time_image(
         ToolError: no capstone.
     """
     traced = _trace(elf, board, timeout, progress, layers)
-    return _timing(traced, board, _layers(traced.readings, traced.ticks) if layers else (), records)
+    return _timing(traced, board, _layers(traced, traced.ticks) if layers else (), records)
 
 
 def _timing(
@@ -174,11 +174,14 @@ class _Traced:
         memory: As the firmware set it up.
         readings: One at each read of the counter, from the one before the first inference on.
         ticks: Instructions that the profiled image counted of each layer.
+        owners: Of each pair of readings behind the first, the layer whose count changed after it; None where that
+            cannot be seen.
     """
 
     memory: Memory
     readings: Sequence[Cycles]
     ticks: Sequence[int]
+    owners: Sequence[int | None] | None = None
 
 
 def _trace(
@@ -193,6 +196,7 @@ def _trace(
     machine = VirtualBoard(image, board, reader)
     trace = _follow(machine.engine, CORES[board["core"]]())
     readings = []
+    counted: list[Sequence[int]] = []
 
     def reached(address: int) -> None:
         if address != counter:
@@ -202,6 +206,7 @@ def _trace(
         if not readings:
             trace.configure(memory_of(board.get("family", ""), machine.register, _dtcm(board)))
         readings.append(trace.read())
+        counted.append(_ticks(machine.engine, image, layers))
 
     trace.mark((counter, afterwards), reached)
     try:
@@ -209,7 +214,16 @@ def _trace(
     finally:
         if trace.error is not None:
             raise trace.error
-    return _traced(image, trace.memory, readings, _ticks(machine.engine, image, layers))
+    traced = _traced(image, trace.memory, readings, _ticks(machine.engine, image, layers))
+    # A layer's count is written behind the second reading of a pair, and so seen at the next.
+    pairs = zip(counted[_BEFORE + 2 :: 2], counted[_BEFORE + 3 :: 2], strict=False)
+    return replace(traced, owners=[_changed(*pair) for pair in pairs])
+
+
+def _changed(before: Sequence[int], after: Sequence[int]) -> int | None:
+    """Return the place of the one number that is another; None where there is not one."""
+    changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    return changed[0] if len(changed) == 1 else None
 
 
 def _trace_in_qemu(
@@ -280,7 +294,23 @@ def _entry(image: Image, function: str) -> int:
     )
 
 
-def _layers(readings: Sequence[Cycles], counts: Sequence[int]) -> tuple[LayerTime, ...]:
+def _layers(traced: _Traced, counts: Sequence[int]) -> tuple[LayerTime, ...]:
+    """Return the time of each layer: two readings each time it runs; nothing where they are not what it counted."""
+    readings, owners = traced.readings, traced.owners
+    if owners is None:
+        return _layers_in_order(readings, counts)
+    nothing = readings[0] - readings[0]
+    layers = [nothing] * len(counts)
+    for start, end, owner in zip(readings[1:-1:2], readings[2:-1:2], owners, strict=False):
+        if owner is None:
+            return ()
+        layers[owner] += end - start
+    if [cycles.instructions for cycles in layers] != list(counts):
+        return ()
+    return tuple(LayerTime(index, spent(cycles)) for index, cycles in enumerate(layers))
+
+
+def _layers_in_order(readings: Sequence[Cycles], counts: Sequence[int]) -> tuple[LayerTime, ...]:
     """Return the time of each layer: two readings an operator, and one operator or more a layer."""
     starts, ends = readings[1:-1:2], readings[2:-1:2]
     operators = [after - before for before, after in zip(starts, ends, strict=False)]

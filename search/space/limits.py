@@ -13,11 +13,12 @@ from math import prod
 
 from micronets_gen.boards.board import Board
 from micronets_gen.common.numbers import duration
-from micronets_gen.common.tables import parse_size
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.jobs.estimate import UNKNOWN, unknown_time
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.fit import Demand, demand, sample_bytes
+from micronets_gen.plan.goal import Goal
+from micronets_gen.plan.optimize import SPEED
 from micronets_gen.plan.placement import find_placement
 from micronets_gen.runtimes.base import Runtime
 from micronets_gen.search.space.architecture import Architecture
@@ -93,7 +94,8 @@ class Target:
     def demand(self, architecture: Architecture) -> Demand:
         """Plan the architecture as ``build`` would, with arbitrary weights."""
         graph = read_model_bytes(write_tflite(placeholder(architecture)), architecture.name)
-        plan = self.runtime.as_given().plan(graph, self.board, "model")
+        # The figures of a search count every tensor whole.
+        plan = self.runtime.as_given().optimized(Goal(SPEED)).plan(graph, self.board, "model")
         values = prod(architecture.input_shape) + architecture.classes
         return demand(plan, self.runtime.footprint(plan), self.board, EMBEDDED_VECTORS * sample_bytes(values))
 
@@ -211,20 +213,6 @@ def require_fit(architecture: Architecture, target: Target) -> None:
             why="; ".join(verdict.shortfalls),
             remedy="relax the limit, take a larger board, or search one that fits",
         )
-
-
-def bytes_of(text: str, option: str) -> int:
-    """Return the bytes that a person wrote as in a board's file: ``20000``, ``64K`` or ``1M``.
-
-    Raises:
-        UsageError: it is no size.
-    """
-    size = parse_size(text)
-    if size is None:
-        raise UsageError(
-            f"'{text}' is no size", where=option, remedy='give bytes, or a text such as "64K" or "1M"'
-        )
-    return size
 
 
 def require_memory(board: Board, flash: int | None, ram: int | None) -> None:

@@ -128,12 +128,12 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     import tensorflow as tf
 
     from micronets_gen.boards.load import load_board
+    from micronets_gen.common.tables import bytes_of
     from micronets_gen.search.learn.network import Network
     from micronets_gen.search.learn.training import outputs_of, train_network
     from micronets_gen.search.run.request import TargetRequest, task_and_recipe
     from micronets_gen.search.space.architecture import lower
     from micronets_gen.search.space.backbone import Space, load_backbone
-    from micronets_gen.search.space.limits import bytes_of
 
     board = load_board(arguments.board)
     task, recipe = task_and_recipe(arguments.task, arguments.recipe, arguments.set, board, None)

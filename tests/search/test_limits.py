@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from micronets_gen.common.tables import bytes_of
 from micronets_gen.errors import FitError, UsageError
 from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.report.report import Report
@@ -17,7 +18,7 @@ from micronets_gen.search.run_dir import RunDir
 from micronets_gen.search.space.architecture import Architecture
 from micronets_gen.search.space.blocks import Conv, Inverted, Pool, Separable
 from micronets_gen.search.space.export import placeholder, write_tflite
-from micronets_gen.search.space.limits import EMBEDDED_VECTORS, Target, bytes_of
+from micronets_gen.search.space.limits import EMBEDDED_VECTORS, Target
 from tests.search.test_search import DIGITS, F446, run_cli, small_recipe
 
 needs_compiler = pytest.mark.needs("compiler")

@@ -410,10 +410,15 @@ def test_output_folder_cannot_be_written(cli: Cli) -> None:
 
 def test_model_that_does_not_fit(cli: Cli, tmp_path: Path) -> None:
     file = write(tmp_path / "micronet_ad_l.tflite", micronet("micronet_ad_l"))
-    done = cli("build", "-b", "nucleo_f446re", "-r", "aot", "-m", file, "--out", tmp_path / "p")
+    out = tmp_path / "p"
+    done = cli("build", "-b", "nucleo_f446re", "-r", "aot", "-m", file, "--out", out, "--optimize", "speed")
     assert (done.status, done.out) == (5, "")
     assert "353,280 bytes" in done.err
-    assert "what to do:" in done.err
+    assert "what to do: leave --optimize at balanced" in done.err
+    done = cli("build", "-b", "nucleo_f446re", "-r", "aot", "-m", file, "--out", out, "--ram", "64K")
+    assert (done.status, done.out) == (5, "")
+    assert "more than --ram allows" in done.err
+    assert "what to do: allow more, or take a smaller model" in done.err
     assert not (tmp_path / "p").exists()
 
 

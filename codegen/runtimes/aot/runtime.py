@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from micronets_gen.boards.board import Board
@@ -11,17 +12,30 @@ from micronets_gen.model.graph import Graph
 from micronets_gen.operators import Problem, layer_title
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import check_model
+from micronets_gen.plan.fit import Demand, demand
 from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.goal import DEFAULT, Goal, largest
+from micronets_gen.plan.optimize import BALANCED, SPEED
 from micronets_gen.plan.plan import Constant, Plan
 from micronets_gen.runtimes.aot.code_size import least_code_bytes, most_code_bytes
-from micronets_gen.runtimes.aot.planner import plan_layers
+from micronets_gen.runtimes.aot.planner import Layouts, Planned, arenas
 from micronets_gen.runtimes.aot.registry import LOWERINGS, lowerings
 from micronets_gen.runtimes.aot.source import model_files
 from micronets_gen.runtimes.base import Environment, LayerKernel, Sources
+from micronets_gen.simplify.result import Savings
 from micronets_gen.simplify.simplify import simplify
 
 _STATIC_RAM = 512
 _STACK = 2 * 1024
+
+
+@lru_cache(maxsize=8)
+def _layouts(graph: Graph, simd: str, simplifies: bool) -> tuple[Layouts, Savings | None]:
+    """Return the layouts of a model, made once for all boards that are alike, and what it has less than was given."""
+    if not simplifies:
+        return Layouts(graph, simd), None
+    simplified = simplify(graph)
+    return Layouts(simplified.graph, simd), simplified.savings
 
 
 @dataclass(frozen=True)
@@ -30,9 +44,11 @@ class AotRuntime:
 
     Attributes:
         simplifies: Whether what does not change the outputs is left out.
+        goal: What the arena is laid out for.
     """
 
     simplifies: bool = True
+    goal: Goal = DEFAULT
     name: str = field(default="aot", init=False)
 
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
@@ -47,14 +63,41 @@ class AotRuntime:
             if op.kind not in lowerings()
         )
 
+    def optimized(self, goal: Goal) -> AotRuntime:
+        """Return the runtime that lays out arenas for a goal."""
+        return replace(self, goal=goal)
+
+    @property
+    def minds_ram(self) -> bool:
+        """Say yes where layers roll as the RAM demands."""
+        return self.goal.optimize == BALANCED
+
     def plan(self, graph: Graph, board: Board, model_name: str) -> Plan:
-        """Choose kernels and lay out the arena for the board's instruction set."""
-        savings = None
-        if self.simplifies:
-            simplified = simplify(graph)
-            graph, savings = simplified.graph, simplified.savings
-        layers, memory = plan_layers(graph, board.simd)
-        return Plan(graph, board, self.name, layers, memory, "", model_name, savings=savings)
+        """Choose kernels for the board's instruction set, and lay out the arena for the goal."""
+        layouts, savings = _layouts(graph, board.simd, self.simplifies)
+        chosen = self._chosen(layouts, board)
+        return Plan(
+            layouts.graph,
+            board,
+            self.name,
+            *chosen,
+            "",
+            model_name,
+            savings=savings,
+            arenas=arenas(layouts, self.goal.optimize, chosen),
+        )
+
+    def _chosen(self, layouts: Layouts, board: Board) -> Planned:
+        if self.goal.optimize != BALANCED:
+            return layouts.whole if self.goal.optimize == SPEED else layouts.smallest
+
+        def need(planned: Planned) -> Demand:
+            plan = Plan(layouts.graph, board, self.name, *planned, "", "")
+            return demand(plan, self.footprint(plan), board)
+
+        whole = need(layouts.whole)
+        room = largest(lambda arena: self.goal.kept_by(replace(whole, arena=arena), board), 0, whole.arena)
+        return layouts.within(room or 0, lambda planned: self.goal.kept_by(need(planned), board))
 
     def as_given(self) -> AotRuntime:
         """Return the runtime that leaves nothing out."""

@@ -15,6 +15,7 @@ from micronets_gen.operators import Problem, operator_specs
 from micronets_gen.plan.arena import ArenaInfo
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.footprint import Footprint
+from micronets_gen.plan.goal import Goal
 from micronets_gen.plan.memory import plan_memory
 from micronets_gen.plan.plan import Layer, LayerCode, MemoryPlan, Plan
 from micronets_gen.runtimes.base import PROFILE, RELEASE, Environment, LayerKernel, LibrarySources, Sources
@@ -108,6 +109,15 @@ class TflmRuntime:
     def as_given(self) -> TflmRuntime:
         """Return itself: the interpreter executes the model as it is."""
         return self
+
+    def optimized(self, _goal: Goal) -> TflmRuntime:
+        """Return itself: the interpreter keeps every tensor whole."""
+        return self
+
+    @property
+    def minds_ram(self) -> bool:
+        """Say no: its arena is what the interpreter takes."""
+        return False
 
     def problems(self, graph: Graph) -> tuple[Problem, ...]:
         """Return the uses of operators without exact meaning, and what TFLM's kernels refuse.
