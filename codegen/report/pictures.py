@@ -54,6 +54,7 @@ class MemoryPicture:
     peak_step: str
     caption: str
     has_scratch: bool
+    has_rings: bool
     buffers: tuple[tuple[str, int, int, str], ...]
 
 
@@ -148,9 +149,10 @@ def memory_picture(plan: MemoryPlan, layers: tuple[LayerInfo, ...]) -> MemoryPic
         ),
         peak_step=names[peak_step],
         caption=_memory_caption(plan, peak, names[peak_step]),
+        has_rings=any(buffer.rows for buffer in plan.buffers),
         has_scratch=any(not buffer.tensors for buffer in plan.buffers),
         buffers=tuple(
-            (buffer.name, buffer.offset, buffer.size, _span(buffer, names))
+            (_title(buffer), buffer.offset, buffer.size, _span(buffer, names))
             for buffer in sorted(plan.buffers, key=lambda buffer: (buffer.first, buffer.offset))
         ),
     )
@@ -161,11 +163,17 @@ def _memory_caption(plan: MemoryPlan, peak: int, step: str) -> str:
         f"The arena takes {plural(plan.size, 'byte')}. At its fullest, in {step}, {peak:,} of them are live"
     )
     excess = plan.size - peak
+    if plan.groups:
+        return f"{text}; {plural(len(plan.groups), 'group')} of layers run row by row, each at one moment."
     return (
         f"{text}: {plural(excess, 'byte')} more than any plan needs."
         if excess
         else f"{text}: no plan is smaller."
     )
+
+
+def _title(buffer: Buffer) -> str:
+    return f"{buffer.name}, ring of {plural(buffer.rows, 'row')}" if buffer.rows else buffer.name
 
 
 def _span(buffer: Buffer, names: list[str]) -> str:
@@ -184,8 +192,8 @@ def _buffer_box(buffer: Buffer, names: list[str], top: int) -> Box:
         width=percent_text(fraction),
         y=pixel_text(PLOT_HEIGHT * (1 - (buffer.offset + buffer.size) / top)),
         height=pixel_text(max(height, 1)),
-        title=(f"{buffer.name}: {plural(buffer.size, 'byte')} at {buffer.offset:,}; {_span(buffer, names)}"),
-        style="tensor" if buffer.tensors else "scratch",
+        title=f"{_title(buffer)}: {plural(buffer.size, 'byte')} at {buffer.offset:,}; {_span(buffer, names)}",
+        style="ring" if buffer.rows else "tensor" if buffer.tensors else "scratch",
         wide=_label(buffer.name, step, fraction, WIDE_PIXELS) if labelled else "",
         narrow=_label(buffer.name, step, fraction, NARROW_PIXELS) if labelled else "",
     )

@@ -15,6 +15,8 @@ from micronets_gen.plan.plan import Buffer, LayerCode, MemoryPlan
 from micronets_gen.plan.schedule import Schedule, Stage, least_heights, ring_heights
 from micronets_gen.plan.verify import MemoryPlanError
 from micronets_gen.plan.verify_rows import verify_rows
+from micronets_gen.report.pictures import memory_picture
+from micronets_gen.report.report import LayerInfo
 from micronets_gen.runtimes.aot.planner import plan_layers
 from tests.support.networks import Network, random_network
 
@@ -187,3 +189,17 @@ def test_a_group_that_ends_early_is_found(rolled: tuple[Graph, list[LayerCode], 
     (group,) = memory.groups
     with pytest.raises(MemoryPlanError):
         verify_rows(replace(memory, groups=(replace(group, last=group.last - 1),)), graph, codes)
+
+
+def test_the_picture_of_memory_shows_rings(rolled: tuple[Graph, list[LayerCode], MemoryPlan]) -> None:
+    graph, _, memory = rolled
+    layers = tuple(LayerInfo(op.index, op.name, op.kind, (), (), 0) for op in graph.operators)
+    picture = memory_picture(memory, layers)
+    assert picture.has_rings
+    assert [box.title for box in picture.boxes if box.style == "ring" and box.title.startswith("stem")] == [
+        f"stem, ring of 3 rows: {3 * 8 * 8} bytes at {named(memory, 'stem').offset:,}; stem – mean"
+    ]
+    assert "1 group of layers run row by row" in picture.caption
+    whole = memory_picture(planned(graph, "speed")[1], layers)
+    assert not whole.has_rings
+    assert "row by row" not in whole.caption
