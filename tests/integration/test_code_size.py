@@ -18,6 +18,7 @@ from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.model.graph import DType
 from micronets_gen.operators.reading import read_model
 from micronets_gen.plan.fit import demand
+from micronets_gen.plan.goal import DEFAULT, Goal
 from micronets_gen.project import pio
 from micronets_gen.project.project import environments
 from micronets_gen.runtimes.aot.runtime import AotRuntime
@@ -39,9 +40,9 @@ def model_file(folder: Path, name: str) -> Path:
     return file
 
 
-def flash_bounds(model: Path, board: Board) -> tuple[int, int]:
+def flash_bounds(model: Path, board: Board, goal: Goal = DEFAULT) -> tuple[int, int]:
     """Return what is said before compiling, with one golden vector: at least and at most."""
-    graph, runtime = read_model(model), AotRuntime()
+    graph, runtime = read_model(model), AotRuntime().optimized(goal)
     plan = runtime.plan(graph, board, "model")
     vector = sum(graph.tensor(t).nbytes for t in (*graph.inputs, *graph.outputs))
     need = demand(plan, runtime.footprint(plan), board, vector)
@@ -59,16 +60,23 @@ def test_record_is_of_these_kernels(simd: str) -> None:
 
 @needs_gcc
 @pytest.mark.parametrize(
-    ("name", "board"),
-    [(name, board) for name in ("kws-s", "int8-3", "int16-1") for board in WITHIN],
+    ("name", "board", "optimize"),
+    [
+        *((name, board, "balanced") for name in ("kws-s", "int8-3", "int16-1") for board in WITHIN),
+        *((name, board, "ram") for name in ("kws-s", "int8-12") for board in WITHIN),
+    ],
 )
-def test_image_lies_within_the_bounds_and_near_the_upper(tmp_path: Path, name: str, board: str) -> None:
-    file, target = model_file(tmp_path, name), load_board(board)
+def test_image_lies_within_the_bounds_and_near_the_upper(
+    tmp_path: Path, name: str, board: str, optimize: str
+) -> None:
+    file, target, goal = model_file(tmp_path, name), load_board(board), Goal(optimize)
     project = tmp_path / "project"
-    build(BuildRequest(board, str(file), runtime="aot", out=project, compile=False, vector_count=1))
+    build(
+        BuildRequest(board, str(file), runtime="aot", out=project, compile=False, vector_count=1, goal=goal)
+    )
     images = pio.build(project, environments(target))
     release, profiled = (analyse_elf(images[name], target).flash_bytes for name in environments(target))
-    least, most = flash_bounds(file, target)
+    least, most = flash_bounds(file, target, goal)
     assert 0 <= most - profiled <= WITHIN[board]
     assert least <= release <= profiled
 
