@@ -259,16 +259,44 @@ FUNCTION("mn_tiles_4x2_exact", TILES_4X2(EXACT_4X2));
 FUNCTION("mn_tile_4x1_proved", TILE_4X1(PROVED_4X1));
 FUNCTION("mn_tile_4x1_exact", TILE_4X1(EXACT_4X1));
 
-/* Where the loops begin: `a_turn` steps a turn, each of `code` bytes, `weights` and `columns`. */
-static void set_places(struct tile *t, const int8_t *weights, int32_t steps, const uint32_t *columns, int32_t a_turn,
-                       int32_t code, int32_t weight_bytes, int32_t column_bytes)
+/* Where the loops of all blocks begin: `a_turn` steps a turn, each of `code` bytes; the places of columns. */
+static void set_columns(struct tile *t, int32_t steps, const uint32_t *columns, int32_t a_turn, int32_t code)
 {
     const int32_t skipped = -steps & (a_turn - 1);
-    t->weights_end = weights + steps * weight_bytes - 4;
-    t->weights = weights - skipped * weight_bytes - 4;
     t->skipped_code = (uint32_t)(skipped * code);
-    t->skipped_columns = skipped * column_bytes;
+    t->skipped_columns = skipped * MN_GROUP_POSITION;
     t->columns = (const uint8_t *)columns - 4;
+}
+
+/* `steps` of the block's weights, each of `bytes`. */
+static void set_weights(struct tile *t, const int8_t *weights, int32_t steps, int32_t bytes)
+{
+    t->weights_end = weights + steps * bytes - 4;
+    t->weights = weights - t->skipped_columns / MN_GROUP_POSITION * bytes - 4;
+}
+
+static void run_pairs(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns, int32_t pairs)
+{
+    set_columns(t, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES);
+    set_weights(t, weights, 2 * groups, MN_GROUP_BYTES / 2);
+    t->columns_end = t->columns + pairs * groups * 2 * MN_GROUP_POSITION;
+    if (t->shifts == 0) {
+        mn_tiles_4x2_proved(t);
+    } else {
+        mn_tiles_4x2_exact(t);
+    }
+}
+
+static void run_single(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns)
+{
+    set_columns(t, groups, columns, PRODUCTS_4X1_A_TURN, PRODUCTS_4X1_BYTES);
+    set_weights(t, weights, groups, MN_GROUP_BYTES);
+    t->columns -= t->skipped_columns;
+    if (t->shifts == 0) {
+        mn_tile_4x1_proved(t);
+    } else {
+        mn_tile_4x1_exact(t);
+    }
 }
 
 static void positions_of_block(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns,
@@ -276,26 +304,11 @@ static void positions_of_block(struct tile *t, const int8_t *weights, int32_t gr
 {
     const int32_t pairs = positions / 2;
     if (pairs > 0) {
-        set_places(t, weights, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES, MN_GROUP_BYTES / 2,
-                   MN_GROUP_POSITION);
-        t->columns_end = t->columns + pairs * groups * 2 * MN_GROUP_POSITION;
-        if (t->shifts == 0) {
-            mn_tiles_4x2_proved(t);
-        } else {
-            mn_tiles_4x2_exact(t);
-        }
+        run_pairs(t, weights, groups, columns, pairs);
     }
     if (positions % 2 != 0) {
-        columns += pairs * groups * (MN_GROUP_POSITION / 2);
         t->out += pairs * 2 * t->out_step;
-        set_places(t, weights, groups, columns, PRODUCTS_4X1_A_TURN, PRODUCTS_4X1_BYTES, MN_GROUP_BYTES,
-                   MN_GROUP_POSITION);
-        t->columns -= t->skipped_columns;
-        if (t->shifts == 0) {
-            mn_tile_4x1_proved(t);
-        } else {
-            mn_tile_4x1_exact(t);
-        }
+        run_single(t, weights, groups, columns + pairs * groups * (MN_GROUP_POSITION / 2));
     }
 }
 
@@ -356,7 +369,9 @@ void mn_blocks_s8(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t
     t.out_step = p->out_c;
     for (int32_t c = 0; c < p->out_c; c += MN_BLOCK, weights += weight_bytes) {
         memcpy(t.bias, p->bias + c, sizeof t.bias);
-        set_output(p, c / MN_BLOCK, &t);
+        if (c == 0 || p->output_step != 0) {
+            set_output(p, c / MN_BLOCK, &t);
+        }
         t.out = out + mn_group(c, p->out_c);
         if (copy != NULL) {
             copy_weights(copy, weights, p->groups);

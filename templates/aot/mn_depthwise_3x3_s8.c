@@ -184,49 +184,77 @@ static void run(struct strip *s, int32_t stride)
 
 #endif
 
-/* Four channels of n pixels become elements of four planes; offset: less the zero point, twice. */
-static void transpose(const int8_t *from, int32_t channels, int32_t n, int16_t *to, int32_t plane, uint32_t offset)
+/* Where four planes are, and how a row of them is filled. */
+struct planes {
+    int16_t *at;
+    int32_t size;    /* elements of a plane */
+    int32_t row;     /* of a row */
+    uint32_t offset; /* less the zero point, twice */
+};
+
+/* Four channels of a pixel. */
+static inline void put_pixel(const int8_t *from, int16_t *to, int32_t plane, uint32_t offset)
 {
-    if (n > 0 && ((uintptr_t)to & 2u) != 0) {
-        const uint32_t x = mn_load32(from);
-        const uint32_t even = mn_sxtab16(offset, x), odd = mn_sxtab16_ror8(offset, x);
-        to[0] = (int16_t)(even & 0xFFFFu);
-        to[plane] = (int16_t)(odd & 0xFFFFu);
-        to[2 * plane] = (int16_t)(even >> 16);
-        to[3 * plane] = (int16_t)(odd >> 16);
-        from += channels;
-        to++;
-        n--;
-    }
-    for (; n >= 2; n -= 2, from += 2 * channels, to += 2) {
-        const uint32_t x = mn_load32(from), y = mn_load32(from + channels);
-        const uint32_t x02 = mn_sxtab16(offset, x), x13 = mn_sxtab16_ror8(offset, x);
-        const uint32_t y02 = mn_sxtab16(offset, y), y13 = mn_sxtab16_ror8(offset, y);
-        mn_store32(to, mn_pack_low(x02, y02));
-        mn_store32(to + plane, mn_pack_low(x13, y13));
-        mn_store32(to + 2 * plane, mn_pack_high(x02, y02));
-        mn_store32(to + 3 * plane, mn_pack_high(x13, y13));
-    }
-    if (n > 0) {
-        const uint32_t x = mn_load32(from);
-        const uint32_t even = mn_sxtab16(offset, x), odd = mn_sxtab16_ror8(offset, x);
-        to[0] = (int16_t)(even & 0xFFFFu);
-        to[plane] = (int16_t)(odd & 0xFFFFu);
-        to[2 * plane] = (int16_t)(even >> 16);
-        to[3 * plane] = (int16_t)(odd >> 16);
+    const uint32_t x = mn_load32(from);
+    const uint32_t even = mn_sxtab16(offset, x), odd = mn_sxtab16_ror8(offset, x);
+    to[0] = (int16_t)(even & 0xFFFFu);
+    to[plane] = (int16_t)(odd & 0xFFFFu);
+    to[2 * plane] = (int16_t)(even >> 16);
+    to[3 * plane] = (int16_t)(odd >> 16);
+}
+
+/* Whole rows that lie one after the other: the first pixel alone where it is the second half of a word. */
+static void transpose(const struct planes *p, const int8_t *from, int32_t rows, int32_t width, int32_t channels,
+                      int16_t *to)
+{
+    const uint32_t offset = p->offset;
+    const int32_t plane = p->size;
+    const int32_t alone = ((uintptr_t)to & 2u) != 0;
+    const int32_t pairs = (width - alone) / 2;
+    for (; rows > 0; rows--) {
+        if (alone) {
+            put_pixel(from, to, plane, offset);
+            from += channels;
+            to++;
+        }
+        for (int32_t i = pairs; i > 0; i--) {
+            const uint32_t x = mn_load32(from), y = mn_load32(from + channels);
+            const uint32_t x02 = mn_sxtab16(offset, x), x13 = mn_sxtab16_ror8(offset, x);
+            const uint32_t y02 = mn_sxtab16(offset, y), y13 = mn_sxtab16_ror8(offset, y);
+            mn_store32(to, mn_pack_low(x02, y02));
+            mn_store32(to + plane, mn_pack_low(x13, y13));
+            mn_store32(to + 2 * plane, mn_pack_high(x02, y02));
+            mn_store32(to + 3 * plane, mn_pack_high(x13, y13));
+            from += 2 * channels;
+            to += 2;
+        }
+        if ((width - alone) % 2 != 0) {
+            put_pixel(from, to, plane, offset);
+            from += channels;
+            to++;
+        }
+        to += p->row - width;
     }
 }
 
 /* Input rows from y on, four channels from `in` on; padding is zero already. */
-static void fill(const struct mn_depthwise_3x3_s8_params *p, const int8_t *in, int32_t y, int32_t rows, int16_t *planes,
-                 int32_t plane)
+static void fill(const struct mn_depthwise_3x3_s8_params *p, const int8_t *in, int32_t y, int32_t rows,
+                 const struct planes *planes)
 {
-    const uint32_t offset = ((uint32_t)-p->in_zero_point & 0xFFFFu) * 0x10001u;
-    for (int32_t i = 0; i < rows; i++, y++) {
-        if (y >= 0 && y < p->in_h) {
-            const int8_t *row = in + mn_slot(y, p->in_rows) * p->in_w * p->channels;
-            transpose(row, p->channels, p->in_w, planes + i * p->row + p->pad_w, plane, offset);
-        }
+    int16_t *to = planes->at + p->pad_w;
+    if (y < 0) {
+        to -= y * p->row;
+        rows += y;
+        y = 0;
+    }
+    rows = rows < p->in_h - y ? rows : p->in_h - y;
+    while (rows > 0) { /* a ring may end */
+        const int32_t slot = mn_slot(y, p->in_rows);
+        const int32_t together = rows < p->in_rows - slot ? rows : p->in_rows - slot;
+        transpose(planes, in + slot * p->in_w * p->channels, together, p->in_w, p->channels, to);
+        to += together * p->row;
+        rows -= together;
+        y += together;
     }
 }
 
@@ -269,12 +297,13 @@ void mn_depthwise_3x3_s8(const struct mn_depthwise_3x3_s8_params *p, const int8_
         const int32_t count = left < p->band ? left : p->band;
         const int32_t in_rows = (count - 1) * p->stride_h + 3;
         const int32_t plane = in_rows * p->row;
+        const struct planes planes = {scratch, plane, p->row, ((uint32_t)-p->in_zero_point & 0xFFFFu) * 0x10001u};
         memset(scratch, 0, (size_t)(8 * plane + 16));
         for (int32_t c = 0; c < p->channels; c += 4) {
             const int32_t group = mn_group(c, p->channels);
-            fill(p, in + group, first_row * p->stride_h - p->pad_h, in_rows, scratch, plane);
+            fill(p, in + group, first_row * p->stride_h - p->pad_h, in_rows, &planes);
             for (int32_t i = 0; i < 4; i++) {
-                make_channel(p, group + i, (const int16_t *)scratch + i * plane, out + group + i, count);
+                make_channel(p, group + i, planes.at + i * plane, out + group + i, count);
             }
         }
         out += count * p->out_w * p->channels;

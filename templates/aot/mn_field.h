@@ -24,62 +24,59 @@ static inline void mn_widen_group(uint32_t x, uint32_t *column, int32_t stride)
     column[stride] = mn_sxtb16_ror8(x);
 }
 
-/* Sixteen bytes, of a row of loads. */
+/* Widens n bytes, a multiple of four, into words that lie `stride` apart: sixteen at a time, from rows of loads. */
 #if defined(__ARM_FEATURE_DSP)
-#define MN_WIDEN_16(name, stride)                                                                       \
-    static inline void name(const int8_t *from, uint32_t *column)                                       \
-    {                                                                                                   \
-        uint32_t x0, x1, x2, x3, y;                                                                     \
-        __asm__ volatile("ldr.w   %[x0], [%[from]]                     \n\t"                            \
-                         "ldr.w   %[x1], [%[from], #4]                 \n\t"                            \
-                         "ldr.w   %[x2], [%[from], #8]                 \n\t"                            \
-                         "ldr.w   %[x3], [%[from], #12]                \n\t"                            \
-                         "sxtb16  %[y], %[x0]                          \n\t"                            \
-                         "sxtb16  %[x0], %[x0], ror #8                 \n\t"                            \
-                         "str.w   %[y], [%[to]]                        \n\t"                            \
-                         "str.w   %[x0], [%[to], #4 * " #stride "]     \n\t"                            \
-                         "sxtb16  %[y], %[x1]                          \n\t"                            \
-                         "sxtb16  %[x1], %[x1], ror #8                 \n\t"                            \
-                         "str.w   %[y], [%[to], #8 * " #stride "]      \n\t"                            \
-                         "str.w   %[x1], [%[to], #12 * " #stride "]    \n\t"                            \
-                         "sxtb16  %[y], %[x2]                          \n\t"                            \
-                         "sxtb16  %[x2], %[x2], ror #8                 \n\t"                            \
-                         "str.w   %[y], [%[to], #16 * " #stride "]     \n\t"                            \
-                         "str.w   %[x2], [%[to], #20 * " #stride "]    \n\t"                            \
-                         "sxtb16  %[y], %[x3]                          \n\t"                            \
-                         "sxtb16  %[x3], %[x3], ror #8                 \n\t"                            \
-                         "str.w   %[y], [%[to], #24 * " #stride "]     \n\t"                            \
-                         "str.w   %[x3], [%[to], #28 * " #stride "]    \n\t"                            \
-                         : [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3), [y] "=&r"(y) \
-                         : [from] "r"(from), [to] "r"(column)                                           \
-                         : "memory");                                                                   \
-    }
-#else
-#define MN_WIDEN_16(name, stride)                                                       \
-    static inline void name(const int8_t *from, uint32_t *column)                       \
-    {                                                                                   \
-        for (int32_t i = 0; i < 4; i++) {                                               \
-            mn_widen_group(mn_load32(from + 4 * i), column + 2 * i * (stride), stride); \
-        }                                                                               \
-    }
-#endif
-MN_WIDEN_16(mn_widen_16_by_1, 1)
-MN_WIDEN_16(mn_widen_16_by_2, 2)
+#define MN_WIDEN_16(stride)                                                                               \
+    __asm__ volatile("b       2f                                 \n\t" MN_ALIGN                           \
+                     "1:                                         \n\t"                                    \
+                     "ldr.w   %[x0], [%[from]], #16              \n\t"                                    \
+                     "ldr.w   %[x1], [%[from], #-12]             \n\t"                                    \
+                     "ldr.w   %[x2], [%[from], #-8]              \n\t"                                    \
+                     "ldr.w   %[x3], [%[from], #-4]              \n\t"                                    \
+                     "sxtb16  %[y], %[x0]                        \n\t"                                    \
+                     "sxtb16  %[x0], %[x0], ror #8               \n\t"                                    \
+                     "str.w   %[y], [%[to]], #32 * " #stride "   \n\t"                                    \
+                     "str.w   %[x0], [%[to], #-28 * " #stride "] \n\t"                                    \
+                     "sxtb16  %[y], %[x1]                        \n\t"                                    \
+                     "sxtb16  %[x1], %[x1], ror #8               \n\t"                                    \
+                     "str.w   %[y], [%[to], #-24 * " #stride "]  \n\t"                                    \
+                     "str.w   %[x1], [%[to], #-20 * " #stride "] \n\t"                                    \
+                     "sxtb16  %[y], %[x2]                        \n\t"                                    \
+                     "sxtb16  %[x2], %[x2], ror #8               \n\t"                                    \
+                     "str.w   %[y], [%[to], #-16 * " #stride "]  \n\t"                                    \
+                     "str.w   %[x2], [%[to], #-12 * " #stride "] \n\t"                                    \
+                     "sxtb16  %[y], %[x3]                        \n\t"                                    \
+                     "sxtb16  %[x3], %[x3], ror #8               \n\t"                                    \
+                     "str.w   %[y], [%[to], #-8 * " #stride "]   \n\t"                                    \
+                     "str.w   %[x3], [%[to], #-4 * " #stride "]  \n\t"                                    \
+                     "2:                                         \n\t"                                    \
+                     "subs.w  %[n], %[n], #16                    \n\t"                                    \
+                     "bge.w   1b                                 \n\t"                                    \
+                     : [from] "+r"(from), [to] "+r"(column), [n] "+r"(n), [x0] "=&r"(x0), [x1] "=&r"(x1), \
+                       [x2] "=&r"(x2), [x3] "=&r"(x3), [y] "=&r"(y)                                       \
+                     :                                                                                    \
+                     : "cc", "memory")
 
-/* Widens n bytes, a multiple of four; the stride is a constant wherever this is inlined. */
 static inline void mn_widen_groups(const int8_t *from, int32_t n, uint32_t *column, int32_t stride)
 {
-    for (; n >= 16; n -= 16, from += 16, column += 8 * stride) {
-        if (stride == 2) {
-            mn_widen_16_by_2(from, column);
-        } else {
-            mn_widen_16_by_1(from, column);
-        }
+    uint32_t x0, x1, x2, x3, y;
+    if (stride == 2) {
+        MN_WIDEN_16(2);
+    } else {
+        MN_WIDEN_16(1);
     }
+    for (n += 16; n > 0; n -= 4, from += 4, column += 2 * stride) {
+        mn_widen_group(mn_load32(from), column, stride);
+    }
+}
+#else
+static inline void mn_widen_groups(const int8_t *from, int32_t n, uint32_t *column, int32_t stride)
+{
     for (; n > 0; n -= 4, from += 4, column += 2 * stride) {
         mn_widen_group(mn_load32(from), column, stride);
     }
 }
+#endif
 
 /* Widens n bytes into a column whose words lie one or two apart. */
 void mn_widen(const int8_t *from, int32_t n, uint32_t *column, int32_t stride);
