@@ -36,6 +36,8 @@ def estimate_on(board: Board, plan: Plan) -> tuple[Estimate | None, str]:
     kinds = {tensor.dtype for op in plan.graph.operators for tensor in map(plan.graph.tensor, op.outputs)}
     if kinds - {DType.INT8}:
         return None, "only layers of int8 were characterised"
+    if plan.memory.groups:
+        return None, "layers that run row by row were not characterised; run models the time of the image"
     every = zip(plan.layers, works_of(plan), strict=True)
     layers = [work for layer, work in every if layer.code is None or layer.code.calls]
     cycles = regression.model(layers)

@@ -64,6 +64,24 @@ static inline void mn_add_pixels_s8(const int8_t *in, int32_t pixels, int32_t ch
     }
 }
 
+/* The same where no sum exceeds 16 bits. */
+static inline void mn_add_pixels_few_s8(const int8_t *in, int32_t pixels, int32_t channels, int16_t *sums)
+{
+    int32_t c = 0;
+    for (; c + 4 <= channels; c += 4) {
+        int32_t sum[4] = {sums[c], sums[c + 1], sums[c + 2], sums[c + 3]};
+        mn_sum_4_channels(in + c, 1, 0, pixels, channels, sum);
+        for (int32_t i = 0; i < 4; i++) {
+            sums[c + i] = (int16_t)sum[i];
+        }
+    }
+    for (; c < channels; c++) {
+        for (int32_t i = 0; i < pixels; i++) {
+            sums[c] = (int16_t)(sums[c] + in[i * channels + c]);
+        }
+    }
+}
+
 static inline void mn_add_pixels_s16(const int16_t *in, int32_t pixels, int32_t channels, int32_t *sums)
 {
     for (int32_t i = 0; i < pixels; i++) {

@@ -146,18 +146,18 @@ POOL(mn_max_pool_s8, int8_t, max_pixel_s8)
 POOL(mn_max_pool_channels_s8, int8_t, max_channels)
 POOL(mn_max_pool_s16, int16_t, max_pixel_s16)
 
-#define RUNNING_AVERAGE(name, type, add)                                                                  \
-    void name(const struct name##_params *p, const type *in, type *out, int32_t *sums, int32_t first_row, \
-              int32_t rows)                                                                               \
-    {                                                                                                     \
-        if (first_row == 0) {                                                                             \
-            memset(sums, 0, (size_t)p->channels * sizeof *sums);                                          \
-        }                                                                                                 \
-        add(in, rows * p->in_w, p->channels, sums);                                                       \
-        for (int32_t c = 0; first_row + rows == p->in_h && c < p->channels; c++) {                        \
-            out[c] = (type)mn_clamp(divided(sums[c], p->in_h * p->in_w), p->low, p->high);                \
-        }                                                                                                 \
+#define RUNNING_AVERAGE(name, type, sum, add)                                                                       \
+    void name(const struct name##_params *p, const type *in, type *out, sum *sums, int32_t first_row, int32_t rows) \
+    {                                                                                                               \
+        if (first_row == 0) {                                                                                       \
+            memset(sums, 0, (size_t)p->channels * sizeof *sums);                                                    \
+        }                                                                                                           \
+        add(in, rows * p->in_w, p->channels, sums);                                                                 \
+        for (int32_t c = 0; first_row + rows == p->in_h && c < p->channels; c++) {                                  \
+            out[c] = (type)mn_clamp(divided(sums[c], p->in_h * p->in_w), p->low, p->high);                          \
+        }                                                                                                           \
     }
 
-RUNNING_AVERAGE(mn_running_average_s8, int8_t, mn_add_pixels_s8)
-RUNNING_AVERAGE(mn_running_average_s16, int16_t, mn_add_pixels_s16)
+RUNNING_AVERAGE(mn_running_average_s8, int8_t, int32_t, mn_add_pixels_s8)
+RUNNING_AVERAGE(mn_running_average_few_s8, int8_t, int16_t, mn_add_pixels_few_s8)
+RUNNING_AVERAGE(mn_running_average_s16, int16_t, int32_t, mn_add_pixels_s16)

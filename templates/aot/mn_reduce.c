@@ -43,19 +43,19 @@ void mn_reduce_channels_s8(const struct mn_reduce_channels_s8_params *p, const i
 REDUCE(mn_reduce_s8, int8_t, INT8_MIN, INT8_MAX)
 REDUCE(mn_reduce_s16, int16_t, INT16_MIN, INT16_MAX)
 
-#define RUNNING_REDUCE(name, type, add, lowest, highest)                                                  \
-    void name(const struct name##_params *p, const type *in, type *out, int32_t *sums, int32_t first_row, \
-              int32_t rows)                                                                               \
-    {                                                                                                     \
-        if (first_row == 0) {                                                                             \
-            memset(sums, 0, (size_t)p->channels * sizeof *sums);                                          \
-        }                                                                                                 \
-        add(in, rows * p->in_w, p->channels, sums);                                                       \
-        for (int32_t c = 0; first_row + rows == p->in_h && c < p->channels; c++) {                        \
-            const int32_t result = mn_requant_add(sums[c] - p->zero, p->multiplier, p->shift, p->offset); \
-            out[c] = (type)mn_clamp(result, lowest, highest);                                             \
-        }                                                                                                 \
+#define RUNNING_REDUCE(name, type, sum, add, lowest, highest)                                                       \
+    void name(const struct name##_params *p, const type *in, type *out, sum *sums, int32_t first_row, int32_t rows) \
+    {                                                                                                               \
+        if (first_row == 0) {                                                                                       \
+            memset(sums, 0, (size_t)p->channels * sizeof *sums);                                                    \
+        }                                                                                                           \
+        add(in, rows * p->in_w, p->channels, sums);                                                                 \
+        for (int32_t c = 0; first_row + rows == p->in_h && c < p->channels; c++) {                                  \
+            const int32_t result = mn_requant_add(sums[c] - p->zero, p->multiplier, p->shift, p->offset);           \
+            out[c] = (type)mn_clamp(result, lowest, highest);                                                       \
+        }                                                                                                           \
     }
 
-RUNNING_REDUCE(mn_running_reduce_s8, int8_t, mn_add_pixels_s8, INT8_MIN, INT8_MAX)
-RUNNING_REDUCE(mn_running_reduce_s16, int16_t, mn_add_pixels_s16, INT16_MIN, INT16_MAX)
+RUNNING_REDUCE(mn_running_reduce_s8, int8_t, int32_t, mn_add_pixels_s8, INT8_MIN, INT8_MAX)
+RUNNING_REDUCE(mn_running_reduce_few_s8, int8_t, int16_t, mn_add_pixels_few_s8, INT8_MIN, INT8_MAX)
+RUNNING_REDUCE(mn_running_reduce_s16, int16_t, int32_t, mn_add_pixels_s16, INT16_MIN, INT16_MAX)

@@ -44,10 +44,14 @@ struct mn_running_reduce {
 };
 
 #define mn_running_reduce_s8_params mn_running_reduce
+#define mn_running_reduce_few_s8_params mn_running_reduce
 #define mn_running_reduce_s16_params mn_running_reduce
 
 void mn_running_reduce_s8(const struct mn_running_reduce_s8_params *p, const int8_t *in, int8_t *out, int32_t *sums,
                           int32_t first_row, int32_t rows);
+/* Of 255 pixels at most, whose sums fit 16 bits. */
+void mn_running_reduce_few_s8(const struct mn_running_reduce_few_s8_params *p, const int8_t *in, int8_t *out,
+                              int16_t *sums, int32_t first_row, int32_t rows);
 void mn_running_reduce_s16(const struct mn_running_reduce_s16_params *p, const int16_t *in, int16_t *out, int32_t *sums,
                            int32_t first_row, int32_t rows);
 

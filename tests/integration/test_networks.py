@@ -26,7 +26,7 @@ pytestmark = pytest.mark.needs("gcc")
 SEEDS = 60
 ON_TARGETS = {DType.INT8: 20, DType.INT16: 12}
 WORD = 4
-OPTIMIZE = ("speed", "ram")
+OPTIMIZE = ("speed", "balanced", "ram")
 
 MLPERF = ("ad01_int8", "kws_ref_model", "pretrainedResnet_quant")
 

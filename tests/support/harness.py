@@ -23,7 +23,7 @@ from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.plan.check import check_model
 from micronets_gen.plan.verify import verify
 from micronets_gen.plan.verify_rows import verify_rows
-from micronets_gen.runtimes.aot.planner import plan_layers
+from micronets_gen.runtimes.aot.planner import Layouts, Planned, plan_layers
 from micronets_gen.runtimes.aot.source import model_files
 from micronets_gen.simplify.simplify import simplify
 
@@ -137,7 +137,7 @@ def _emit(work: Path, index: int, model: bytes, target: Target, optimize: str) -
     given = read_model_bytes(model, f"case{index}")
     assert not check_model(given), check_model(given)
     graph = simplify(given).graph
-    layers, memory = plan_layers(graph, target.simd, optimize)
+    layers, memory = _planned(graph, target.simd, optimize)
     codes = [layer.code for layer in layers if layer.code]
     verify_rows(memory, graph, codes)
     if not memory.groups:
@@ -151,6 +151,15 @@ def _emit(work: Path, index: int, model: bytes, target: Target, optimize: str) -
     _run([target.compiler, *target.flags, *WARNINGS, "-c", folder / "unit.c", "-o", unit], work)
     _prefix_symbols(unit, f"case{index}_", target)
     return graph
+
+
+def _planned(graph: Graph, simd: str, optimize: str) -> Planned:
+    """Return a plan for RAM, for speed, or for an arena half-way between."""
+    if optimize != "balanced":
+        return plan_layers(graph, simd, optimize)
+    layouts = Layouts(graph, simd)
+    limit = (layouts.whole[1].size + layouts.smallest[1].size) // 2
+    return layouts.within(limit, lambda planned: planned[1].size <= limit)
 
 
 def _prefix_symbols(unit: Path, prefix: str, target: Target) -> None:

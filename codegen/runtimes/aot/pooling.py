@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from micronets_gen.model.graph import DType, Graph, Operator
+from micronets_gen.model.graph import DType, Graph, Operator, Tensor
 from micronets_gen.operators.arithmetic import activation_range, leading_padding
 from micronets_gen.operators.pooling import Pool2DOptions
 from micronets_gen.plan.plan import Call, LayerCode
@@ -13,6 +13,11 @@ GROUP = 4
 """Channels that a word of int8 holds; with fewer, kernels take them one by one."""
 
 
+def has_few_pixels(x: Tensor) -> bool:
+    """Whether 16 bits hold the sum of a channel of an int8 image."""
+    return x.dtype is DType.INT8 and x.shape[1] * x.shape[2] * -DType.INT8.limits[0] <= DType.INT16.limits[1]
+
+
 def running_average(graph: Graph, op: Operator) -> LayerCode:
     """Return the average over a whole image that comes row by row."""
     options = op.options
@@ -21,7 +26,7 @@ def running_average(graph: Graph, op: Operator) -> LayerCode:
     low, high = activation_range(options.activation, y)
     _, height, width, channels = x.shape
     params = (("in_h", height), ("in_w", width), ("channels", channels), ("low", low), ("high", high))
-    function = f"mn_running_average_{SUFFIX[x.dtype]}"
+    function = f"mn_running_average_{'few_' if has_few_pixels(x) else ''}{SUFFIX[x.dtype]}"
     call = Call(function, params, op.inputs, op.outputs, sums=True, rows=height)
     return LayerCode(("mn_pooling.c",), (call,))
 

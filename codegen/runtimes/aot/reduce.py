@@ -7,7 +7,8 @@ from math import prod
 from micronets_gen.model.graph import DType, Graph, Operator
 from micronets_gen.operators.reduce import axes, reduce_dimensions, reduce_rescaling
 from micronets_gen.plan.plan import Call, Field, LayerCode
-from micronets_gen.runtimes.aot.pooling import GROUP
+from micronets_gen.runtimes.aot.elementwise import SUFFIX
+from micronets_gen.runtimes.aot.pooling import GROUP, has_few_pixels
 from micronets_gen.runtimes.aot.registry import lowering
 
 _SOURCES = ("mn_reduce.c",)
@@ -26,7 +27,7 @@ def running_reduction(graph: Graph, op: Operator) -> LayerCode:
     x = graph.tensor(op.inputs[0])
     _, height, width, channels = x.shape
     params = (("in_h", height), ("in_w", width), ("channels", channels), *_result(graph, op))
-    function = f"mn_running_reduce_{'s8' if x.dtype is DType.INT8 else 's16'}"
+    function = f"mn_running_reduce_{'few_' if has_few_pixels(x) else ''}{SUFFIX[x.dtype]}"
     call = Call(function, params, op.inputs[:1], op.outputs, sums=True, rows=height)
     return LayerCode(_SOURCES, (call,))
 

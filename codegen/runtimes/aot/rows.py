@@ -8,12 +8,11 @@ from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.operators import operator_specs
 from micronets_gen.operators.rows import Rows, Window
 from micronets_gen.plan.plan import LayerCode, Rolling
-from micronets_gen.runtimes.aot.pooling import running_average
+from micronets_gen.runtimes.aot.pooling import has_few_pixels, running_average
 from micronets_gen.runtimes.aot.reduce import running_reduction
 from micronets_gen.runtimes.aot.registry import Lowering
 
 _RUNNING = {"AVERAGE_POOL_2D": running_average, "MEAN": running_reduction, "SUM": running_reduction}
-_SUM_BYTES = 4
 
 
 def rolling(graph: Graph, op: Operator, simd: str, lower: Lowering, whole: LayerCode) -> Rolling | None:
@@ -30,8 +29,9 @@ def rolling(graph: Graph, op: Operator, simd: str, lower: Lowering, whole: Layer
     if rows is None:
         return None
     if rows.running:
-        _, height, _, channels = graph.tensor(op.inputs[0]).shape
-        return Rolling(rows, height, _RUNNING[op.kind](graph, op), channels * _SUM_BYTES)
+        image = graph.tensor(op.inputs[0])
+        kept = image.shape[3] * (2 if has_few_pixels(image) else 4)
+        return Rolling(rows, image.shape[1], _RUNNING[op.kind](graph, op), kept)
     steps = graph.tensor(op.outputs[0]).shape[1]
     if whole.alias or (whole.calls and all(call.rows for call in whole.calls)):
         return Rolling(rows, steps, whole)
