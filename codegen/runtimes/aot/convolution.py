@@ -316,6 +316,15 @@ def lower_conv(graph: Graph, op: Operator, simd: str) -> LayerCode:
 @lowering("DEPTHWISE_CONV_2D")
 def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     """By channel; as an ordinary convolution of one input channel; or grouped, with a depth multiplier."""
+    return _depthwise(graph, op, simd, strips=True)
+
+
+def lower_depthwise_row(graph: Graph, op: Operator, simd: str) -> LayerCode:
+    """Row by row, without strips: a row would be transposed again for each window that it lies in."""
+    return _depthwise(graph, op, simd, strips=False)
+
+
+def _depthwise(graph: Graph, op: Operator, simd: str, *, strips: bool) -> LayerCode:
     g = convolution.geometry(graph, op)
     r = convolution.requantization(graph, op)
     weights = graph.tensor(op.inputs[1]).data
@@ -332,9 +341,9 @@ def lower_depthwise(graph: Graph, op: Operator, simd: str) -> LayerCode:
     bias = _bias(graph, op, g.out_c)
     if simd == "mve":
         return _depthwise_mve(op, g, weights[0], bias, x.zero_point, r)
-    strips = depthwise_3x3(graph, op, g, weights[0], bias, r)
-    if strips is not None:
-        return strips
+    in_strips = depthwise_3x3(graph, op, g, weights[0], bias, r) if strips else None
+    if in_strips is not None:
+        return in_strips
     bounded = _is_bounded(r, by_channel, bias, x.zero_point)
     params: _Fields = (
         *_extents(g, *_DEPTHWISE_EXTENTS),

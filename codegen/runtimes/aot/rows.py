@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from micronets_gen.model.graph import Graph, Operator
 from micronets_gen.operators import operator_specs
 from micronets_gen.operators.rows import Rows, Window
 from micronets_gen.plan.plan import LayerCode, Rolling
+from micronets_gen.runtimes.aot.convolution import lower_depthwise_row
 from micronets_gen.runtimes.aot.pooling import has_few_pixels, running_average
 from micronets_gen.runtimes.aot.reduce import running_reduction
 from micronets_gen.runtimes.aot.registry import Lowering
 
 _RUNNING = {"AVERAGE_POOL_2D": running_average, "MEAN": running_reduction, "SUM": running_reduction}
+
+_ROW_LOWERINGS: Mapping[str, Lowering] = {"DEPTHWISE_CONV_2D": lower_depthwise_row}
+"""Of operators for which other kernels are better when a row is made at a time."""
 
 
 def rolling(graph: Graph, op: Operator, simd: str, lower: Lowering, whole: LayerCode) -> Rolling | None:
@@ -33,6 +38,8 @@ def rolling(graph: Graph, op: Operator, simd: str, lower: Lowering, whole: Layer
         kept = image.shape[3] * (2 if has_few_pixels(image) else 4)
         return Rolling(rows, image.shape[1], _RUNNING[op.kind](graph, op), kept)
     steps = graph.tensor(op.outputs[0]).shape[1]
+    if op.kind in _ROW_LOWERINGS:
+        whole = _ROW_LOWERINGS[op.kind](graph, op, simd)
     if whole.alias or (whole.calls and all(call.rows for call in whole.calls)):
         return Rolling(rows, steps, whole)
     if all(window in (None, Window(), Window(stride=0)) for window in rows.windows):
