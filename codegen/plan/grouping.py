@@ -7,8 +7,8 @@ dynamic programming finds the best cuts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from micronets_gen.common.integers import round_up
 from micronets_gen.model.graph import Graph
 from micronets_gen.operators.rows import row_bytes
 from micronets_gen.plan.plan import WORD, LayerCode
-from micronets_gen.plan.schedule import least_heights, roots_of, stages_of
+from micronets_gen.plan.schedule import RingHeights, all_stages, roots_of
 
 MOST_LAYERS = 64
 """Layers of a group at most, so that large models are planned fast."""
@@ -48,6 +48,15 @@ class Segment:
         return self.work > 0
 
 
+@dataclass(frozen=True)
+class _Life:
+    """A tensor with all its names: bytes in whole words, the operator that makes it (-1: an input), the last reader."""
+
+    size: int
+    first: int
+    last: int
+
+
 class Grouping:
     """All runs of layers of a model that may roll together.
 
@@ -60,9 +69,14 @@ class Grouping:
         self._graph = graph
         self._layers = layers
         self._roots = roots_of(graph, layers)
-        self._played: dict[tuple[int, ...], Mapping[int, int]] = {}
         self._lives = self._lifetimes()
-        self._size, self._first, self._last = np.array([*self._lives.values()]).reshape(-1, 3).T
+        self._heights = RingHeights(all_stages(graph, layers))
+        count = len(layers)
+        self._ending = [0] * (count + 1)
+        self._live = np.zeros(count + 1, dtype=np.int64)
+        for life in self._lives.values():
+            self._ending[max(life.last, 0)] += life.size
+            self._live[max(life.first, 0) : life.last + 1] += life.size
 
     def best(self, limit: int | None = None) -> tuple[Segment, ...]:
         """Return the cuts with the least rolling whose live bytes keep a limit.
@@ -71,16 +85,24 @@ class Grouping:
             limit: As many bytes do; None, or less than can be: as few as can be.
         """
         limit = max(self.least, limit or 0)
-        best: list[tuple[int, tuple[Segment, ...]] | None] = [(0, ())]
+        work: list[int | None] = [0]
+        chosen: list[Segment] = []
         for segments in self._segments:
-            choices = [
-                (before[0] + s.work, (*before[1], s))
-                for s in segments
-                if s.live <= limit and (before := best[s.first]) is not None
-            ]
-            best.append(min(choices, key=lambda choice: choice[0], default=None))
-        assert best[-1] is not None, "the least is within reach"
-        return best[-1][1]
+            allowed = [s for s in segments if s.live <= limit and work[s.first] is not None]
+            if not allowed:
+                work.append(None)
+                chosen.append(segments[0])
+                continue
+            taken = min(allowed, key=lambda s: (work[s.first] or 0) + s.work)
+            work.append((work[taken.first] or 0) + taken.work)
+            chosen.append(taken)
+        assert work[-1] is not None, "the least is within reach"
+        found = []
+        end = len(chosen)
+        while end:
+            found.append(chosen[end - 1])
+            end = chosen[end - 1].first
+        return tuple(reversed(found))
 
     def ever_less(self, limit: int) -> Iterator[tuple[Segment, ...]]:
         """Yield cuts whose live bytes keep a limit, then a lower one and so on: an arena may have gaps beside."""
@@ -106,62 +128,54 @@ class Grouping:
         return [[self._alone(last), *self._groups(last)] for last in range(len(self._layers))]
 
     def _groups(self, last: int) -> Iterator[Segment]:
+        """Yield the groups that end at an operator, each a layer longer than the one before."""
+        live, scratch, work = int(self._live[last]), 0, 0
+        begins = last
         for first in range(last, max(-1, last - MOST_LAYERS), -1):
-            if self._layers[first].rolling is None:
+            layer, op = self._layers[first], self._graph.operators[first]
+            if layer.rolling is None:
                 return
-            if first < last and self._keeps_its_names(first, last):
-                yield self._group(first, last)
+            live += self._ending[first] if first < last else 0
+            if layer.alias:
+                # What has two names must be made and used up within the group.
+                life = self._lives.get(self._roots[op.outputs[0]])
+                if life is None or life.last > last:
+                    return
+                begins = min(begins, life.first)
+                continue
+            live += sum(self._saved(t, last) for t in op.outputs) + layer.rolling.kept_bytes
+            scratch = max(scratch, round_up(layer.rolling.code.scratch_bytes, WORD))
+            work += layer.rolling.steps
+            if first < min(last, begins + 1):
+                yield Segment(first, last, live + scratch, work)
 
-    def _keeps_its_names(self, first: int, last: int) -> bool:
-        """Whether every tensor that has another name in a group is made and used up in it."""
-        for op in self._graph.operators[first : last + 1]:
-            if self._layers[op.index].alias and not self._is_inside(self._roots[op.outputs[0]], first, last):
-                return False
-        return True
-
-    def _is_inside(self, tensor: int, first: int, last: int) -> bool:
-        if tensor not in self._lives:
-            return False
-        _, begin, end = self._lives[tensor]
-        return first <= begin and end <= last
-
-    def _group(self, first: int, last: int) -> Segment:
-        graph, layers = self._graph, self._layers
-        stages = stages_of(graph, layers, first, last)
-        live = self._whole(first, last)
-        for tensor, height in least_heights(stages, self._played).items():
-            if self._is_inside(tensor, first, last):
-                live += round_up(height * row_bytes(graph.tensor(tensor)), WORD) - self._lives[tensor][0]
-        rolling = [layer.rolling for layer in layers[first : last + 1] if layer.rolling]
-        live += sum(r.kept_bytes for r in rolling) + max(
-            round_up(r.code.scratch_bytes, WORD) for r in rolling
-        )
-        return Segment(first, last, live, sum(stage.steps for stage in stages))
+    def _saved(self, tensor: int, last: int) -> int:
+        """Return by how many bytes a group that ends at an operator holds more of a tensor than all: less than none."""
+        life = self._lives[tensor]
+        if life.last > last:
+            return 0
+        rows = self._heights.of(tensor, last)
+        return round_up(rows * row_bytes(self._graph.tensor(tensor)), WORD) - life.size
 
     def _alone(self, index: int) -> Segment:
         layer, op = self._layers[index], self._graph.operators[index]
-        live = self._whole(index, index) + round_up(layer.scratch_bytes, WORD)
+        live = int(self._live[index]) + round_up(layer.scratch_bytes, WORD)
         saved = 0
         for i, o in () if layer.alias else layer.may_overwrite:
             source = self._lives.get(self._roots.get(op.inputs[i], op.inputs[i]))
-            if source is not None and source[2] == index:
-                saved = max(saved, min(source[0], self._lives[op.outputs[o]][0]))
+            if source is not None and source.last == index:
+                saved = max(saved, min(source.size, self._lives[op.outputs[o]].size))
         return Segment(index, index, live - saved, 0)
 
-    def _whole(self, first: int, last: int) -> int:
-        """Return the bytes of all tensors that are there while operators run, were they whole."""
-        return int(self._size[(self._first <= last) & (self._last >= first)].sum())
-
-    def _lifetimes(self) -> dict[int, tuple[int, int, int]]:
-        """Return bytes, the operator that makes it (-1: an input) and the last that reads it, by tensor."""
+    def _lifetimes(self) -> dict[int, _Life]:
         graph = self._graph
-        lives: dict[int, tuple[int, int, int]] = {}
+        lives: dict[int, _Life] = {}
 
         def touch(tensor: int, moment: int) -> None:
             root = self._roots.get(tensor, tensor)
             if root >= 0 and not graph.tensor(root).is_constant:
-                size, first, _ = lives.get(root, (round_up(graph.tensor(root).nbytes, WORD), moment, moment))
-                lives[root] = (size, first, moment)
+                life = lives.get(root) or _Life(round_up(graph.tensor(root).nbytes, WORD), moment, moment)
+                lives[root] = replace(life, last=moment)
 
         for tensor in graph.inputs:
             touch(tensor, -1)

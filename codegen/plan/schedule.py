@@ -6,7 +6,7 @@ the group's last layer on back. Nothing is made twice, and nothing before it is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from micronets_gen.model.graph import Graph
@@ -32,9 +32,9 @@ class Stage:
     writes: tuple[int, ...]
     running: bool = False
 
-    def wanted_of(self, tensor: int) -> int:
-        """Return how many rows there are of an output when all its steps are made."""
-        assert tensor in self.writes
+    @property
+    def rows_of_output(self) -> int:
+        """How many rows there are of an output when all steps are made."""
         return 1 if self.running else self.steps
 
 
@@ -55,17 +55,24 @@ def wanted_outside(graph: Graph, first: int, last: int) -> set[int]:
 
 def stages_of(graph: Graph, layers: Sequence[LayerCode], first: int, last: int) -> tuple[Stage, ...]:
     """Return the stages of a run of layers that roll; those that do nothing are none."""
+    every = all_stages(graph, layers, first, last)
+    return tuple(every.values())
+
+
+def all_stages(
+    graph: Graph, layers: Sequence[LayerCode], first: int = 0, last: int | None = None
+) -> dict[int, Stage]:
+    """Return the stages of the layers that roll of a run, or of a model, by operator."""
     roots = roots_of(graph, layers)
-    stages = []
-    for op in graph.operators[first : last + 1]:
+    stages = {}
+    for op in graph.operators[first : None if last is None else last + 1]:
         rolling = layers[op.index].rolling
-        assert rolling is not None, op.name
-        if layers[op.index].alias:
+        if rolling is None or layers[op.index].alias:
             continue
         windows = zip(op.inputs, rolling.rows.windows, strict=True)
         reads = tuple((roots.get(t, t), window) for t, window in windows if window is not None)
-        stages.append(Stage(op.index, rolling.steps, reads, op.outputs, rolling.rows.running))
-    return tuple(stages)
+        stages[op.index] = Stage(op.index, rolling.steps, reads, op.outputs, rolling.rows.running)
+    return stages
 
 
 def steps_wanted(consumer: Stage, window: Window, step: int, producer: Stage) -> int:
@@ -142,45 +149,50 @@ def ring_heights(stages: Sequence[Stage], outside: Collection[int]) -> dict[int,
     return schedule.heights
 
 
-def least_heights(stages: Sequence[Stage], known: dict[tuple[int, ...], Mapping[int, int]]) -> dict[int, int]:
-    """Return the same fast, never less: what one layer looks at is a window; only what several do is played through.
+class RingHeights:
+    """How many rows the rings of a model's tensors must hold, found without a schedule where that is possible.
+
+    What one layer looks at is as high as its window. What several look at depends on how far one is ahead of another:
+    the layers from the one that makes it to where all ways have met are played through.
 
     Args:
-        known: What was played through before, by the operators of the stages; added to.
+        stages: Every layer that rolls, by operator, in order.
     """
-    readers: dict[int, list[int]] = {t: [] for stage in stages for t in stage.writes}
-    for i, stage in enumerate(stages):
-        for tensor, _ in stage.reads:
-            if tensor in readers:
-                readers[tensor].append(i)
-    heights = {}
-    for stage in stages:
-        for tensor, window in stage.reads:
-            if tensor in readers:
-                span = (window.taps - 1) * window.dilation + 1
-                heights[tensor] = span if window.stride else window.end(0)
-    for block in _blocks(stages, readers):
-        part = stages[block.start : block.stop]
-        key = tuple(stage.op for stage in part)
-        if key not in known:
-            known[key] = ring_heights(part, {t for t in readers if not readers[t]})
-        heights.update({t: h for t, h in known[key].items() if len(readers[t]) > 1})
-    tops = {t: stage.wanted_of(t) for stage in stages for t in stage.writes}
-    return {t: min(heights.get(t, 1), tops[t]) for t in readers}
 
+    def __init__(self, stages: Mapping[int, Stage]) -> None:
+        self._stages = stages
+        self._readers: dict[int, list[tuple[int, Window]]] = {}
+        self._makers = {t: stage for stage in self._stages.values() for t in stage.writes}
+        for stage in self._stages.values():
+            for tensor, window in stage.reads:
+                self._readers.setdefault(tensor, []).append((stage.op, window))
+        self._played: dict[tuple[int, int], Mapping[int, int]] = {}
 
-def _blocks(stages: Sequence[Stage], readers: Mapping[int, Sequence[int]]) -> Iterable[range]:
-    """Return the shortest runs of stages that hold, with each tensor that several read, all between it and them."""
-    ends = [max((r for t in stage.writes for r in readers[t]), default=i) for i, stage in enumerate(stages)]
-    shared = [any(len(readers[t]) > 1 for t in stage.writes) for stage in stages]
-    start = 0
-    while start < len(stages):
-        if not shared[start]:
-            start += 1
-            continue
-        end, i = ends[start], start
-        while i < end:
-            end = max(end, ends[i])
-            i += 1
-        yield range(start, end + 1)
-        start = max(end, start + 1)
+    def of(self, tensor: int, last: int) -> int:
+        """Return the height for a group that ends at an operator, and before which nothing reads the tensor."""
+        readers = self._readers.get(tensor, [])
+        maker = self._makers[tensor]
+        if not readers:
+            return 1
+        if len(readers) == 1:
+            ((_, window),) = readers
+            span = (window.taps - 1) * window.dilation + 1 if window.stride else window.end(0)
+            return min(span, maker.rows_of_output)
+        block = (maker.op, self._meeting(maker.op, last))
+        if block not in self._played:
+            stages = [self._stages[i] for i in range(block[0], block[1] + 1) if i in self._stages]
+            read = {t for stage in stages for t, _ in stage.reads}
+            unread = {t for stage in stages for t in stage.writes if t not in read}
+            self._played[block] = ring_heights(stages, unread)
+        return min(self._played[block][tensor], maker.rows_of_output)
+
+    def _meeting(self, first: int, last: int) -> int:
+        """Return the operator behind which nothing is read that was made from ``first`` on, or ``last``."""
+        end = index = first
+        while index == first or index < end:
+            for tensor in self._stages[index].writes if index in self._stages else ():
+                used = [op for op, _ in self._readers.get(tensor, [])]
+                if used and used[-1] <= last:
+                    end = max(end, used[-1])
+            index += 1
+        return end

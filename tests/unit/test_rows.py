@@ -12,7 +12,7 @@ from micronets_gen.model.graph import DType, Graph, Padding
 from micronets_gen.operators.reading import read_model_bytes
 from micronets_gen.operators.rows import Window
 from micronets_gen.plan.plan import Buffer, LayerCode, MemoryPlan
-from micronets_gen.plan.schedule import Schedule, Stage, least_heights, ring_heights
+from micronets_gen.plan.schedule import RingHeights, Schedule, Stage, ring_heights
 from micronets_gen.plan.verify import MemoryPlanError
 from micronets_gen.plan.verify_rows import verify_rows
 from micronets_gen.report.pictures import memory_picture
@@ -32,10 +32,15 @@ def chain(*windows: Window, rows: int = 20) -> list[Stage]:
     return [Stage(i, rows, ((i, window),), (i + 1,)) for i, window in enumerate(windows)]
 
 
+def found_fast(stages: list[Stage]) -> dict[int, int]:
+    heights = RingHeights({stage.op: stage for stage in stages})
+    return {t: heights.of(t, stages[-1].op) for stage in stages for t in stage.writes}
+
+
 def test_a_ring_is_as_high_as_the_window_on_it() -> None:
     stages = chain(Window(), THREE, Window(taps=5, dilation=2), Window(stride=2, taps=2))
     assert ring_heights(stages, ()) == {1: 3, 2: 9, 3: 2, 4: 1}
-    assert least_heights(stages, {}) == ring_heights(stages, ())
+    assert found_fast(stages) == ring_heights(stages, ())
 
 
 def test_a_row_is_made_when_it_is_wanted_and_once() -> None:
@@ -60,7 +65,7 @@ def test_a_skip_waits_as_long_as_the_other_way_needs() -> None:
     ]
     # Each of three windows looks a row further down than the one behind it.
     assert ring_heights(ways, ()) == {1: 4, 2: 3, 3: 3, 4: 1, 5: 1}
-    assert least_heights(ways, {}) == ring_heights(ways, ())
+    assert found_fast(ways) == ring_heights(ways, ())
 
 
 def test_ways_that_meet_proceed_together() -> None:
@@ -78,6 +83,21 @@ def test_an_output_that_others_want_is_made_to_its_end() -> None:
     stages = [Stage(0, 7, (), (1,)), Stage(1, 3, ((1, Window(stride=2, taps=2)),), (2,))]
     assert len(list(Schedule(stages, ()).run())) == 6 + 3
     assert len(list(Schedule(stages, {1}).run())) == 7 + 3
+
+
+def test_many_layers_are_cut_fast_and_as_they_are_played() -> None:
+    """Residual blocks one after the other: each skip is played through alone."""
+    ways = []
+    for block in range(60):
+        x, y = 3 * block + 1, 3 * block + 2
+        ways += [
+            Stage(3 * block, 20, ((x - 1, Window()),), (x,)),
+            Stage(3 * block + 1, 20, ((x, THREE),), (y,)),
+            Stage(3 * block + 2, 20, ((x, Window()), (y, Window())), (y + 1,)),
+        ]
+    heights = found_fast(ways)
+    assert heights == ring_heights(ways, ())
+    assert {heights[t] for t in range(1, 181, 3)} == {3}
 
 
 def test_sums_are_the_end_of_a_chain() -> None:
