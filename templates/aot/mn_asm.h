@@ -10,17 +10,17 @@
 #if defined(__ARM_FP)
 #define TAKE(reg, n) "vmov   " reg ", s" #n "\n\t"
 #define KEEP(n, reg) "vmov   s" #n ", " reg "\n\t"
-/* 12 words, 20 words. */
+/* 12 words, 22 words. */
 #define OPEN_12               \
     "push   {r4-r11, lr}\n\t" \
     "vldmia r0, {s0-s11}\n\t"
 #define CLOSE_12 "pop    {r4-r11, pc}\n\t"
-#define OPEN_20               \
+#define OPEN_22               \
     "push   {r4-r11, lr}\n\t" \
-    "vpush  {s16-s19}\n\t"    \
-    "vldmia r0, {s0-s19}\n\t"
-#define CLOSE_20           \
-    "vpop   {s16-s19}\n\t" \
+    "vpush  {s16-s21}\n\t"    \
+    "vldmia r0, {s0-s21}\n\t"
+#define CLOSE_22           \
+    "vpop   {s16-s21}\n\t" \
     "pop    {r4-r11, pc}\n\t"
 #else
 #define TAKE(reg, n) "ldr    " reg ", [sp, #4 * " #n "]\n\t"
@@ -33,17 +33,17 @@
 #define CLOSE_12         \
     "add    sp, #48\n\t" \
     "pop    {r4-r11, pc}\n\t"
-#define OPEN_20                 \
-    "push   {r4-r11, lr}\n\t"   \
-    "add.w  r12, r0, #40\n\t"   \
-    "ldmia.w r0, {r2-r11}\n\t"  \
-    "sub    sp, #80\n\t"        \
-    "stmia.w sp, {r2-r11}\n\t"  \
-    "ldmia.w r12, {r2-r11}\n\t" \
-    "add.w  r12, sp, #40\n\t"   \
-    "stmia.w r12, {r2-r11}\n\t"
-#define CLOSE_20         \
-    "add    sp, #80\n\t" \
+#define OPEN_22                \
+    "push   {r4-r11, lr}\n\t"  \
+    "add.w  r1, r0, #44\n\t"   \
+    "ldmia.w r0, {r2-r12}\n\t" \
+    "sub    sp, #88\n\t"       \
+    "stmia.w sp, {r2-r12}\n\t" \
+    "ldmia.w r1, {r2-r12}\n\t" \
+    "add.w  r1, sp, #44\n\t"   \
+    "stmia.w r1, {r2-r12}\n\t"
+#define CLOSE_22         \
+    "add    sp, #88\n\t" \
     "pop    {r4-r11, pc}\n\t"
 #endif
 

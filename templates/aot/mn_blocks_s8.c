@@ -17,7 +17,9 @@ struct tile {
     int8_t *out;
     int32_t out_step;        /* from position to position */
     uint32_t shifts;         /* a byte a channel, or 0 */
-    int32_t skipped_columns; /* bytes */
+    int32_t skipped_columns; /* bytes, and those that the next pair shares with this one */
+    int32_t out_advance;     /* from pair to pair */
+    int32_t unused;
     const uint8_t *columns;
 };
 
@@ -116,8 +118,8 @@ static void copy_weights(int8_t *to, const int8_t *from, int32_t groups)
 /* All pairs of positions. The turn of the loop that has only a part of its products to do comes first. */
 /* clang-format off */
 #define TILES_4X2(outputs)                     \
-    OPEN_20                                    \
-    "ldr    lr, [r0, #80]\n\t"                 \
+    OPEN_22                                    \
+    "ldr    lr, [r0, #88]\n\t"                 \
     ".p2align 2\n"                             \
     "1:\n\t"                                   \
     TAKE("r8", 19)                             \
@@ -155,20 +157,21 @@ static void copy_weights(int8_t *to, const int8_t *from, int32_t groups)
     TAKE("r8", 16)                             \
     TAKE("r9", 17)                             \
     TAKE("r10", 15)                            \
+    TAKE("r11", 20)                            \
+    "add.w  r9, r8, r9\n\t"                    \
+    "strb.w r1, [r9]\n\t"                      \
+    "strb.w r3, [r9, #1]\n\t"                  \
+    "strb.w r5, [r9, #2]\n\t"                  \
+    "strb.w r7, [r9, #3]\n\t"                  \
     "strb.w r0, [r8]\n\t"                      \
     "strb.w r2, [r8, #1]\n\t"                  \
     "strb.w r4, [r8, #2]\n\t"                  \
     "strb.w r6, [r8, #3]\n\t"                  \
-    "add.w  r8, r8, r9\n\t"                    \
-    "strb.w r1, [r8]\n\t"                      \
-    "strb.w r3, [r8, #1]\n\t"                  \
-    "strb.w r5, [r8, #2]\n\t"                  \
-    "strb.w r7, [r8, #3]\n\t"                  \
-    "add.w  r8, r8, r9\n\t"                    \
+    "add.w  r8, r8, r11\n\t"                   \
     KEEP(16, "r8")                             \
     "cmp.w  lr, r10\n\t"                       \
     "bne.w  1b\n\t"                            \
-    CLOSE_20
+    CLOSE_22
 /* clang-format on */
 
 /* Four products of four channels at one position. r1 to r4: sums; r10: weights; r11: column. */
@@ -223,7 +226,7 @@ static void copy_weights(int8_t *to, const int8_t *from, int32_t groups)
     "ldr.w  r12, [r0, #48]\n\t"                              \
     "ldr.w  r10, [r0, #52]\n\t"                              \
     "ldr.w  r5, [r0, #56]\n\t"                               \
-    "ldr.w  r11, [r0, #80]\n\t"                              \
+    "ldr.w  r11, [r0, #88]\n\t"                              \
     "ldmia.w r0, {r1-r4}\n\t"                                \
     ".p2align 2\n\t"                                         \
     "add    pc, r5\n\t"                                      \
@@ -275,11 +278,16 @@ static void set_weights(struct tile *t, const int8_t *weights, int32_t steps, in
     t->weights = weights - t->skipped_columns / MN_GROUP_POSITION * bytes - 4;
 }
 
-static void run_pairs(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns, int32_t pairs)
+static void run_pairs(struct tile *t, const int8_t *weights, int32_t groups, const struct mn_positions *at,
+                      int32_t pairs)
 {
-    set_columns(t, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES);
+    const int32_t pair_bytes = groups * 2 * MN_GROUP_POSITION;
+    const int32_t shared = pair_bytes - at->advance;
+    set_columns(t, 2 * groups, at->columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES);
     set_weights(t, weights, 2 * groups, MN_GROUP_BYTES / 2);
-    t->columns_end = t->columns + pairs * groups * 2 * MN_GROUP_POSITION;
+    t->columns_end = t->columns + (pairs - 1) * at->advance + pair_bytes;
+    t->columns += shared;
+    t->skipped_columns += shared;
     if (t->shifts == 0) {
         mn_tiles_4x2_proved(t);
     } else {
@@ -299,16 +307,26 @@ static void run_single(struct tile *t, const int8_t *weights, int32_t groups, co
     }
 }
 
-static void positions_of_block(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns,
-                               int32_t positions)
+static void positions_of_block(struct tile *t, const int8_t *weights, int32_t groups, const struct mn_positions *at,
+                               int8_t *out)
 {
-    const int32_t pairs = positions / 2;
-    if (pairs > 0) {
-        run_pairs(t, weights, groups, columns, pairs);
+    t->out = out;
+    t->out_step = at->apart;
+    t->out_advance = at->out_advance;
+    if (at->pairs > 0) {
+        run_pairs(t, weights, groups, at, at->pairs);
     }
-    if (positions % 2 != 0) {
-        t->out += pairs * 2 * t->out_step;
-        run_single(t, weights, groups, columns + pairs * groups * (MN_GROUP_POSITION / 2));
+    if (at->single == MN_NONE) {
+        return;
+    }
+    struct mn_positions last = *at;
+    last.columns += at->pairs * at->advance / 4;
+    t->out = out + at->pairs * at->out_advance;
+    if (at->single == MN_COLUMN) {
+        run_single(t, weights, groups, last.columns);
+    } else {
+        t->out_step = 0;
+        run_pairs(t, weights, groups, &last, 1);
     }
 }
 
@@ -348,34 +366,35 @@ static void position_of_block(const struct tile *t, const int8_t *weights, int32
     out[3] = output_of(t, 3, sum[3] - sum[2]);
 }
 
-static void positions_of_block(const struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns,
-                               int32_t positions)
+static void positions_of_block(struct tile *t, const int8_t *weights, int32_t groups, const struct mn_positions *at,
+                               int8_t *out)
 {
-    int8_t *out = t->out;
-    for (int32_t i = 0; i < positions; i++, out += t->out_step) {
-        const uint32_t *column = columns + (i & ~1) * groups * (MN_GROUP_POSITION / 4) + (i & 1);
-        position_of_block(t, weights, groups, column, mn_column_stride(i, positions), out);
+    const uint32_t *column = at->columns;
+    for (int32_t i = 0; i < at->pairs; i++, column += at->advance / 4, out += at->out_advance) {
+        position_of_block(t, weights, groups, column, 2, out);
+        position_of_block(t, weights, groups, column + 1, 2, out + at->apart);
+    }
+    if (at->single != MN_NONE) {
+        position_of_block(t, weights, groups, column, at->single == MN_COLUMN ? 1 : 2, out);
     }
 }
 
 #endif
 
-void mn_blocks_s8(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t positions, int8_t *out, int8_t *copy)
+void mn_blocks_s8(const struct mn_blocks_s8 *p, const struct mn_positions *at, int8_t *out, int8_t *copy)
 {
     const int32_t weight_bytes = p->groups * MN_GROUP_BYTES;
     const int8_t *weights = p->weights;
     struct tile t;
 
-    t.out_step = p->out_c;
     for (int32_t c = 0; c < p->out_c; c += MN_BLOCK, weights += weight_bytes) {
         memcpy(t.bias, p->bias + c, sizeof t.bias);
         if (c == 0 || p->output_step != 0) {
             set_output(p, c / MN_BLOCK, &t);
         }
-        t.out = out + mn_group(c, p->out_c);
         if (copy != NULL) {
             copy_weights(copy, weights, p->groups);
         }
-        positions_of_block(&t, copy != NULL ? copy : weights, p->groups, columns, positions);
+        positions_of_block(&t, copy != NULL ? copy : weights, p->groups, at, out + mn_group(c, p->out_c));
     }
 }

@@ -31,9 +31,28 @@ struct mn_blocks_s8 {
     int16_t output_step; /* of multiplier and rounding from block to block: 4, or 0 */
 };
 
-/* Writes out_c channels of each position from `out` on. copy: room for one block's weights, which are then read from
- * there for all positions; NULL: they are read where they are. */
-void mn_blocks_s8(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t positions, int8_t *out, int8_t *copy);
+/* Whether a last position is without another: its column alone, or in the place of a pair's first. */
+enum mn_single { MN_NONE, MN_COLUMN, MN_HALF_A_PAIR };
+
+struct mn_positions {
+    const uint32_t *columns;
+    int32_t pairs;
+    int32_t advance;     /* bytes of columns from pair to pair, whose columns may overlap */
+    int32_t apart;       /* bytes of output from the first position of a pair to the second */
+    int32_t out_advance; /* from pair to pair */
+    enum mn_single single;
+};
+
+/* Writes out_c channels of each position, of the first at `out`. copy: room for one block's weights, which are then
+ * read from there for all positions; NULL: they are read where they are. */
+void mn_blocks_s8(const struct mn_blocks_s8 *p, const struct mn_positions *at, int8_t *out, int8_t *copy);
+
+/* Columns of neighbouring positions, one pair after the other. */
+static inline struct mn_positions mn_in_turn(const struct mn_blocks_s8 *p, const uint32_t *columns, int32_t positions)
+{
+    return (struct mn_positions){columns,  positions / 2, 2 * p->groups * MN_GROUP_POSITION,
+                                 p->out_c, 2 * p->out_c,  positions % 2 != 0 ? MN_COLUMN : MN_NONE};
+}
 
 /* Where the column of a position begins among `positions`. */
 static inline uint32_t *mn_column(uint32_t *columns, int32_t position, int32_t groups)

@@ -25,7 +25,8 @@ void mn_conv_1x1_blocks_s8(const struct mn_conv_1x1_blocks_s8_params *p, const i
         for (int32_t i = 0; i < count; i++, in += p->in_c) {
             mn_widen(in, p->in_c, mn_column(columns, i, groups), mn_column_stride(i, count));
         }
-        mn_blocks_s8(&p->blocks, columns, count, out, copy_of(&p->chunk, count, scratch));
+        const struct mn_positions at = mn_in_turn(&p->blocks, columns, count);
+        mn_blocks_s8(&p->blocks, &at, out, copy_of(&p->chunk, count, scratch));
         out += count * p->blocks.out_c;
         left -= count;
     }
@@ -51,7 +52,8 @@ void mn_conv_blocks_s8(const struct mn_conv_blocks_s8_params *p, const int8_t *i
                 row = mn_field_rows(&field, ++oy);
             }
         }
-        mn_blocks_s8(&p->blocks, columns, count, out, copy_of(&p->chunk, count, scratch));
+        const struct mn_positions at = mn_in_turn(&p->blocks, columns, count);
+        mn_blocks_s8(&p->blocks, &at, out, copy_of(&p->chunk, count, scratch));
         out += count * p->blocks.out_c;
         left -= count;
     }

@@ -65,6 +65,11 @@ struct mn_field_rows mn_field_rows(const struct mn_field *p, int32_t oy)
     return (struct mn_field_rows){mn_slot(y.at, p->in_rows), y.count, y.first * bytes, bytes, p->in_w * p->in_c};
 }
 
+int32_t mn_field_below(const struct mn_field *p, int32_t slot)
+{
+    return mn_slot_below(slot, p->dilation_h, p->in_rows);
+}
+
 void mn_put_field(const struct mn_field *p, const struct mn_field_rows *y, const int8_t *in, int32_t ox,
                   uint32_t *column, int32_t stride, int8_t *patch)
 {

@@ -92,6 +92,9 @@ struct mn_field_rows {
 
 struct mn_field_rows mn_field_rows(const struct mn_field *p, int32_t oy);
 
+/* The slot of the row that the next taps meet. */
+int32_t mn_field_below(const struct mn_field *p, int32_t slot);
+
 /* The column of output position ox of a row. patch: room for its bytes, a multiple of four; unused where in_c is one.
  */
 void mn_put_field(const struct mn_field *p, const struct mn_field_rows *rows, const int8_t *in, int32_t ox,

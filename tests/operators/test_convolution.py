@@ -94,15 +94,24 @@ ACTIVATIONS = st.sampled_from(
 
 @st.composite
 def spatial(
-    draw: st.DrawFn, depthwise: bool, wide: bool, grouped: bool = False, strips: bool = False
+    draw: st.DrawFn,
+    depthwise: bool,
+    wide: bool,
+    grouped: bool = False,
+    strips: bool = False,
+    images: bool = False,
 ) -> Sample:
     d = Draw(draw(st.integers(0, 2**32)), wide)
-    in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 70 if strips else 9))
-    in_c = draw(st.sampled_from([4, 5, 8, 11] if strips else [1, 2, 3, 4, 5, 8, 12, 17, 32]))
-    taps = st.just(3) if strips else st.integers(1, 4)
+    in_h, in_w = draw(st.integers(1, 9)), draw(st.integers(1, 70 if strips else 40 if images else 9))
+    in_c = draw(
+        st.sampled_from(
+            [4, 5, 8, 11] if strips else [4, 32, 32] if images else [1, 2, 3, 4, 5, 8, 12, 17, 32]
+        )
+    )
+    taps = st.just(3) if strips else st.integers(2 if images else 1, 4)
     filter_height, filter_width = draw(taps), draw(taps)
     dilation_h, dilation_w = draw(
-        st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)][: 1 if strips else 5])
+        st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2), (2, 3)][: 1 if strips else 3 if images else 5])
     )
     stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     if dilation_h * dilation_w > 1:
@@ -111,7 +120,7 @@ def spatial(
     if padding is Padding.VALID:
         in_h = max(in_h, (filter_height - 1) * dilation_h + 1)
         in_w = max(in_w, (filter_width - 1) * dilation_w + 1)
-    activation = draw(ACTIVATIONS)
+    activation = Activation.NONE if images else draw(ACTIVATIONS)
     per_channel = draw(st.booleans())
     builder = ModelBuilder()
     x_scale = 0.05
@@ -122,7 +131,7 @@ def spatial(
         shape = (1, filter_height, filter_width, out_c)
     else:
         groups = draw(st.sampled_from([g for g in (2, 3, 4) if in_c % g == 0] or [1])) if grouped else 1
-        out_c = groups * draw(st.sampled_from([1, 3, 4, 6, 8, 9]))
+        out_c = groups * draw(st.sampled_from([4, 6, 9] if images else [1, 3, 4, 6, 8, 9]))
         depth, axis = filter_height * filter_width * in_c // groups, 0
         shape = (out_c, filter_height, filter_width, in_c // groups)
     w, scales = d.weights(builder, shape, axis, per_channel)
@@ -162,6 +171,7 @@ KINDS = {
     "conv": spatial(depthwise=False, wide=False),
     "grouped": spatial(depthwise=False, wide=False, grouped=True),
     "depthwise": spatial(depthwise=True, wide=False),
+    "images": spatial(depthwise=False, wide=False, images=True),
     "depthwise3x3": spatial(depthwise=True, wide=False, strips=True),
     "dense": dense(wide=False),
     "conv16": spatial(depthwise=False, wide=True),
@@ -202,13 +212,12 @@ def test_kernels_are_the_reference(kind: str, target: str) -> None:
 
 
 def test_every_way_to_compute_is_exercised() -> None:
-    """The draws above reach blocks of channels, proved and exact, with weights copied or not, and what goes without."""
+    """The draws above reach images and columns, proved and exact, with weights copied or not, and what goes without."""
     seen: set[object] = set()
 
-    @given(st.one_of(KINDS["conv"], KINDS["dense"]))
-    @settings(SETTINGS, max_examples=150)
     def collect(sample: Sample) -> None:
-        layers, _ = plan_layers(read_model_bytes(sample.model, "sample"), "dsp")
+        graph = read_model_bytes(sample.model, "sample")
+        layers, _ = plan_layers(graph, "dsp")
         assert layers[0].code is not None
         call = layers[0].code.calls[0]
         fields = dict(call.params)
@@ -216,15 +225,23 @@ def test_every_way_to_compute_is_exercised() -> None:
         if call.function == "mn_conv_s8":
             seen.add(("bounded", fields["output.bounded"]))
             return
+        if call.function == "mn_conv_images_s8":
+            width = graph.tensor(call.outputs[0]).shape[2]
+            seen.update(
+                {("images copy", fields["copies"]), ("strips", 2 * int(str(fields["pairs"])) < width)}
+            )
+            return
         rounding = fields["blocks.rounding"]
         assert isinstance(rounding, Constant)
         seen.update("proved" if value >= 0 else "exact" for value in rounding.data)
         seen.add(("copies", fields["chunk.copies"]))
         seen.add(("output_step", fields["blocks.output_step"]))
 
-    collect()
+    for kind in ("conv", "images", "dense"):
+        settings(SETTINGS, max_examples=150)(given(KINDS[kind])(collect))()
     assert seen == {
-        *("mn_conv_s8", "mn_conv_blocks_s8", "mn_conv_1x1_blocks_s8", "proved", "exact"),
+        *("mn_conv_s8", "mn_conv_images_s8", "mn_conv_blocks_s8", "mn_conv_1x1_blocks_s8", "proved", "exact"),
+        *((name, value) for name in ("images copy", "strips") for value in (False, True)),
         *((name, value) for name in ("bounded", "copies") for value in (0, 1)),
         *(("output_step", step) for step in (0, 4)),
     }

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from micronets_gen.common.integers import round_up
+from micronets_gen.common.integers import ceil_div, round_up
 from micronets_gen.model.graph import Array, Operator
-from micronets_gen.operators.convolution import Requantization
+from micronets_gen.operators.convolution import Geometry, Requantization
 from micronets_gen.plan.plan import Constant, Field
 from micronets_gen.runtimes.aot.outputs import Channels, is_shared, outputs, reaches
 
@@ -19,6 +19,7 @@ _GROUP = 4
 _COLUMNS = 2048
 """Bytes that columns may take, unless two take more, or those for which copying pays fit :data:`_MOST_SCRATCH`."""
 _MOST_SCRATCH = 4608
+_MOST_SCRATCH_WITH_WEIGHTS = 5120
 _LEAST_POSITIONS_TO_COPY = 6
 """``MN_LEAST_TO_COPY``."""
 _Ints = npt.NDArray[np.int64]
@@ -61,6 +62,28 @@ def chunks(depth: int, positions: int) -> Chunks:
     count = max(2, min(round_up(positions, 2), room // column & ~1))
     copies = count >= _LEAST_POSITIONS_TO_COPY
     return Chunks(count, copies, count * column + (weights if copies else 0))
+
+
+def image_pairs(g: Geometry) -> Chunks | None:
+    """Choose how long the strips are whose image is made of neighbouring windows, or None where there is no image.
+
+    It needs a window of several taps without dilation along rows, input channels in fours, and three pairs of positions
+    whose image fits the scratch.
+
+    Returns:
+        Pairs of positions as ``positions``.
+    """
+    if g.in_c % _GROUP != 0 or g.dilation_w != 1 or g.filter_height * g.filter_width == 1:
+        return None
+    column = 4 * g.in_c * g.filter_height
+    most = min((g.out_w + 1) // 2, (_MOST_SCRATCH // column - g.filter_width) // g.stride_w + 1)
+    if most < _LEAST_POSITIONS_TO_COPY // 2:
+        return None
+    pairs = ceil_div(g.out_w, 2 * ceil_div(g.out_w, 2 * most))
+    image = column * ((pairs - 1) * g.stride_w + g.filter_width)
+    weights = g.in_c * g.filter_height * g.filter_width * BLOCK
+    copies = image + weights <= _MOST_SCRATCH_WITH_WEIGHTS
+    return Chunks(pairs, copies, image + (weights if copies else 0))
 
 
 def block_starts(channels: int) -> npt.NDArray[np.intp]:

@@ -13,8 +13,8 @@ from micronets_gen.operators import convolution, fully_connected
 from micronets_gen.operators.convolution import Geometry, Requantization
 from micronets_gen.operators.fully_connected import FullyConnectedOptions
 from micronets_gen.plan.plan import Call, Constant, Field, LayerCode
+from micronets_gen.runtimes.aot.blocks import Chunks, block_fields, chunks, image_pairs
 from micronets_gen.runtimes.aot.blocks import Fields as BlockFields
-from micronets_gen.runtimes.aot.blocks import block_fields, chunks
 from micronets_gen.runtimes.aot.depthwise import depthwise_3x3
 from micronets_gen.runtimes.aot.outputs import is_shared
 from micronets_gen.runtimes.aot.registry import lowering
@@ -249,7 +249,11 @@ def _conv_dsp(graph: Graph, op: Operator, g: Geometry, weights: Array, r: Requan
     zero_point = graph.tensor(op.inputs[0]).zero_point
     bias = _bias(graph, op, g.out_c)
     flat = weights.reshape(g.out_c, -1)
-    blocks = block_fields(op, flat, bias, zero_point, r, folded=_folded_bias(bias, flat, zero_point))
+    strips = image_pairs(g)
+    ordered = flat if strips is None else weights.transpose(0, 2, 1, 3).reshape(g.out_c, -1)
+    blocks = block_fields(op, ordered, bias, zero_point, r, folded=_folded_bias(bias, flat, zero_point))
+    if blocks is not None and strips is not None:
+        return _conv_images(op, g, zero_point, blocks, strips)
     if blocks is not None:
         return _conv_blocks(op, g, zero_point, blocks)
     bounded = _is_bounded(r, flat, bias, zero_point)
@@ -297,6 +301,16 @@ def _conv_blocks(op: Operator, g: Geometry, zero_point: int, blocks: BlockFields
     call = Call("mn_conv_blocks_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
     patch = 0 if g.in_c % 4 == 0 else round_up(depth, 4)
     return LayerCode(sources, (call,), scratch_bytes=chunk.scratch_bytes + patch)
+
+
+def _conv_images(
+    op: Operator, g: Geometry, zero_point: int, blocks: BlockFields, strips: Chunks
+) -> LayerCode:
+    """In blocks of four channels, from images of neighbouring windows."""
+    params = (*_field(g, zero_point), ("pairs", strips.positions), ("copies", int(strips.copies)), *blocks)
+    call = Call("mn_conv_images_s8", params, op.inputs[:1], op.outputs, scratch=True, rows=g.out_h)
+    sources = ("mn_conv_images_s8.c", "mn_field.c", "mn_blocks_s8.c")
+    return LayerCode(sources, (call,), scratch_bytes=strips.scratch_bytes)
 
 
 @lowering("CONV_2D")
