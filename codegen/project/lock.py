@@ -40,10 +40,10 @@ class Inputs:
         board: The board's name.
         board_sha256: Of the board's file.
         runtime: ``aot`` or ``tflm``.
-        optimize: What the arena was laid out for; empty where the runtime has no choice.
         pins: Versions of what the runtime brings along, by name (for example commits of its sources).
         vectors: Where the golden vectors come from.
         generator: Version of micronets-gen.
+        optimize: What the arena was laid out for; empty where the runtime has no choice.
     """
 
     model: str
@@ -52,9 +52,9 @@ class Inputs:
     board_sha256: str
     runtime: str
     pins: Mapping[str, str] = field(default_factory=dict)
-    optimize: str = ""
     vectors: str = ""
     generator: str = VERSION
+    optimize: str = ""
 
 
 @dataclass(frozen=True)

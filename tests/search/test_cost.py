@@ -97,7 +97,7 @@ def test_exact_against_the_exported_file(name: str, seed: int) -> None:
     summary = inspect_model(graph)
     costs = ExpectedCost(space, INVENTED)(certain(space, choice))
     figures = {key: float(value) for key, value in costs.items()}
-    plan = choose_runtime("aot").runtime.plan(graph, load_board("nucleo_f446re"), "model")
+    plan = choose_runtime("aot").runtime.as_given().plan(graph, load_board("nucleo_f446re"), "model")
     assert figures.pop("cycles") == pytest.approx(INVENTED.model(works_of(plan)), rel=1e-12)
     assert figures == {
         "parameters": summary.parameters,
