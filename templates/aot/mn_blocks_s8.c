@@ -278,14 +278,14 @@ static void set_weights(struct tile *t, const int8_t *weights, int32_t steps, in
     t->weights = weights - t->skipped_columns / MN_GROUP_POSITION * bytes - 4;
 }
 
-static void run_pairs(struct tile *t, const int8_t *weights, int32_t groups, const struct mn_positions *at,
+static void run_pairs(struct tile *t, const int8_t *weights, int32_t groups, const uint32_t *columns, int32_t advance,
                       int32_t pairs)
 {
     const int32_t pair_bytes = groups * 2 * MN_GROUP_POSITION;
-    const int32_t shared = pair_bytes - at->advance;
-    set_columns(t, 2 * groups, at->columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES);
+    const int32_t shared = pair_bytes - advance;
+    set_columns(t, 2 * groups, columns, PRODUCTS_4X2_A_TURN, PRODUCTS_4X2_BYTES);
     set_weights(t, weights, 2 * groups, MN_GROUP_BYTES / 2);
-    t->columns_end = t->columns + (pairs - 1) * at->advance + pair_bytes;
+    t->columns_end = t->columns + (pairs - 1) * advance + pair_bytes;
     t->columns += shared;
     t->skipped_columns += shared;
     if (t->shifts == 0) {
@@ -314,19 +314,18 @@ static void positions_of_block(struct tile *t, const int8_t *weights, int32_t gr
     t->out_step = at->apart;
     t->out_advance = at->out_advance;
     if (at->pairs > 0) {
-        run_pairs(t, weights, groups, at, at->pairs);
+        run_pairs(t, weights, groups, at->columns, at->advance, at->pairs);
     }
     if (at->single == MN_NONE) {
         return;
     }
-    struct mn_positions last = *at;
-    last.columns += at->pairs * at->advance / 4;
+    const uint32_t *last = at->columns + at->pairs * at->advance / 4;
     t->out = out + at->pairs * at->out_advance;
     if (at->single == MN_COLUMN) {
-        run_single(t, weights, groups, last.columns);
+        run_single(t, weights, groups, last);
     } else {
         t->out_step = 0;
-        run_pairs(t, weights, groups, &last, 1);
+        run_pairs(t, weights, groups, last, at->advance, 1);
     }
 }
 
