@@ -4,8 +4,9 @@
 #include "mn_window.h"
 
 /* ring: whether the input's rows may begin anew within a window; a constant, so that whole inputs pay nothing. */
-static inline void make_rows(const struct mn_depthwise_s8_mve_params *p, const int8_t *in, int8_t *out,
-                             int32_t first_row, int32_t rows, const int ring)
+__attribute__((always_inline)) static inline void make_rows(const struct mn_depthwise_s8_mve_params *p,
+                                                            const int8_t *in, int8_t *out, int32_t first_row,
+                                                            int32_t rows, const int ring)
 {
     const struct mn_output_mve *output = &p->output;
     const int32_t channels = p->channels;
