@@ -20,7 +20,7 @@ from micronets_gen.jobs import bench
 from micronets_gen.jobs.build import Notify
 from micronets_gen.report.measurement import Result
 
-BOARDS = ("qemu_mps2_an386", "nucleo_f746zg", "qemu_mps3_an547")
+BOARDS = ("nucleo_l4r5zi", "nucleo_f746zg", "qemu_mps3_an547")
 BASELINE_RUNTIME = "tflm"
 BASELINE_FILE = Path(__file__).with_name("tflm_baseline.toml")
 
@@ -32,12 +32,14 @@ class Measurement:
     Attributes:
         core: The board's.
         baseline: Instructions of TFLM with CMSIS-NN; None where nobody measured.
-        baseline_measured: Whether in the same run; otherwise it is the recorded one.
+        baseline_cycles: Its modelled cycles on the board, likewise.
+        baseline_measured: Whether in the same run; otherwise they are the recorded ones.
     """
 
     result: Result
     core: str
     baseline: int | None = None
+    baseline_cycles: int | None = None
     baseline_measured: bool = False
 
     @property
@@ -47,14 +49,23 @@ class Measurement:
             return None
         return self.result.count / self.baseline
 
+    @property
+    def cycle_ratio(self) -> float | None:
+        """Modelled cycles over those of the baseline."""
+        if not self.baseline_cycles or self.result.problem or not self.result.cycles:
+            return None
+        return self.result.cycles / self.baseline_cycles
+
     def to_json(self) -> dict[str, Any]:
         """Return the result's plain values and, beside them, the baseline's."""
         return {
             **self.result.to_json(),
             "core": self.core,
             "baseline": self.baseline,
+            "baseline_cycles": self.baseline_cycles,
             "baseline_measured": self.baseline_measured,
             "ratio": self.ratio,
+            "cycle_ratio": self.cycle_ratio,
         }
 
 
@@ -109,12 +120,13 @@ def measure(
     if board.emulator is None:
         raise UsageError("no emulator runs this board's image", where=board_name)
     results = bench.measure_all([str(model)], board_name, runtimes, folder / board_name, notify)
-    recorded = baseline().get(model.stem, {}).get("instructions", {}).get(board.core)
-    now = next((r.count for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
+    record = baseline().get(model.stem, {})
+    recorded = record.get("instructions", {}).get(board.core), record.get("cycles", {}).get(board_name)
+    now = next(((r.count, r.cycles) for r in results if r.runtime == BASELINE_RUNTIME and r.passed), None)
     return [
-        Measurement(result, board.core, recorded)
+        Measurement(result, board.core, *recorded)
         if now is None or result.runtime == BASELINE_RUNTIME
-        else Measurement(result, board.core, now, baseline_measured=True)
+        else Measurement(result, board.core, *now, baseline_measured=True)
         for result in results
     ]
 

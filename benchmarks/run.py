@@ -19,7 +19,7 @@ from benchmarks.measure import (
     measure_all,
     model_file,
 )
-from benchmarks.present import DOCS, replace_section, to_json, to_markdown, to_table
+from benchmarks.present import DOCS, replace_section, to_json, to_markdown, to_means, to_table
 from micronets_gen.errors import MicronetsError
 
 
@@ -61,11 +61,11 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     if arguments.update_docs:
-        replace_section(DOCS, to_markdown(found))
+        replace_section(DOCS, f"{to_means(found)}\n{to_markdown(found)}")
     if arguments.json:
         print(json.dumps(to_json(found, timing), indent=2))
     elif arguments.markdown:
-        print(to_markdown(found), end="")
+        print(f"{to_means(found)}\n{to_markdown(found)}", end="")
     else:
         _print_table(found, timing)
     return 0 if all(m.result.passed or m.result.problem for m in found) else 1
@@ -82,7 +82,7 @@ def _print_table(found: Sequence[Measurement], timing: BuildTime | None) -> None
         ", of tflm in this run where it was measured" if any(m.baseline_measured for m in found) else ""
     )
     console.print(
-        f"\nratio: instructions over those of {baseline()['title']} ({baseline()['note']}){measured}",
+        f"\nratios: over {baseline()['title']} ({baseline()['note']}){measured}",
         markup=False,
     )
     if timing:
