@@ -2,7 +2,8 @@
 
 For each kernel set (a runtime on a core with the memories of a family) and each kind of layer, cycles are a sum of
 its multiply-accumulates, output elements, input elements gathered, positions, channels and a constant, what its window
-over the input gathers, and what is multiplied by weights that no cache keeps, with weights that are not negative.
+over the input gathers, what is multiplied by weights that no cache keeps, and the tiles and strips in which kernels
+work, with weights that are not negative.
 ``micronets-gen characterise`` fits them; ``regressions.json`` holds those of the boards here.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 from micronets_gen.common.caches import cache_root
 from micronets_gen.common.documents import WRITTEN_BY_PROGRAM, read_text
 from micronets_gen.common.files import write_json
+from micronets_gen.common.integers import ceil_div, round_up
 from micronets_gen.common.resources import data_dir
 from micronets_gen.errors import UsageError
 
@@ -35,6 +37,12 @@ FEATURES = (
     "taps",
     "elements",
     "spilled",
+    "inputs",
+    "tiles",
+    "tile_products",
+    "lone_products",
+    "deep",
+    "strips",
 )
 
 CACHE_BYTES = 4096
@@ -69,6 +77,12 @@ class Window:
         return _inside(size, outputs, *(pair[axis] for pair in pairs))
 
 
+TILE_CHANNELS, TILE_POSITIONS, TILE_DEPTH = 4, 2, 4
+"""What kernels for convolutions work on at a time (docs/kernels.md): less is a tile, too, or another kernel's."""
+
+_STRIP = {1: 6, 2: 4}
+"""Outputs of a row that a depthwise kernel makes at a time, by stride."""
+
 POINT = Window()
 """Of a layer that has none."""
 
@@ -84,17 +98,24 @@ class Work:
     """What a layer computes, in the numbers that its time depends on.
 
     Attributes:
-        kind: The operator's name in the schema; ``CONV_2D_1X1`` for a convolution of single positions.
+        kind: The operator's name in the schema, and what makes kernels choose: ``CONV_2D_1X1`` for a convolution of
+            single positions, ``DEPTHWISE_CONV_2D_3X3``, and ``_FEW`` for fewer channels than a tile has.
         macs: Multiply-accumulates.
         outputs: Elements written.
         columns: Input elements gathered: for each position those under the kernel; without a kernel those read.
         positions: Rows times columns of the output.
         channels: Of the output.
-        rows: Of windows, over all positions; this and the next three are 0 but for convolutions with a window.
+        rows: Of windows, over all positions; all that follow are 0 for layers that they are not of.
         inner_rows: Those of them that lie inside the input.
         taps: Positions under the windows that lie inside the input.
         elements: The same times the input's channels.
         spilled: Multiply-accumulates of convolutions by weights beyond the first :data:`CACHE_BYTES`.
+        inputs: Elements of the input of convolutions with a window.
+        tiles: Of convolutions and fully connected layers: :data:`TILE_CHANNELS` by :data:`TILE_POSITIONS`.
+        tile_products: The same times the depth, a multiple of :data:`TILE_DEPTH`.
+        lone_products: Of a last position without another.
+        deep: Multiply-accumulates times the depth: the deeper, the more often weights are fetched anew.
+        strips: Of depthwise convolutions: stretches of the output's rows, of all channels.
     """
 
     kind: str
@@ -108,12 +129,17 @@ class Work:
     taps: int = 0
     elements: int = 0
     spilled: int = 0
+    inputs: int = 0
+    tiles: int = 0
+    tile_products: int = 0
+    lone_products: int = 0
+    deep: int = 0
+    strips: int = 0
 
     @property
     def features(self) -> tuple[float, ...]:
         """The numbers that :data:`FEATURES` names."""
-        whole = (self.macs, self.outputs, self.columns, self.positions, self.channels, 1)
-        return (*whole, self.rows, self.inner_rows, self.taps, self.elements, self.spilled)
+        return tuple(1 if name == "constant" else getattr(self, name) for name in FEATURES)
 
 
 def work_of(
@@ -130,16 +156,17 @@ def work_of(
     """
     outputs, channels = prod(output_shape), output_shape[-1] if output_shape else 1
     positions = outputs // max(1, channels)
-    kind = op
-    if op == "CONV_2D" and window.kernel == (1, 1):
-        kind = "CONV_2D_1X1"
     gathered = macs if op == "DEPTHWISE_CONV_2D" else macs // channels
     columns = gathered if macs else prod(input_shape)
     spilled = max(0, macs - positions * CACHE_BYTES) if op == "CONV_2D" else 0
+    kind = _kind(op, channels, window)
     work = Work(kind, macs, outputs, columns, positions, channels, spilled=spilled)
-    if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+    if op in ("CONV_2D", "FULLY_CONNECTED"):
+        work = _tiled(work)
+    if op not in ("CONV_2D", "DEPTHWISE_CONV_2D") or kind.startswith("CONV_2D_1X1"):
         return work
     height, width = output_shape[-3:-1]
+    strips = ceil_div(width, _STRIP.get(window.stride[1], 1)) * height * channels
     inner = window.inside(0, input_shape[-3], height)
     taps = inner * window.inside(1, input_shape[-2], width)
     return replace(
@@ -148,6 +175,33 @@ def work_of(
         inner_rows=inner * width,
         taps=taps,
         elements=taps * input_shape[-1],
+        inputs=prod(input_shape),
+        strips=strips if op == "DEPTHWISE_CONV_2D" else 0,
+    )
+
+
+def _kind(op: str, channels: int, window: Window) -> str:
+    if op not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        return op
+    narrow = "_FEW" if channels < TILE_CHANNELS else ""
+    if op == "CONV_2D" and window.kernel == (1, 1):
+        return f"{op}_1X1{narrow}"
+    if op == "DEPTHWISE_CONV_2D" and window.kernel == (3, 3) and window.dilation == (1, 1):
+        return f"{op}_3X3{narrow}"
+    return op + narrow
+
+
+def _tiled(work: Work) -> Work:
+    depth = work.macs // max(1, work.outputs)
+    blocks = ceil_div(work.channels, TILE_CHANNELS)
+    products = blocks * round_up(depth, TILE_DEPTH)
+    pairs, lone = divmod(work.positions, TILE_POSITIONS)
+    return replace(
+        work,
+        tiles=blocks * pairs,
+        tile_products=products * pairs,
+        lone_products=products * lone,
+        deep=work.macs * depth,
     )
 
 

@@ -177,7 +177,8 @@ def _layers(results: Sequence[Result]) -> str:
 ## Layers are not
 
 Operations tell the time of a single layer badly, as in the paper: kinds differ, and so do shapes within a kind.
-`CONV_2D_1X1` is a convolution of single positions.
+`CONV_2D_1X1` is a convolution of single positions, `_3X3` a depthwise one of 3x3 taps without dilation; kernels of
+`_FEW` channels, fewer than four, are others.
 
 | runtime | board | layer | layers | cycles a MAC, median | least | most |
 |---|---|---|---:|---:|---:|---:|

@@ -29,7 +29,13 @@ _LOOKS = (
 )
 """Style, diamond, hollow: told apart without colour."""
 
-_LAYER_KINDS = ("CONV_2D", "CONV_2D_1X1", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_LAYER_KINDS = (
+    "CONV_2D",
+    "CONV_2D_1X1",
+    "DEPTHWISE_CONV_2D_3X3",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+)
 _NETWORKS = (*(name for name, _, _ in BACKBONES), PUBLISHED)
 _TALL = 300
 

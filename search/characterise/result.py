@@ -94,7 +94,7 @@ class Spread(Plain):
     """Cycles a multiply-accumulate of the layers of one kind.
 
     Attributes:
-        name: Of the kind: the operator, ``CONV_2D_1X1`` for a convolution of single positions.
+        name: Of the kind: the operator, and what makes kernels choose (``CONV_2D_1X1``).
         layer_count: How many were timed.
         least, typical, most: Cycles a multiply-accumulate; ``typical`` is the median.
     """

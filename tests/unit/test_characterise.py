@@ -43,6 +43,7 @@ from micronets_gen.search.space.blocks import Conv, Pool, Separable
 from micronets_gen.search.space.cost import cost_of
 from micronets_gen.search.space.layers import LAYER_KINDS
 from micronets_gen.timing.regression import (
+    FEATURES,
     POINT,
     Window,
     Work,
@@ -52,13 +53,13 @@ from micronets_gen.timing.regression import (
     write_recorded,
 )
 from tests.support.command import Cli
-from tests.support.regression import NO_WINDOW
+from tests.support.regression import first
 
 BOARD = "nucleo_f446re"
 WEIGHTS = {
-    "CONV_2D": (2.0, 30.0, 7.0, 100.0, 11.0, 5000.0, 50.0, 90.0, 20.0, 3.0, 0.5),
-    "CONV_2D_1X1": (1.5, 20.0, 5.0, 40.0, 3.0, 900.0, *NO_WINDOW),
-    "DEPTHWISE_CONV_2D": (8.0, 0.0, 0.0, 600.0, 9.0, 0.0, 0.0, 0.0, 70.0, 4.0, 0.0),
+    "CONV_2D": first(2.0, 30.0, 7.0, 100.0, 11.0, 5000.0, 50.0, 90.0, 20.0, 3.0, 0.5),
+    "CONV_2D_1X1": first(1.5, 20.0, 5.0, 40.0, 3.0, 900.0),
+    "DEPTHWISE_CONV_2D_3X3": first(8.0, 0.0, 0.0, 600.0, 9.0, 0.0, 0.0, 0.0, 70.0, 4.0),
 }
 TINY = (
     Sample("one", PUBLISHED, Architecture("one", (6, 6, 1), 2, (Conv(4), Pool()))),
@@ -68,10 +69,10 @@ TINY = (
 
 def layer(kind: str, side: int, channels: int, filters: int, k: int, scale: float = 1.0) -> MeasuredLayer:
     """One layer whose cycles are what :data:`WEIGHTS` say."""
-    depthwise = kind == "DEPTHWISE_CONV_2D"
+    depthwise = kind == "DEPTHWISE_CONV_2D_3X3"
     out = channels if depthwise else filters
     macs = side * side * out * k * k * (1 if depthwise else channels)
-    op = kind.removesuffix("_1X1")
+    op = kind.removesuffix("_1X1").removesuffix("_3X3")
     window = Window((k, k), padding=(k // 2, k // 2))
     made = MeasuredLayer(op, (1, side, side, channels), (1, side, side, out), macs, 0, window)
     assert made.work.kind == kind
@@ -356,8 +357,10 @@ def test_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
 def test_work_of_a_layer_is_what_the_regression_multiplies() -> None:
     regression = result().regression
     counts = {"macs": 100, "outputs": 10, "columns": 20, "positions": 5, "channels": 2}
-    work = Work("CONV_2D", **counts, rows=15, inner_rows=13, taps=39, elements=78, spilled=9)
-    features = (100, 10, 20, 5, 2, 1, 15, 13, 39, 78, 9)
+    counts |= {"rows": 15, "inner_rows": 13, "taps": 39, "elements": 78, "spilled": 9, "inputs": 21}
+    counts |= {"tiles": 6, "tile_products": 60, "lone_products": 8, "deep": 1000, "strips": 7}
+    work = Work("CONV_2D", **counts)
+    features = [(counts | {"constant": 1})[name] for name in FEATURES]
     expected = sum(w * x for w, x in zip(regression.weights[work.kind], features, strict=True))
     assert regression.layer(work) == expected
     assert regression.model([work, work]) == regression.outside + 2 * expected
