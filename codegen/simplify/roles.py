@@ -28,9 +28,12 @@ _VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 
 def is_head(graph: Graph, op: Operator) -> bool:
     """Whether every output channel is a sum over all input channels, with weights of its own."""
-    if op.kind == "CONV_2D":
-        return graph.tensor(op.inputs[0]).shape[-1] == graph.tensor(op.inputs[1]).shape[-1]
-    return op.kind == "FULLY_CONNECTED"
+    if op.kind not in ("CONV_2D", "FULLY_CONNECTED"):
+        return False
+    x, w, y = (graph.tensor(t) for t in (op.inputs[0], op.inputs[1], op.outputs[0]))
+    if not x.shape or not y.shape or y.shape[-1] != w.shape[0]:
+        return False  # a matrix in a shape of its own
+    return op.kind == "FULLY_CONNECTED" or x.shape[-1] == w.shape[-1]
 
 
 def is_depthwise(graph: Graph, op: Operator) -> bool:

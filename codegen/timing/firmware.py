@@ -97,7 +97,7 @@ def time_firmware(
         release: The image whose time is asked for.
         profiled: The image with counters around layers; None: no layers.
         board: What :func:`micronets_gen.emulate.run.describe` gives.
-        layer_counts: Instructions of each layer, as the profiled image reports them.
+        layer_counts: Instructions of each layer, as the profiled image reports them; zeros where it has not run.
         records: Measurements of the board, where there are any.
         timeout: Seconds of the host's time for each image.
         progress: Told the instructions executed so far.
@@ -305,7 +305,7 @@ def _layers(traced: _Traced, counts: Sequence[int]) -> tuple[LayerTime, ...]:
         if owner is None:
             return ()
         layers[owner] += end - start
-    if [cycles.instructions for cycles in layers] != list(counts):
+    if any(counts) and [cycles.instructions for cycles in layers] != list(counts):
         return ()
     return tuple(LayerTime(index, spent(cycles)) for index, cycles in enumerate(layers))
 

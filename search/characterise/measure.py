@@ -23,6 +23,8 @@ from micronets_gen.emulate.run import describe
 from micronets_gen.errors import FitError, RunError, UsageError
 from micronets_gen.jobs.build import BuildRequest, build
 from micronets_gen.jobs.execute import Images
+from micronets_gen.plan.goal import Goal
+from micronets_gen.plan.optimize import SPEED
 from micronets_gen.search.characterise.samples import Sample
 from micronets_gen.search.space.architecture import lower
 from micronets_gen.search.space.cost import window_of
@@ -233,6 +235,7 @@ def _timed(job: _Job) -> Measured:
         out=project,
         force=True,
         vector_count=1,
+        goal=Goal(SPEED),  # rows cost time of their own
     )
     try:
         report = build(request).report

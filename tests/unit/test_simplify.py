@@ -132,6 +132,22 @@ def test_what_ends_in_the_output_or_in_an_operator_that_mixes_channels_stays() -
     assert simplify(graph).savings.changes == ()
 
 
+@pytest.mark.parametrize("shape", [(), (6,), (1, 3, 2), (2, 3)])
+def test_a_matrix_whose_output_has_another_shape_is_left_alone(shape: tuple[int, ...]) -> None:
+    n = Network(8)
+    units = int(np.prod(shape))
+    x = n.dense(n.input((1, 10)), units, Activation.RELU, name="first")
+    n.dense(n.reshape(x, (1, units)) if shape == () else x, 4, name="last")
+    graph = zeroed(n.graph(), "first", tuple(range(units // 2)), bias=-(2**29))
+    first = graph.operators[0].outputs[0]
+    tensors = tuple(replace(t, shape=shape) if t.index == first else t for t in graph.tensors)
+    shaped = replace(graph, tensors=tensors)
+    simplified = simplify(shaped)
+    same_outputs(shaped, simplified)
+    if shape != (6,):
+        assert simplified.savings.changes == ()
+
+
 def test_a_channel_stays_where_all_are_constant() -> None:
     graph = zeroed(chain(KEEPING_APART["nothing"]), "first", tuple(range(16)), -(2**29))
     simplified = simplify(graph)
