@@ -110,6 +110,8 @@ def execute(graph: Graph, op: Operator, values: Sequence[Array | None]) -> list[
         assert not call.scratch
         arguments = [given[i].ctypes.data_as(ctypes.c_void_p) for i in call.inputs]
         arguments += [ctypes.c_void_p(buffers[i].ctypes.data + _GUARD) for i in call.outputs]
+        if call.rows:
+            arguments += [ctypes.c_int32(0), ctypes.c_int32(call.rows)]
         function = getattr(_library(code.sources), call.function)
         function.restype = None
         function(ctypes.byref(_parameters(call)), *arguments)
